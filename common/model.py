@@ -1,0 +1,170 @@
+"""Loading a base model, its tokenizer and its LoRA adapter: from the hub, a local folder or a .gguf file."""
+
+import os
+import socket
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers.modeling_utils import AttentionInterface
+
+from common.errors import UserError
+
+# All linear layers of a Llama/Qwen block. The head stays frozen: it is tied to the embedding and huge.
+LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def load_tokenizer(base: str) -> Any:
+    """Return the base's tokenizer, set to pad on the left.
+
+    Raises UserError when the base cannot be had.
+    """
+    with _base_errors(base):
+        tokenizer = AutoTokenizer.from_pretrained(**_source(base))
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_config(base: str) -> Any:
+    """Return the base's configuration (sizes, layers): a few kB, no weights."""
+    with _base_errors(base):
+        return AutoConfig.from_pretrained(**_source(base))
+
+
+def load_base(base: str, device: torch.device, dtype: torch.dtype) -> Any:
+    """Return the base's weights in `dtype` on `device`, in evaluation mode, with left-padding-safe attention."""
+    source = _source(base)
+    if "gguf_file" in source:
+        from transformers import GgufConfig
+
+        # Unpacked to plain tensors: the Trainer refuses to train on GGUF's quantised blocks.
+        source["quantization_config"] = GgufConfig(dequantize=True)
+    with _base_errors(base):
+        # Without dtype= transformers loads what the file says, mostly bf16: 7 times slower on a CPU that has
+        # no bf16 units, and no match for fp16 training on a GPU.
+        model = AutoModelForCausalLM.from_pretrained(**source, dtype=dtype)
+    model.set_attn_implementation(_PADDED_SDPA)
+    model.config._name_or_path = model.name_or_path = base  # for adapter_config.json; a GGUF file names none
+    return model.to(device).eval()
+
+
+def add_adapter(model: Any, rank: int, alpha: int, dropout: float) -> Any:
+    """Wrap the base in a fresh LoRA adapter; its weights are fp32 whatever the base's dtype."""
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        task_type="CAUSAL_LM", r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=LORA_TARGETS
+    )
+    model = get_peft_model(model, config)
+    # Only the adapter is ever saved; peft would ask the hub, at each save, whether the vocabulary has grown.
+    model.save_pretrained = partial(model.save_pretrained, save_embedding_layers=False)
+    # An fp16 adapter would fail in the GradScaler ("Attempting to unscale FP16 gradients").
+    assert all(p.dtype == torch.float32 for p in model.parameters() if p.requires_grad)
+    return model
+
+
+def merge_adapter(model: Any, adapter: str | Path) -> Any:
+    """Return `model` with the adapter saved in folder `adapter` added into its weights (faster to run).
+
+    Raises UserError when the folder holds no usable adapter for this base.
+    """
+    from peft import PeftModel
+
+    try:
+        tuned = PeftModel.from_pretrained(model, str(adapter), torch_device="cpu")
+    except Exception as error:  # peft raises a different type for each thing that can be wrong with the files
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"the adapter in {adapter} cannot be loaded ({reason}); train again, or copy "
+            "adapter_model.safetensors and adapter_config.json from a complete checkpoint-* folder."
+        ) from None
+    return tuned.merge_and_unload().eval()
+
+
+def pick_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def pick_dtype(device: torch.device, fp16: bool) -> torch.dtype:
+    """fp16 where it is asked for and the device is a GPU; fp32 otherwise (a CPU gains nothing from halves)."""
+    return torch.float16 if fp16 and device.type == "cuda" else torch.float32
+
+
+# --- attention that survives left padding -------------------------------------------------------------------
+# A padding position in front of a row may attend to nothing at all. SDPA's fused kernels answer such a row with
+# NaN in half precision, and 0 × NaN spreads it into the real positions. Letting these rows see everything is
+# harmless, since nothing attends to them and no label is there.
+
+_PADDED_SDPA = "sdpa_left_padded"
+
+
+def _padded_sdpa_mask(*args: Any, **kwargs: Any) -> torch.Tensor | None:
+    mask = sdpa_mask(*args, **kwargs)
+    return mask if mask is None else mask | ~mask.any(dim=-1, keepdim=True)
+
+
+AttentionInterface.register(_PADDED_SDPA, sdpa_attention_forward)
+AttentionMaskInterface.register(_PADDED_SDPA, _padded_sdpa_mask)
+
+
+# --- where a base comes from --------------------------------------------------------------------------------
+
+
+def _source(base: str) -> dict[str, Any]:
+    """Turn the BASE_MODEL constant into arguments of `from_pretrained`."""
+    path = Path(base).expanduser()
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise UserError(
+                f"base model file {base} does not exist; give another with `--base-model`, or get the small one "
+                "with `make model`."
+            )
+        return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+    if path.is_dir():
+        return {"pretrained_model_name_or_path": str(path)}
+    if base.startswith((".", "/", "~")) or base.count("/") != 1:
+        raise UserError(
+            f"base model folder {base} does not exist; give a folder, a .gguf file or a hub id (owner/name) "
+            "with `--base-model`."
+        )
+    if not _hub_reachable():
+        # Straight to the cache: the hub client would retry for the better part of a minute.
+        return {"pretrained_model_name_or_path": base, "local_files_only": True}
+    return {"pretrained_model_name_or_path": base}
+
+
+def _hub_reachable() -> bool:
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+        return False
+    address = urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
+    proxied = any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))
+    try:
+        if not proxied:
+            port = address.port or (443 if address.scheme == "https" else 80)
+            socket.create_connection((address.hostname or "", port), timeout=5).close()
+        return True
+    except OSError:
+        return False
+
+
+@contextmanager
+def _base_errors(base: str):
+    """Turn the many ways a base can be missing or broken into one sentence."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(
+            f"base model {base} cannot be had ({type(error).__name__}: {reason}). Three ways out: connect this "
+            "machine to the hub (`hf auth login` for gated models); give a local folder or .gguf file with "
+            "`--base-model PATH`; or use the small model of `make quickstart` with "
+            "`--config configs/quickstart.yml`."
+        ) from None

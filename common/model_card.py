@@ -1,0 +1,41 @@
+"""README.md of a run: what the adapter is, what it was made from, how to use it."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from common.run_folder import read_json
+
+
+def write_model_card(folder: Path, c: SimpleNamespace, ids: dict, before: float, after: float, steps: int) -> None:
+    facts = read_json(folder / "environment.json")
+    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
+    (folder / "README.md").write_text(
+        f"""---
+base_model: {c.BASE_MODEL}
+library_name: peft
+pipeline_tag: text-generation
+tags: [svg, lora]
+---
+
+# {folder.name}: a LoRA adapter that draws
+
+Answers a description with a short reasoning and an SVG of 256 × 256. Made by Qwen-SVG's `train.py`.
+
+| | |
+|---|---|
+| base model | {c.BASE_MODEL} |
+| adapter | LoRA, rank {c.LORA_RANK}, alpha {c.LORA_ALPHA}, all linear layers |
+| data | {facts["data"]["path"]} (sha256 {facts["data"]["sha256"][:16]}…) |
+| split | {len(ids["train"])} train, {len(ids["valid"])} valid, {len(ids["test"])} test; {len(ids["dropped"])} dropped |
+| steps | {steps} of batch {c.BATCH_SIZE * c.GRADIENT_ACCUMULATION}, learning rate {c.LEARNING_RATE:g} |
+| validation cross-entropy | {before:.4f} before, {after:.4f} after (nats per token) |
+| trained on | {facts["device"]}, {facts["dtype"]} |
+| made with | {packages} |
+
+![loss](loss.png)
+
+The licences of the base model and of the training data apply to this adapter too. All constants of the run
+are in `config.yml`; `python evaluate_test.py --run-dir {folder}` scores it.
+""",
+        encoding="utf-8",
+    )

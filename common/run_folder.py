@@ -1,0 +1,141 @@
+"""outputs/<run>/: everything a run leaves behind, and finding the checkpoint to go on from."""
+
+import hashlib
+import json
+import platform
+import subprocess
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from common.errors import UserError
+
+OUTPUTS = Path("outputs")
+COMPLETE = "complete.json"  # written last into a checkpoint: its files with their SHA-256
+PACKAGES = ("torch", "transformers", "peft", "accelerate", "wandb", "resvg-py")
+
+
+def new_run_folder(name: str) -> Path:
+    """Create outputs/<name> (a time stamp when the name is empty). An existing run is never written over."""
+    folder = OUTPUTS / (name or time.strftime("%Y-%m-%d_%H%M%S"))
+    refuse_existing(folder)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def refuse_existing(folder: Path) -> None:
+    if folder.exists():
+        raise UserError(
+            f"run folder {folder} exists; choose another name with `--run-name`, or go on with "
+            f"`--resume --run-name {folder.name}`."
+        )
+
+
+def find_run_folder(name: str) -> Path:
+    """Return outputs/<name>, or the run touched last when the name is empty."""
+    if name:
+        folder = OUTPUTS / name
+    else:
+        runs = sorted(OUTPUTS.glob("*/config.yml"), key=lambda path: path.stat().st_mtime)
+        folder = runs[-1].parent if runs else OUTPUTS / "(none)"
+    if not (folder / "config.yml").is_file():
+        raise UserError(f"there is no run to resume in {folder}; name one with `--run-name`.")
+    return folder
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON through a temporary file: a full disk or a kill never leaves half of it."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); is {path.parent} the folder of a run?") from None
+
+
+def append_jsonl(path: Path, record: dict) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def read_jsonl(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def environment(device: Any, dtype: Any, data_path: str, fingerprint: str) -> dict:
+    """What the numbers of a run depend on besides its constants: versions, device, code, data."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "device": _device_name(device),
+        "dtype": str(dtype).removeprefix("torch."),
+        "git_commit": _git_commit(),
+        "data": {"path": str(data_path), "sha256": fingerprint},
+    }
+
+
+def mark_complete(checkpoint: Path) -> None:
+    """Declare a checkpoint whole. Called after everything else in it has been written."""
+    files = sorted(path for path in checkpoint.rglob("*") if path.is_file() and path.name != COMPLETE)
+    write_json(checkpoint / COMPLETE, {str(path.relative_to(checkpoint)): _sha256(path) for path in files})
+
+
+def newest_complete_checkpoint(run: Path) -> tuple[Path, list[str]]:
+    """Return the newest checkpoint that is whole, and a warning for each newer one that is not.
+
+    Raises UserError when there is none.
+    """
+    numbered = [path for path in run.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
+    warnings = []
+    for checkpoint in sorted(numbered, key=lambda path: -int(path.name.rpartition("-")[2])):
+        fault = _fault(checkpoint)
+        if fault is None:
+            return checkpoint, warnings
+        warnings.append(f"{checkpoint} is skipped: {fault}")
+    found = "; ".join(warnings) or "none was saved"
+    raise UserError(f"{run} has no complete checkpoint to resume from ({found}); start a new run instead.")
+
+
+def _fault(checkpoint: Path) -> str | None:
+    marker = checkpoint / COMPLETE
+    if not marker.is_file():
+        return "its saving was interrupted"
+    try:
+        expected = json.loads(marker.read_text(encoding="utf-8"))
+    except ValueError:
+        return f"{COMPLETE} is damaged"
+    for name, digest in expected.items():
+        path = checkpoint / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if _sha256(path) != digest:
+            return f"{name} is damaged (its content is not what was saved)"
+    return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _device_name(device: Any) -> str:
+    import torch
+
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    return f"{device.type} ({platform.processor() or platform.machine()}, {torch.get_num_threads()} threads)"
+
+
+def _git_commit() -> str | None:
+    here = Path(__file__).parent
+    try:
+        command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
+        return subprocess.run(command, cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,60 @@
+"""Weights & Biases: online when the user is logged in, offline otherwise, decided before the first init.
+
+Deciding first matters: an init that fails online blocks for a minute and a half, and the offline init after it
+fails too (wandb/wandb#8003, #9865).
+"""
+
+import netrc
+import os
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+
+def wandb_mode() -> str:
+    """Return "online", "offline" or "disabled": WANDB_MODE if it is set, else by login and network."""
+    asked = os.environ.get("WANDB_MODE", "").lower()
+    if asked:
+        return asked if asked in ("online", "offline", "disabled") else "offline"
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    if not (os.environ.get("WANDB_API_KEY") or _in_netrc(host)):
+        return "offline"
+    try:
+        socket.create_connection((host, 443), timeout=5).close()
+        return "online"
+    except OSError:
+        return "offline"
+
+
+def start_run(project: str, run_folder: Path, job_type: str, config: dict) -> Any:
+    """Start a wandb run in `run_folder`/wandb; training and testing of one run share its group."""
+    import wandb
+
+    os.environ.setdefault("WANDB_SILENT", "true")
+    return wandb.init(
+        project=project,
+        name=f"{run_folder.name}-{job_type}",
+        group=run_folder.name,
+        job_type=job_type,
+        config=config,
+        dir=str(run_folder),
+        mode=wandb_mode(),
+        settings=wandb.Settings(console="off"),
+    )
+
+
+def finish_run(run: Any) -> str:
+    """Close the run and return one line that says where it can be seen, or how to send it there later."""
+    offline, folder, url = run.settings.mode == "offline", Path(run.dir).parent, run.url
+    run.finish()
+    if offline:
+        return f"wandb: kept offline; to send it later: wandb sync {os.path.relpath(folder)}"
+    return f"wandb: {url}" if url else "wandb: disabled"
+
+
+def _in_netrc(host: str) -> bool:
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

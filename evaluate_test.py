@@ -1,0 +1,205 @@
+"""Step 3: score a run on its test split, beside the base without adapter and the references.
+
+Reads   outputs/<run>/ (config.yml, split.json, the adapter) and the data file the run was trained on.
+Writes  outputs/<run>/test/: metrics.json, samples.jsonl, gallery.png, report.html; a table on the terminal.
+
+    python evaluate_test.py --run-dir outputs/first
+
+Reported: cross-entropy and perplexity of the reference answers; shares of generated answers with an <svg> and
+a <reasoning> section (regex), legal by svg_constraint.py in each dialect, and rendering.
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from common.constants import constants_in_force
+from common.errors import UserError, run
+
+# Input
+RUN_DIR: str = ""  # the run's folder, outputs/<run>; "" = the latest run
+DATA_PATH: str = ""  # the run's data file, where it has moved since; "" = as in the run's config.yml
+# Generation
+GENERATE_SAMPLES: int = 0  # let the model answer this many test samples; 0 = all
+MAX_NEW_TOKENS: int = 0  # of an answer; 0 = up to the run's MAX_LENGTH with the prompt
+BATCH_SIZE: int = 16  # answers decoded together, samples scored together
+TEMPERATURE: float = 0.0  # 0 = greedy: the same answers every time
+SEED: int = 42  # of sampling, when TEMPERATURE is above 0
+SKIP_BASE: bool = False  # leave the base without adapter out: half the time, no "before" column
+# Report
+TABLE_SAMPLES: int = 5  # the last samples of the test split, sent to wandb as a table
+GALLERY_SAMPLES: int = 8  # rows of gallery.png
+
+COLUMNS = ("reference", "base", "tuned")
+
+
+def main() -> None:
+    c = constants_in_force(__file__)
+    from common.quiet import quieten
+
+    quieten()
+    folder, config = open_run(c.RUN_DIR)
+    samples = test_samples(folder, config, c.DATA_PATH or config["data_path"])
+    if c.GENERATE_SAMPLES < 0 or c.BATCH_SIZE < 1 or c.MAX_NEW_TOKENS < 0:
+        raise UserError("GENERATE_SAMPLES and MAX_NEW_TOKENS must be 0 or more, BATCH_SIZE 1 or more.")
+    # The last samples, as the wandb table shows them: a smaller run shows the same ones.
+    asked = samples[-c.GENERATE_SAMPLES :] if c.GENERATE_SAMPLES else samples
+    metrics, judged, answers = score(c, folder, config, samples, asked)
+    write_results(c, folder, metrics, asked, judged, answers)
+    print_table(metrics)
+    if config["wandb"]:
+        print(send_to_wandb(c, folder, config, metrics, asked, judged))
+    print(f"pictures: {folder / 'test' / 'gallery.png'} · {folder / 'test' / 'report.html'}")
+
+
+def open_run(run_dir: str) -> tuple[Path, dict]:
+    """Return the run's folder and its constants in force (lower case)."""
+    import yaml
+
+    from common.run_folder import find_run_folder
+
+    folder = Path(run_dir) if run_dir else find_run_folder("")
+    if not (folder / "config.yml").is_file():
+        raise UserError(f"{folder} is not the folder of a run (no config.yml); give one with `--run-dir`.")
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise UserError(
+            f"{folder} has no adapter yet: its training has not ended; go on with "
+            f"`python train.py --resume --run-name {folder.name}`."
+        )
+    return folder, yaml.safe_load((folder / "config.yml").read_text(encoding="utf-8"))
+
+
+def test_samples(folder: Path, config: dict, data_path: str) -> list:
+    """Return the samples of the run's test split, after making sure the data is what the run was trained on."""
+    from common.dataset import fingerprint, read_samples
+    from common.run_folder import read_json
+
+    split = read_json(folder / "split.json")
+    by_id = {sample.id: sample for sample in read_samples(data_path).samples}
+    used = [by_id.get(id) for part in ("train", "valid", "test") for id in split[part]]
+    expected = read_json(folder / "environment.json")["data"]["sha256"]
+    if None in used or fingerprint(used) != expected:
+        raise UserError(
+            f"the samples in {data_path} are not the ones {folder} was trained on (environment.json holds their "
+            "fingerprint), so its test split may hold samples the model has seen; restore the file, or give "
+            "its place with `--data-path`."
+        )
+    return [by_id[id] for id in split["test"]]
+
+
+def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: list) -> tuple[dict, dict, dict]:
+    """Score references, base and tuned model. Returns (metrics, judgements, answers), each by column."""
+    from common.judge import figures, judge
+    from common.model import load_base, load_tokenizer, merge_adapter, pick_device, pick_dtype
+
+    tokenizer = load_tokenizer(config["base_model"])
+    device = pick_device()
+    model = load_base(config["base_model"], device, pick_dtype(device, config["fp16"]))
+    judged = {"reference": [judge(sample.answer) for sample in asked]}
+    metrics = {"reference": {"cross_entropy": None, "perplexity": None} | figures(judged["reference"])}
+    answers = {}
+    for column in ("base", "tuned"):
+        if column == "base" and c.SKIP_BASE:
+            continue
+        if column == "tuned":  # into the same weights: the plain base is not needed any more
+            model = merge_adapter(model, folder)
+        metrics[column], answers[column] = score_model(c, config, model, tokenizer, samples, asked, column)
+        judged[column] = [judge(answer.text) for answer in answers[column]]
+        metrics[column] |= figures(judged[column])
+    return (
+        {name: metrics[name] for name in ("tuned", "base", "reference") if name in metrics},
+        judged,
+        answers,
+    )
+
+
+def score_model(
+    c: SimpleNamespace, config: dict, model, tokenizer, samples: list, asked: list, name: str
+) -> tuple[dict, list]:
+    """Return (cross-entropy over all samples and costs of generation, answers to the samples asked)."""
+    from common.decoding import generate_answers
+    from common.loss import cross_entropy
+    from common.tokens import LeftPaddingCollator, encode
+
+    rows = encode(tokenizer, samples, config["prompt_form"])
+    collator = LeftPaddingCollator(tokenizer.pad_token_id)
+    loss = cross_entropy(model, rows, collator, c.BATCH_SIZE, f"{name}: cross-entropy")
+    prompts = {row.id: row.prompt for row in rows}
+    answers = generate_answers(
+        model,
+        tokenizer,
+        [prompts[sample.id] for sample in asked],
+        max_total=config["max_length"],
+        max_new=c.MAX_NEW_TOKENS or config["max_length"],
+        batch_size=c.BATCH_SIZE,
+        temperature=c.TEMPERATURE,
+        seed=c.SEED,
+        progress=f"{name}: drawing",
+    )
+    return {
+        "cross_entropy": loss.mean,
+        "perplexity": loss.perplexity,
+        "cross_entropy_samples": len(samples),
+        "mean_tokens": sum(a.tokens for a in answers) / len(answers),
+        "mean_seconds": sum(a.seconds for a in answers) / len(answers),
+        "finished": sum(a.finished for a in answers) / len(answers),
+    }, answers
+
+
+def write_results(c: SimpleNamespace, folder: Path, metrics: dict, asked: list, judged: dict, answers: dict) -> None:
+    import json
+
+    from common.report import write_gallery, write_report
+    from common.run_folder import write_json
+
+    test = folder / "test"
+    test.mkdir(exist_ok=True)
+    write_json(test / "metrics.json", metrics)
+    with (test / "samples.jsonl").open("w", encoding="utf-8") as file:
+        for i, sample in enumerate(asked):
+            record = {"id": sample.id, "description": sample.description}
+            for column, judgements in judged.items():
+                record[column] = judgements[i].to_json()
+                if column in answers:
+                    answer = answers[column][i]
+                    record[column] |= {"tokens": answer.tokens, "finished": answer.finished}
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    columns = [column for column in COLUMNS if column in judged]
+    write_gallery(test / "gallery.png", asked, {n: judged[n] for n in columns}, c.GALLERY_SAMPLES)
+    write_report(test / "report.html", folder, metrics, asked, {n: judged[n] for n in columns})
+
+
+def print_table(metrics: dict) -> None:
+    from common.report import metric_rows
+
+    print(f"\n{'':<42}" + "".join(f"{name:>12}" for name in metrics))
+    for label, values in metric_rows(metrics):
+        print(f"{label:<42}" + "".join(f"{value:>12}" for value in values))
+    print()
+
+
+def send_to_wandb(c: SimpleNamespace, folder: Path, config: dict, metrics: dict, asked: list, judged: dict) -> str:
+    """Send metrics as summary and the last samples as a table; return a line that says where they are."""
+    import io
+
+    import wandb
+    from PIL import Image
+
+    from common.tracking import finish_run, start_run
+
+    def picture(judgement):
+        return wandb.Image(Image.open(io.BytesIO(judgement.png))) if judgement.png else None
+
+    tracker = start_run(config["wandb_project"], folder, "test", config | {"evaluate": vars(c)})
+    columns = ["id", "description", "reasoning", "svg", "drawing", "reference", "verdict"]
+    table = wandb.Table(columns=columns)
+    for i in range(max(0, len(asked) - c.TABLE_SAMPLES), len(asked)):
+        tuned, reference = judged["tuned"][i], judged["reference"][i]
+        table.add_data(asked[i].id, asked[i].description, tuned.reasoning, tuned.svg, picture(tuned),
+                       picture(reference), tuned.summary())  # fmt: skip
+    tracker.log({"test/samples": table, "test/gallery": wandb.Image(str(folder / "test" / "gallery.png"))})
+    tracker.summary.update({f"test/{name}": figures for name, figures in metrics.items()})
+    return finish_run(tracker)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,155 @@
+"""Step 1: how long are my samples, in tokens of the base model?
+
+Reads   a JSONL of {id, description, svg_content} and a tokenizer (hub id, local folder or .gguf file).
+Writes  <OUTPUT_DIR>/token_lengths.png and token_lengths.json; a table on the terminal.
+
+    python preprocess_token_lengths.py --data-path data/svg_results.jsonl
+"""
+
+from pathlib import Path
+
+from common.constants import constants_in_force
+from common.errors import run
+
+# Input
+DATA_PATH: str = "data/svg_results.jsonl"  # the samples: JSON lines with id, description, svg_content
+TOKENIZER: str = "Qwen/Qwen2.5-1.5B-Instruct"  # hub id, local folder or .gguf file
+PROMPT_FORM: str = "chat"  # "chat" (instruct bases) or "raw" (the template alone), as in train.py
+ON_BAD_LINE: str = "skip"  # "skip" bad lines and count them, or "stop" at the first
+# Limit
+MAX_LENGTH: int = 1560  # tokens, prompt + answer: the limit drawn and counted against, as in train.py
+# Output
+OUTPUT_DIR: str = "outputs/token_lengths"  # created when missing
+
+CANDIDATE_LIMITS = (512, 768, 1024, 1280, 1560, 2048, 3072, 4096)
+PARTS = ("prompt", "reasoning", "svg", "answer", "total")
+
+
+def main() -> None:
+    c = constants_in_force(__file__)
+    from common.dataset import read_samples
+    from common.model import load_tokenizer
+    from common.run_folder import write_json
+
+    data = read_samples(c.DATA_PATH, c.ON_BAD_LINE)
+    print("\n".join(data.report()))
+    tokenizer = load_tokenizer(c.TOKENIZER)
+    samples = data.samples + data.incomplete  # how long a sample is does not depend on its sections
+    lengths = measure(tokenizer, samples, c.PROMPT_FORM)
+    figures = summarise(lengths, c.MAX_LENGTH)
+    figures["template_tokens"] = template_tokens(tokenizer)
+    figures["lines"] = data.counts()
+    figures["dropped_ids"] = [
+        sample.id for sample, n in zip(samples, lengths["total"], strict=True) if n > c.MAX_LENGTH
+    ]
+
+    folder = Path(c.OUTPUT_DIR)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "token_lengths.json", figures)
+    draw(lengths, c.MAX_LENGTH, folder / "token_lengths.png")
+    print_table(lengths, figures)
+    print(f"\n{folder / 'token_lengths.png'} · {folder / 'token_lengths.json'}")
+
+
+def measure(tokenizer, samples: list, prompt_form: str) -> dict[str, list[int]]:
+    """Return the token counts of each part of each sample; `total` = prompt + answer + end-of-turn token.
+
+    `answer` is more than `reasoning` + `svg`: it has the white space between them and the end-of-turn token.
+    """
+    from common.tokens import encode, token_ids
+    from prompt_template import extract_reasoning, extract_svg
+
+    encoded = encode(tokenizer, samples, prompt_form)
+    found = [extract_reasoning(sample.answer) for sample in samples]
+    reasoning = [f"<reasoning>{text}</reasoning>" for text in found if text]
+    svg = [text for sample in samples if (text := extract_svg(sample.answer))]
+    return {
+        "prompt": [len(row.prompt) for row in encoded],
+        "reasoning": [len(ids) for ids in token_ids(tokenizer, reasoning)],
+        "svg": [len(ids) for ids in token_ids(tokenizer, svg)],
+        "answer": [len(row.answer) for row in encoded],
+        "total": [row.length for row in encoded],
+    }
+
+
+def template_tokens(tokenizer) -> int:
+    """Return the length of the instruction template with an empty description, without chat markup."""
+    from common.tokens import token_ids
+    from prompt_template import build_prompt
+
+    return len(token_ids(tokenizer, [build_prompt("")])[0])
+
+
+def summarise(lengths: dict[str, list[int]], limit: int) -> dict:
+    """Return the figures of token_lengths.json: sample counts and percentiles (linear interpolation)."""
+    import numpy as np
+
+    figures: dict = {
+        "samples": len(lengths["total"]),
+        "limit": limit,
+        "over_limit": sum(n > limit for n in lengths["total"]),
+    }
+    for part in PARTS:
+        p50, p90, p95, p99 = np.percentile(lengths[part], (50, 90, 95, 99))
+        figures[part] = {
+            "p50": float(p50),
+            "p90": float(p90),
+            "p95": float(p95),
+            "p99": float(p99),
+            "max": max(lengths[part]),
+            "mean": round(float(np.mean(lengths[part])), 2),
+        }
+    return figures
+
+
+def print_table(lengths: dict[str, list[int]], figures: dict) -> None:
+    print(f"\n{'tokens':<10}" + "".join(f"{name:>8}" for name in ("p50", "p90", "p95", "p99", "max")))
+    for part in PARTS:
+        row = [figures[part][name] for name in ("p50", "p90", "p95", "p99", "max")]
+        print(f"{part:<10}" + "".join(f"{value:>8.0f}" for value in row))
+    print(f"template  {figures['template_tokens']:>8}")
+    print(f"\n{'limit':<10}{'fit':>8}{'share':>8}{'dropped':>9}")
+    for limit in sorted({*CANDIDATE_LIMITS, figures["limit"]}):
+        fit = sum(n <= limit for n in lengths["total"])
+        mark = "  <- MAX_LENGTH" if limit == figures["limit"] else ""
+        share = fit / figures["samples"]
+        print(f"{limit:<10}{fit:>8}{share:>8.1%}{figures['samples'] - fit:>9}{mark}")
+    dropped = figures["dropped_ids"]
+    if dropped:
+        shown = ", ".join(dropped[:8]) + (f" … and {len(dropped) - 8} more" if len(dropped) > 8 else "")
+        print(f"dropped at {figures['limit']}: {shown} (all in token_lengths.json)")
+
+
+def draw(lengths: dict[str, list[int]], limit: int, path: Path) -> None:
+    """Draw one histogram each for prompt, reasoning, SVG and total, with percentiles and the limit."""
+    from common.plots import figure_grid, save
+
+    figure, axes = figure_grid(2, 2)
+    for part, axis in zip(("prompt", "reasoning", "svg", "total"), axes.flat, strict=True):
+        draw_part(axis, part, lengths[part], limit if part == "total" else None)
+    save(figure, path)
+
+
+def draw_part(axis, part: str, values: list[int], limit: int | None) -> None:
+    import numpy as np
+
+    axis.hist(values, bins=min(60, max(values) - min(values) + 1), color="#5b8def")
+    top = axis.get_ylim()[1] * 1.3  # room for the labels above the bars
+    axis.set_ylim(0, top)
+    for i, percentile in enumerate((50, 90, 99)):
+        value = float(np.percentile(values, percentile))
+        axis.axvline(value, color="#888888", linewidth=0.8, linestyle=":")
+        axis.annotate(f"p{percentile} {value:.0f}", (value, top * (0.97 - 0.07 * i)), fontsize=8, va="top",
+                      xytext=(3, 0), textcoords="offset points")  # fmt: skip
+    if limit is not None:
+        over = sum(value > limit for value in values)
+        axis.axvline(limit, color="#d1495b", linewidth=1.5)
+        axis.annotate(f"limit {limit}: {over} over", (limit, top * 0.72), color="#d1495b", fontsize=9,
+                      xytext=(4, 0), textcoords="offset points")  # fmt: skip
+    axis.set_title(f"{part} (n = {len(values)})")
+    axis.set_xlabel("tokens")
+    axis.set_ylabel("samples")
+
+
+if __name__ == "__main__":
+    run(main)

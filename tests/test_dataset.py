@@ -1,0 +1,168 @@
+"""Reading the user's file: every fault is named with its line; splits are exact, deterministic and leak-free."""
+
+import json
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.dataset import Sample, fingerprint, read_samples, split_samples, take
+from common.errors import UserError
+from tests.conftest import answer
+from tests.paths import SHARED
+
+REAL = SHARED / "data" / "svg_results.jsonl"
+
+
+def line(**changes) -> bytes:
+    record = {"id": "1", "description": "a fox", "svg_content": answer()} | changes
+    return json.dumps({k: v for k, v in record.items() if v is not ...}).encode() + b"\n"
+
+
+FAULTS = {
+    "not JSON": b"{'id': 1}\n",
+    "missing field": line(id="2", description=...),
+    "empty field": line(id="2", description="  "),
+    "wrong type": line(id="2", description=["a", "fox"]),
+    "duplicate id": line(),
+    "no <svg>": line(id="2", svg_content="<reasoning>a</reasoning>"),
+    "no <reasoning>": line(id="2", svg_content="<svg>a</svg>"),
+    "invalid UTF-8": line(id="2", description="caf").replace(b"caf", b"caf\xe9"),
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_faults_are_named_with_line_number_and_skipped(tmp_path, kind):
+    path = tmp_path / "d.jsonl"
+    path.write_bytes(line() + FAULTS[kind] + line(id="3"))
+    read = read_samples(path)
+    assert [sample.id for sample in read.samples] == ["1", "3"]
+    assert [(fault.line, fault.kind) for fault in read.faults] == [(2, kind)]
+    assert read.counts() == {"read": 2, "skipped": {kind: 1}, "mended": {}}
+    assert any(f"{path}:2: " in text for text in read.report())
+    with pytest.raises(UserError, match=r"d\.jsonl:2: "):
+        read_samples(path, "stop")
+
+
+def test_other_shapes_of_bad_lines(tmp_path):
+    path = tmp_path / "d.jsonl"
+    lone_surrogate = b'{"id":"4","description":"\\ud83d","svg_content":"x"}\n'
+    deep = b"[" * 100_000 + b"\n"
+    path.write_bytes(line() + b"[1, 2]\n" + b"null\n" + lone_surrogate + deep + line(id=True) + line(id=5))
+    read = read_samples(path)
+    assert [sample.id for sample in read.samples] == ["1", "5"]
+    assert [fault.kind for fault in read.faults] == [
+        "wrong type",
+        "wrong type",
+        "invalid UTF-8",
+        "not JSON",
+        "wrong type",
+    ]
+
+
+def test_bom_and_crlf_are_reported_and_mended(tmp_path):
+    path = tmp_path / "d.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + line().replace(b"\n", b"\r\n") + b"\n" + line(id="2"))
+    read = read_samples(path)
+    assert [sample.id for sample in read.samples] == ["1", "2"]
+    assert [(fault.line, fault.kind) for fault in read.faults] == [(1, "byte order mark"), (1, "CRLF")]
+    with pytest.raises(UserError, match="byte order mark"):
+        read_samples(path, "stop")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"{}\n"])
+def test_a_file_without_samples_is_an_error(tmp_path, content):
+    path = tmp_path / "empty.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"empty\.jsonl holds no usable sample"):
+        read_samples(path)
+
+
+@pytest.mark.parametrize("name", ["missing.jsonl", "."])
+def test_a_missing_file_or_a_folder_is_an_error(tmp_path, name):
+    with pytest.raises(UserError, match="--data-path"):
+        read_samples(tmp_path / name)
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=200, deadline=None)
+def test_no_bytes_make_the_reader_fail(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("fuzz") / "d.jsonl"
+    path.write_bytes(line() + content + b"\n" + line(id="zzz"))
+    samples = read_samples(path).samples
+    assert samples[0].id == "1" and len(samples) <= 2 + content.count(b"\n")
+
+
+def make(n: int, **shared) -> list[Sample]:
+    return [Sample(str(i), shared.get("description", f"thing {i}"), answer(), shared.get("group")) for i in range(n)]
+
+
+@pytest.mark.parametrize("n", [3, 4, 19, 20, 100, 876])
+def test_split_is_90_5_5_and_complete(n):
+    parts = split_samples(make(n), seed=1)
+    assert {name: len(part) for name, part in parts.items()} == {
+        "train": n - 2 * max(1, round(0.05 * n)),
+        "valid": max(1, round(0.05 * n)),
+        "test": max(1, round(0.05 * n)),
+    }
+    assert sorted(s.id for part in parts.values() for s in part) == sorted(s.id for s in make(n))
+
+
+def test_split_depends_on_the_seed_alone():
+    samples = make(200)
+    assert split_samples(samples, 1) == split_samples(samples[::-1], 1)
+    assert split_samples(samples, 1)["test"] != split_samples(samples, 2)["test"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.none() | st.integers(0, 6)), min_size=5, max_size=60),
+    st.integers(0, 5),
+)
+@settings(max_examples=150, deadline=None)
+def test_no_description_and_no_group_is_on_two_sides(keys, seed):
+    spellings = ("A fox {}", " a  FOX {}")  # the same description in another letter case and spacing
+    samples = [
+        Sample(str(i), spellings[i % 2].format(d), "x", None if g is None else str(g)) for i, (d, g) in enumerate(keys)
+    ]
+    try:
+        parts = split_samples(samples, seed)
+    except UserError:
+        return  # fewer than three families
+    assert all(parts.values())
+    for key in (lambda s: " ".join(s.description.lower().split()), lambda s: s.group):
+        sides = [{key(s) for s in part} - {None} for part in parts.values()]
+        assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+    assert Counter(s.id for part in parts.values() for s in part) == Counter(s.id for s in samples)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_too_few_descriptions_to_split(n):
+    with pytest.raises(UserError, match="at least 3"):
+        split_samples(make(n), 1)
+    with pytest.raises(UserError, match="1 distinct"):
+        split_samples(make(10, description="the same"), 1)
+
+
+def test_fingerprint_sees_every_field_and_no_order():
+    samples = make(5)
+    assert fingerprint(samples) == fingerprint(samples[::-1])
+    changed = [*samples[:4], Sample("4", "thing 4", answer("navy"))]
+    assert fingerprint(changed) != fingerprint(samples)
+
+
+def test_take_is_a_subset_that_grows():
+    samples = make(50)
+    assert set(take(samples, 10, 3)) < set(take(samples, 20, 3))
+    assert len(take(samples, 0, 3)) == 50
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real samples are not here")
+def test_real_data():
+    read = read_samples(REAL)
+    assert read.counts() == {"read": 873, "skipped": {"no <svg>": 3}, "mended": {}}
+    assert {name: len(part) for name, part in split_samples(read.samples, 42).items()} == {
+        "train": 785,
+        "valid": 44,
+        "test": 44,
+    }

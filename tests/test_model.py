@@ -1,0 +1,124 @@
+"""Numbers of the model: exact cross-entropy, left padding without effect or NaN, merged adapters, clear errors."""
+
+import copy
+
+import pytest
+import torch
+
+from common.dataset import Sample
+from common.errors import UserError
+from common.loss import cross_entropy
+from common.model import add_adapter, load_base, load_tokenizer, merge_adapter
+from common.tokens import LeftPaddingCollator, encode
+from tests.conftest import answer
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def rows(tokenizer):
+    samples = [Sample(str(i), "a circle" + ", big" * i, answer(radius=10 * i + 5)) for i in range(8)]
+    return encode(tokenizer, samples, "chat")
+
+
+@pytest.fixture(scope="module")
+def base(tiny_base):
+    return load_base(str(tiny_base), CPU, torch.float32)
+
+
+@pytest.fixture(scope="module")
+def collator(tokenizer):
+    return LeftPaddingCollator(tokenizer.pad_token_id)
+
+
+def test_cross_entropy_is_that_of_each_sample_alone_by_the_library(base, rows, collator):
+    """Against the plain Hugging Face loss: one row at a time, no padding, all logits, summed over tokens."""
+    nats = tokens = 0
+    for row in rows:
+        labels = [-100] * len(row.prompt) + row.answer
+        out = base(input_ids=torch.tensor([row.prompt + row.answer]), labels=torch.tensor([labels]))
+        nats += out.loss.item() * len(row.answer)
+        tokens += len(row.answer)
+    result = cross_entropy(base, rows, collator, batch_size=3)
+    assert result.tokens == tokens
+    assert result.mean == pytest.approx(nats / tokens, abs=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+def test_cross_entropy_does_not_depend_on_batch_size(base, rows, collator, batch_size):
+    whole = cross_entropy(base, rows, collator, batch_size=5).mean
+    assert cross_entropy(base, rows, collator, batch_size).mean == pytest.approx(whole, abs=1e-6)
+
+
+def test_training_loss_of_a_batch_is_its_cross_entropy(base, rows, collator):
+    batch = collator(rows)
+    assert base(**batch).loss.item() == pytest.approx(cross_entropy(base, rows, collator, 8).mean, abs=1e-5)
+
+
+def test_cross_entropy_leaves_the_mode_alone(base, rows, collator):
+    for training in (True, False):
+        base.train(training)
+        cross_entropy(base, rows[:1], collator, 1)
+        assert base.training is training
+
+
+def test_rows_that_may_attend_to_nothing_see_everything(base):
+    """The guard against NaN in padding rows: no row of the attention mask is empty, real rows are untouched."""
+    from common.model import _padded_sdpa_mask
+
+    padding = torch.tensor([[0, 0, 1, 1], [1, 1, 1, 1]], dtype=torch.bool)
+    mask = _padded_sdpa_mask(batch_size=2, q_length=4, kv_length=4, attention_mask=padding)
+    assert mask[0, 0].tolist() == [[True] * 4, [True] * 4, [False, False, True, False], [False, False, True, True]]
+    assert mask[1, 0].tolist() == torch.ones(4, 4).tril().bool().tolist()
+    assert base.config._attn_implementation == "sdpa_left_padded"
+
+
+def test_hidden_states_and_gradients_are_finite_under_left_padding(base, rows, collator):
+    model = add_adapter(copy.deepcopy(base), rank=4, alpha=8, dropout=0.0).train()
+    out = model(**collator(rows), output_hidden_states=True)
+    assert all(state.isfinite().all() for state in out.hidden_states)
+    out.loss.backward()
+    gradients = [p.grad for p in model.parameters() if p.requires_grad]
+    assert gradients and all(g.isfinite().all() for g in gradients)
+
+
+def test_adapter_is_fp32_on_a_half_base_and_covers_all_linear_layers(tiny_base):
+    model = add_adapter(load_base(str(tiny_base), CPU, torch.float16), rank=4, alpha=8, dropout=0.0)
+    trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    assert {p.dtype for p in trainable.values()} == {torch.float32}
+    assert len(trainable) == 2 * 7 * 2  # A and B, 7 linear layers, 2 blocks
+
+
+def test_merged_adapter_answers_like_the_adapter(base, rows, collator, tmp_path):
+    model = add_adapter(copy.deepcopy(base), rank=4, alpha=8, dropout=0.0)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if "lora_B" in name:
+                p.normal_(0, 0.05)
+    model.save_pretrained(tmp_path)
+    merged = merge_adapter(copy.deepcopy(base), tmp_path)
+    with_adapter = cross_entropy(model, rows, collator, 4).mean
+    assert cross_entropy(merged, rows, collator, 4).mean == pytest.approx(with_adapter, abs=1e-5)
+    assert with_adapter != pytest.approx(cross_entropy(base, rows, collator, 4).mean, abs=1e-3)
+
+
+def test_a_broken_adapter_is_one_sentence(base, tmp_path):
+    model = add_adapter(copy.deepcopy(base), rank=4, alpha=8, dropout=0.0)
+    model.save_pretrained(tmp_path)
+    weights = tmp_path / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(UserError, match="cannot be loaded"):
+        merge_adapter(copy.deepcopy(base), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["./nowhere", "/nowhere/model", "nowhere.gguf", "nobody/nothing-at-all"])
+def test_a_base_that_cannot_be_had_is_one_sentence_with_ways_out(name):
+    with pytest.raises(UserError, match="--base-model"):
+        load_tokenizer(name)
+
+
+def test_a_folder_without_a_model_is_one_sentence(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="cannot be had"):
+        load_base(str(tmp_path), CPU, torch.float32)

@@ -1,0 +1,328 @@
+"""Step 2: teach an instruct model to draw, by LoRA fine-tuning with Hugging Face's Trainer.
+
+Reads   a JSONL of {id, description, svg_content} and a base model (hub id, local folder or .gguf file).
+Writes  outputs/<RUN_NAME>/: the adapter, checkpoints, config.yml, split.json, metrics.jsonl, loss.png, wandb.
+
+    python train.py --data-path data/svg_results.jsonl --run-name first
+    python train.py --dry-run                        # look at one batch and the memory estimate; no weights
+    python train.py --resume --run-name first        # go on from the newest complete checkpoint
+
+The test split is not looked at here: `python evaluate_test.py --run-dir outputs/<RUN_NAME>` is step 3.
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from common.constants import constants_in_force, write_config
+from common.errors import UserError, run
+
+# Data
+DATA_PATH: str = "data/svg_results.jsonl"  # JSON lines with id, description, svg_content (and group, optional)
+ON_BAD_LINE: str = "skip"  # "skip" bad lines and count them, or "stop" at the first
+MAX_SAMPLES: int = 0  # use a random subset of this many samples that fit; 0 = all
+TRAIN_DIALECT: str = ""  # keep only samples legal in this dialect of svg_constraint.py; "" = keep all
+# Model
+BASE_MODEL: str = "Qwen/Qwen2.5-1.5B-Instruct"  # hub id, local folder, or a .gguf file
+PROMPT_FORM: str = "chat"  # "chat" (instruct bases) or "raw" (the template alone)
+MAX_LENGTH: int = 1560  # tokens, prompt + answer; longer samples are dropped and counted, never cut
+LOSS_ON: str = "answer"  # "answer": loss on reasoning, SVG and end of turn; "all": on the prompt too
+# LoRA
+LORA_RANK: int = 64  # of every linear layer in the blocks
+LORA_ALPHA: int = 128  # the update is scaled by alpha / rank
+LORA_DROPOUT: float = 0.0  # on the adapter's input; above 0 costs a third more activation memory
+# Optimization (AdamW)
+EPOCHS: float = 3.0  # passes over the training split
+BATCH_SIZE: int = 4  # samples per device and forward pass
+GRADIENT_ACCUMULATION: int = 1  # forward passes per step
+LEARNING_RATE: float = 5e-5  # peak, reached after warm-up
+LR_SCHEDULER: str = "cosine"  # any of transformers: cosine, linear, constant_with_warmup, …
+WARMUP: float = 0.05  # share of all steps; 1 or more = that many steps
+WEIGHT_DECAY: float = 0.01
+MAX_GRAD_NORM: float = 1.0  # gradients are clipped to this norm
+FP16: bool = True  # mixed precision on a GPU (base fp16, adapter fp32); a CPU always runs in fp32
+ACTIVATION_CHECKPOINTING: bool = False  # recompute activations in the backward pass: less memory, 1.3x the time
+MAX_MINUTES: float = 0.0  # stop and save after this time; 0 = no limit
+SEED: int = 42  # of split, subset, adapter and sample order
+# Logging, evaluation, checkpoints (in steps)
+LOGGING_STEPS: int = 10
+EVAL_STEPS: int = 50  # validation cross-entropy; also before the first and after the last step
+EVAL_BATCH_SIZE: int = 8  # the result does not depend on it
+SAVE_STEPS: int = 200
+SAVE_TOTAL_LIMIT: int = 3  # checkpoints kept
+WANDB: bool = True  # online when logged in, else offline; WANDB_MODE is obeyed
+WANDB_PROJECT: str = "qwen-svg"
+# This run
+RUN_NAME: str = ""  # folder under outputs/; "" = a time stamp (with --resume: the latest run)
+RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, with that run's constants
+DRY_RUN: bool = False  # tokenise, show one batch and a memory estimate, then stop; loads no weights
+
+
+def main() -> None:
+    c = constants_in_force(__file__)
+    if c.RESUME:
+        from common.run_folder import find_run_folder
+
+        folder = find_run_folder(c.RUN_NAME)
+        c = constants_in_force(__file__, base_config=folder / "config.yml")
+        c.RUN_NAME, c.RESUME = folder.name, True
+    check(c)
+    from common.quiet import quieten
+
+    quieten()
+    from common.model import load_tokenizer
+
+    tokenizer = load_tokenizer(c.BASE_MODEL)
+    data = prepare_data(c, tokenizer)
+    if c.DRY_RUN:
+        dry_run(c, tokenizer, data)
+    else:
+        train(c, tokenizer, data)
+
+
+def check(c: SimpleNamespace) -> None:
+    """Refuse values that would fail, or do nothing sensible, only after minutes of work."""
+    from common.run_folder import OUTPUTS, refuse_existing
+    from prompt_template import PROMPT_FORMS
+    from svg_constraint import DIALECTS
+
+    for name, allowed in (
+        ("LOSS_ON", ("answer", "all")),
+        ("PROMPT_FORM", PROMPT_FORMS),
+        ("TRAIN_DIALECT", ("", *DIALECTS)),
+    ):
+        if getattr(c, name) not in allowed:
+            raise UserError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {getattr(c, name)!r}.")
+    for name in ("MAX_LENGTH", "LORA_RANK", "LORA_ALPHA", "BATCH_SIZE", "GRADIENT_ACCUMULATION", "EPOCHS",
+                 "LEARNING_RATE", "EVAL_BATCH_SIZE", "LOGGING_STEPS", "EVAL_STEPS", "SAVE_STEPS",
+                 "SAVE_TOTAL_LIMIT", "MAX_GRAD_NORM"):  # fmt: skip
+        if getattr(c, name) <= 0:
+            raise UserError(f"{name} must be above 0, not {getattr(c, name)}.")
+    if "/" in c.RUN_NAME or c.RUN_NAME in (".", ".."):
+        raise UserError(f"RUN_NAME must be the name of a folder under outputs/, not {c.RUN_NAME!r}.")
+    if c.RUN_NAME and not (c.RESUME or c.DRY_RUN):
+        refuse_existing(OUTPUTS / c.RUN_NAME)
+
+
+def prepare_data(c: SimpleNamespace, tokenizer) -> SimpleNamespace:
+    """Read, check, tokenise, drop what does not fit, and split. Prints what happened to every sample.
+
+    Returns parts (name → list of Encoded), ids (the content of split.json) and fingerprint.
+    """
+    from common.dataset import fingerprint, read_samples, split_samples, take
+    from common.tokens import encode
+
+    read = read_samples(c.DATA_PATH, c.ON_BAD_LINE)
+    print("\n".join(read.report()))
+    dropped: dict[str, str] = {}
+    verdicts = legal_shares(read.samples)
+    samples = read.samples
+    if c.TRAIN_DIALECT:
+        legal = {id for id, dialects in verdicts.items() if c.TRAIN_DIALECT in dialects}
+        dropped |= {s.id: f"not legal in {c.TRAIN_DIALECT}" for s in samples if s.id not in legal}
+        samples = [s for s in samples if s.id in legal]
+    encoded = {row.id: row for row in encode(tokenizer, samples, c.PROMPT_FORM)}
+    too_long = {row.id: f"{row.length} tokens" for row in encoded.values() if row.length > c.MAX_LENGTH}
+    dropped |= too_long
+    samples = take([s for s in samples if s.id not in too_long], c.MAX_SAMPLES, c.SEED)
+    if too_long:
+        print(f"{len(too_long)} samples are longer than {c.MAX_LENGTH} tokens and are dropped (see split.json)")
+    if not samples:
+        raise UserError(
+            f"no sample of {c.DATA_PATH} is left to train on: {len(dropped)} dropped; raise MAX_LENGTH "
+            f"({c.MAX_LENGTH}) or see `python preprocess_token_lengths.py` for the lengths."
+        )
+    parts = split_samples(samples, c.SEED)
+    print("split: " + ", ".join(f"{len(part)} {name}" for name, part in parts.items()))
+    ids = {"seed": c.SEED, **{name: [s.id for s in part] for name, part in parts.items()}, "dropped": dropped}
+    return SimpleNamespace(
+        parts={name: [encoded[s.id] for s in part] for name, part in parts.items()},
+        ids=ids,
+        lines=read.counts(),
+        fingerprint=fingerprint(samples),
+    )
+
+
+def legal_shares(samples: list) -> dict[str, set[str]]:
+    """Print the share of samples legal in each dialect; return the dialects each sample is legal in, by id."""
+    from prompt_template import extract_svg
+    from svg_constraint import DIALECTS, check
+
+    verdicts = {s.id: {d for d in DIALECTS if check(extract_svg(s.answer) or "", d).valid} for s in samples}
+    shares = (f"{d} {sum(d in v for v in verdicts.values()) / len(verdicts):.1%}" for d in DIALECTS)
+    print("legal by svg_constraint: " + ", ".join(shares))
+    return verdicts
+
+
+def dry_run(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
+    """Show what would be trained on and what it would take, without loading weights."""
+    from common.dry_run import show_batch
+    from common.memory import estimate
+    from common.model import load_config
+
+    rows = data.parts["train"]
+    show_batch(tokenizer, rows[: c.BATCH_SIZE], c.LOSS_ON)
+    longest = sorted(rows, key=lambda row: row.length)[-c.BATCH_SIZE :]
+    print(estimate(load_config(c.BASE_MODEL), c, longest).table())
+    print("dry run: nothing was written.")
+
+
+def train(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
+    from transformers import set_seed
+
+    from common import run_folder as runs
+    from common.model import add_adapter, load_base, pick_device, pick_dtype
+    from common.tracking import finish_run, start_run
+
+    device = pick_device()
+    dtype = pick_dtype(device, c.FP16)
+    facts = runs.environment(device, dtype, c.DATA_PATH, data.fingerprint)
+    checkpoint = None
+    if c.RESUME:
+        checkpoint, folder = checkpoint_to_resume(c, data)
+    set_seed(c.SEED)
+    model = add_adapter(
+        load_base(c.BASE_MODEL, device, dtype), c.LORA_RANK, c.LORA_ALPHA, c.LORA_DROPOUT
+    )  # before the run folder: a base that cannot be had leaves nothing behind
+    if not c.RESUME:
+        folder = runs.new_run_folder(c.RUN_NAME)
+        write_config(folder / "config.yml", c)
+        runs.write_json(folder / "environment.json", facts)
+        runs.write_json(folder / "split.json", data.ids | {"lines": data.lines})
+    trainable, total = model.get_nb_trainable_parameters()
+    print(f"{c.BASE_MODEL}: {total - trainable:,} frozen + {trainable:,} adapter parameters, {dtype} on {device}")
+
+    tracker = None
+    if c.WANDB:
+        tracker = start_run(c.WANDB_PROJECT, folder, "train", vars(c) | {"environment": facts})
+        log_lengths(tracker, data)
+    trainer = build_trainer(c, model, tokenizer, data, folder, device)
+    stopped = run_training(c, trainer, checkpoint)
+    finish(c, trainer, folder, data, stopped)
+    if tracker:
+        print(finish_run(tracker))
+    print(f"next: python evaluate_test.py --run-dir {folder}")
+
+
+def checkpoint_to_resume(c: SimpleNamespace, data: SimpleNamespace) -> tuple[Path, Path]:
+    """Return the newest complete checkpoint and its run folder, after making sure the data is still the same."""
+    from common.run_folder import find_run_folder, newest_complete_checkpoint, read_json
+
+    folder = find_run_folder(c.RUN_NAME)
+    checkpoint, warnings = newest_complete_checkpoint(folder)
+    for warning in warnings:
+        print(f"warning: {warning}")
+    if read_json(folder / "environment.json")["data"]["sha256"] != data.fingerprint:
+        raise UserError(
+            f"the samples in {c.DATA_PATH} are not the ones {folder} was trained on (environment.json holds their "
+            "fingerprint); restore the file, or start a new run."
+        )
+    print(f"resuming from {checkpoint}")
+    return checkpoint, folder
+
+
+def log_lengths(tracker, data: SimpleNamespace) -> None:
+    """Send the length histogram and the data's fingerprint and counts to wandb."""
+    import wandb
+
+    rows = [row for part in data.parts.values() for row in part]
+    tracker.log({"data/tokens_per_sample": wandb.Histogram([row.length for row in rows])})
+    tracker.summary.update({f"data/{name}_samples": len(part) for name, part in data.parts.items()})
+    tracker.summary.update({"data/sha256": data.fingerprint, "data/dropped": len(data.ids["dropped"])})
+
+
+def build_trainer(c: SimpleNamespace, model, tokenizer, data: SimpleNamespace, folder: Path, device):
+    from transformers import PrinterCallback, ProgressCallback, TrainingArguments
+
+    from common.tokens import LeftPaddingCollator
+    from common.trainer import ProgressBar, RunLog, SafeStop, SVGTrainer
+
+    on_gpu = device.type == "cuda"
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=c.EPOCHS,
+        per_device_train_batch_size=c.BATCH_SIZE,
+        per_device_eval_batch_size=c.EVAL_BATCH_SIZE,
+        gradient_accumulation_steps=c.GRADIENT_ACCUMULATION,
+        learning_rate=c.LEARNING_RATE,
+        lr_scheduler_type=c.LR_SCHEDULER,
+        warmup_steps=c.WARMUP if c.WARMUP < 1 else int(c.WARMUP),
+        weight_decay=c.WEIGHT_DECAY,
+        max_grad_norm=c.MAX_GRAD_NORM,
+        optim="adamw_torch_fused",
+        fp16=c.FP16 and on_gpu,
+        use_cpu=not on_gpu,
+        activation_checkpointing=c.ACTIVATION_CHECKPOINTING,
+        eval_strategy="steps",
+        eval_steps=c.EVAL_STEPS,
+        eval_on_start=not c.RESUME,
+        logging_steps=c.LOGGING_STEPS,
+        logging_first_step=True,
+        logging_nan_inf_filter=False,  # it hides a NaN behind the running mean, and syncs the GPU each step
+        save_steps=c.SAVE_STEPS,
+        save_total_limit=c.SAVE_TOTAL_LIMIT,
+        seed=c.SEED,
+        data_seed=c.SEED,
+        report_to=["wandb"] if c.WANDB else "none",
+        remove_unused_columns=False,  # the samples are objects; the collator knows what to take from them
+        dataloader_num_workers=2 if on_gpu else 0,
+        dataloader_pin_memory=on_gpu,
+    )
+    trainer = SVGTrainer(
+        model=model,
+        args=arguments,
+        data_collator=LeftPaddingCollator(tokenizer.pad_token_id, c.LOSS_ON),
+        train_dataset=data.parts["train"],
+        eval_dataset=data.parts["valid"],
+        callbacks=[RunLog(folder)],
+    )
+    for callback in (ProgressCallback, PrinterCallback):
+        trainer.remove_callback(callback)
+    trainer.add_callback(ProgressBar())
+    trainer.safe_stop = SafeStop(c.MAX_MINUTES)
+    trainer.add_callback(trainer.safe_stop)
+    return trainer
+
+
+def run_training(c: SimpleNamespace, trainer, checkpoint: Path | None) -> str | None:
+    """Train to the end or to a stop; return the reason of an early stop."""
+    import torch
+
+    try:
+        with trainer.safe_stop as stop:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except torch.OutOfMemoryError:
+        raise UserError(
+            f"the GPU ran out of memory with BATCH_SIZE {c.BATCH_SIZE} and MAX_LENGTH {c.MAX_LENGTH}; use "
+            "`--activation-checkpointing`, or a smaller `--batch-size` with `--gradient-accumulation`."
+        ) from None
+    return stop.reason
+
+
+def finish(c: SimpleNamespace, trainer, folder: Path, data: SimpleNamespace, stopped: str | None) -> None:
+    """Evaluate once more, save the adapter, draw the loss, write the card, say what came out."""
+    from common.model_card import write_model_card
+    from common.plots import draw_loss
+    from common.run_folder import read_jsonl
+
+    step = trainer.state.global_step
+    if stopped and stopped != "MAX_MINUTES is over":
+        raise UserError(
+            f"training stopped at step {step} ({stopped}); go on with "
+            f"`python train.py --resume --run-name {folder.name}`."
+        )
+    records = [r for r in read_jsonl(folder / "metrics.jsonl") if "eval_cross_entropy" in r]
+    if not records or records[-1]["step"] != step:
+        trainer.evaluate()
+        records = [r for r in read_jsonl(folder / "metrics.jsonl") if "eval_cross_entropy" in r]
+    trainer.model.save_pretrained(folder)  # the adapter alone
+    draw_loss(folder / "metrics.jsonl", folder / "loss.png")
+    before, after = records[0]["eval_cross_entropy"], records[-1]["eval_cross_entropy"]
+    write_model_card(folder, c, data.ids, before, after, step)
+    if stopped:
+        print(f"{stopped} after step {step} of {trainer.state.max_steps}")
+    print(f"validation cross-entropy: {before:.4f} at the start, {after:.4f} after {step} steps")
+    print(f"adapter, loss.png and model card are in {folder}")
+
+
+if __name__ == "__main__":
+    run(main)
