@@ -113,6 +113,7 @@ HARD_CAP = 262_144  # bytes; text beyond this is not even parsed
 MAX_ELEMENTS = 5_000
 MAX_DEPTH = 64
 MAX_VALUE = 32_768  # characters of one attribute
+MAX_DECIMALS = 3  # of a number; more only costs tokens: 0.001 is 1/256,000 of the canvas
 MAX_COMMENT = 500  # characters; the longest in the 876 samples the project began with has 85
 
 # The competition's element and attribute table (Kaggle, "Drawing with LLMs", 2025, package svg_constraints).
@@ -545,6 +546,8 @@ class _PromptReader(_Reader):
 
     def value(self, tag: str, name: str, value: str, line: int, item: int) -> Any:
         """Parse one value; ValueFault when it is wrong."""
+        if name in _NUMERIC and _TOO_PRECISE.search(value):
+            raise ValueFault("decimals", f"a number has more than {MAX_DECIMALS} decimals")
         if name in _NUMBERS:
             return _number(tag, name, value)
         if name in ("fill", "stroke"):
@@ -661,6 +664,8 @@ _CHOICES = {
 _NUMBERS = frozenset(
     "cx cy r x y rx ry x1 y1 x2 y2 fx fy width height stroke-width opacity stop-opacity offset".split()
 )
+_NUMERIC = _NUMBERS | {"d", "points", "transform", "gradientTransform"}
+_TOO_PRECISE = re.compile(rf"\.[0-9]{{{MAX_DECIMALS + 1}}}")
 _SIZES = frozenset({"r", "rx", "ry", "width", "height", "stroke-width"})
 _SHARES = frozenset({"opacity", "stop-opacity", "offset"})
 
