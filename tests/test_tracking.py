@@ -1,0 +1,42 @@
+"""wandb's mode is decided before the first init, and never by trying online."""
+
+import pytest
+
+from common.tracking import wandb_mode
+
+
+@pytest.fixture
+def clean(monkeypatch, tmp_path):
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    return monkeypatch
+
+
+def test_offline_without_login(clean):
+    assert wandb_mode() == "offline"
+
+
+def test_offline_when_logged_in_but_the_server_cannot_be_reached(clean):
+    clean.setenv("WANDB_API_KEY", "x" * 40)
+    clean.setenv("WANDB_BASE_URL", "https://nowhere.invalid")
+    assert wandb_mode() == "offline"
+
+
+def test_online_when_logged_in_and_the_server_answers(clean, tmp_path):
+    opened = []
+
+    class Connection:
+        def close(self):
+            opened.append(True)
+
+    clean.setattr("socket.create_connection", lambda address, timeout: Connection())
+    (tmp_path / "netrc").write_text("machine api.wandb.ai login user password key\n")
+    (tmp_path / "netrc").chmod(0o600)
+    assert wandb_mode() == "online" and opened
+
+
+@pytest.mark.parametrize("mode", ["online", "offline", "disabled"])
+def test_wandb_mode_is_obeyed(clean, mode):
+    clean.setenv("WANDB_MODE", mode)
+    assert wandb_mode() == mode
