@@ -35,7 +35,7 @@ EPOCHS: float = 3.0  # passes over the training split
 BATCH_SIZE: int = 4  # samples per device and forward pass
 GRADIENT_ACCUMULATION: int = 1  # forward passes per step
 LEARNING_RATE: float = 5e-5  # peak, reached after warm-up
-LR_SCHEDULER: str = "cosine"  # any of transformers: cosine, linear, constant_with_warmup, …
+LR_SCHEDULER: str = "cosine"  # after warm-up: "cosine", "linear" (both to 0) or "constant_with_warmup"
 WARMUP: float = 0.05  # share of all steps; 1 or more = that many steps
 WEIGHT_DECAY: float = 0.01
 MAX_GRAD_NORM: float = 1.0  # gradients are clipped to this norm
@@ -88,6 +88,7 @@ def check(c: SimpleNamespace) -> None:
     for name, allowed in (
         ("LOSS_ON", ("answer", "all")),
         ("PROMPT_FORM", PROMPT_FORMS),
+        ("LR_SCHEDULER", ("cosine", "linear", "constant_with_warmup")),
         ("TRAIN_DIALECT", ("", *DIALECTS)),
     ):
         if getattr(c, name) not in allowed:
@@ -97,6 +98,9 @@ def check(c: SimpleNamespace) -> None:
                  "SAVE_TOTAL_LIMIT", "MAX_GRAD_NORM"):  # fmt: skip
         if getattr(c, name) <= 0:
             raise UserError(f"{name} must be above 0, not {getattr(c, name)}.")
+    for name in ("WARMUP", "WEIGHT_DECAY", "LORA_DROPOUT", "MAX_SAMPLES", "MAX_MINUTES"):
+        if getattr(c, name) < 0:
+            raise UserError(f"{name} must be 0 or more, not {getattr(c, name)}.")
     if "/" in c.RUN_NAME or c.RUN_NAME in (".", ".."):
         raise UserError(f"RUN_NAME must be the name of a folder under outputs/, not {c.RUN_NAME!r}.")
     if c.RUN_NAME and not (c.RESUME or c.DRY_RUN):
@@ -205,7 +209,7 @@ def train(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
 
 def checkpoint_to_resume(c: SimpleNamespace, data: SimpleNamespace) -> tuple[Path, Path]:
     """Return the newest complete checkpoint and its run folder, after making sure the data is still the same."""
-    from common.run_folder import find_run_folder, newest_complete_checkpoint, read_json
+    from common.run_folder import find_run_folder, forget_after, newest_complete_checkpoint, read_json
 
     folder = find_run_folder(c.RUN_NAME)
     checkpoint, warnings = newest_complete_checkpoint(folder)
@@ -216,6 +220,7 @@ def checkpoint_to_resume(c: SimpleNamespace, data: SimpleNamespace) -> tuple[Pat
             f"the samples in {c.DATA_PATH} are not the ones {folder} was trained on (environment.json holds their "
             "fingerprint); restore the file, or start a new run."
         )
+    forget_after(folder, int(checkpoint.name.rpartition("-")[2]))
     print(f"resuming from {checkpoint}")
     return checkpoint, folder
 

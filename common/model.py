@@ -161,7 +161,7 @@ def _base_errors(base: str):
     try:
         yield
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:160]
+        reason = " ".join(str(error).split()).partition(". ")[0][:160]
         raise UserError(
             f"base model {base} cannot be had ({type(error).__name__}: {reason}). Three ways out: connect this "
             "machine to the hub (`hf auth login` for gated models); give a local folder or .gguf file with "

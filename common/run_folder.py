@@ -67,6 +67,15 @@ def read_jsonl(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def forget_after(run: Path, step: int) -> None:
+    """Take out of metrics.jsonl what was logged behind the checkpoint that training goes on from."""
+    path = run / "metrics.jsonl"
+    kept = [record for record in read_jsonl(path) if record["step"] <= step]
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
+    temporary.replace(path)
+
+
 def environment(device: Any, dtype: Any, data_path: str, fingerprint: str) -> dict:
     """What the numbers of a run depend on besides its constants: versions, device, code, data."""
     return {

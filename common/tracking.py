@@ -32,6 +32,9 @@ def start_run(project: str, run_folder: Path, job_type: str, config: dict) -> An
     import wandb
 
     os.environ.setdefault("WANDB_SILENT", "true")
+    # Tables wait here to be sent; the default is the home folder, where a run that is copied elsewhere leaves them.
+    os.environ.setdefault("WANDB_DATA_DIR", str((run_folder / "wandb" / "data").absolute()))
+    (run_folder / "wandb" / "data").mkdir(parents=True, exist_ok=True)
     return wandb.init(
         project=project,
         name=f"{run_folder.name}-{job_type}",
