@@ -29,7 +29,8 @@ SKIP_BASE: bool = False  # leave the base without adapter out: half the time, no
 TABLE_SAMPLES: int = 5  # the last samples of the test split, sent to wandb as a table
 GALLERY_SAMPLES: int = 8  # rows of gallery.png
 
-COLUMNS = ("reference", "base", "tuned")
+COLUMNS = ("tuned", "base", "reference")  # in metrics.json
+SHOWN = ("reference", "base", "tuned")  # before people: what it should be, before, after
 
 
 def main() -> None:
@@ -45,7 +46,7 @@ def main() -> None:
     asked = samples[-c.GENERATE_SAMPLES :] if c.GENERATE_SAMPLES else samples
     metrics, judged, answers = score(c, folder, config, samples, asked)
     write_results(c, folder, metrics, asked, judged, answers)
-    print_table(metrics)
+    print_table({name: metrics[name] for name in SHOWN if name in metrics})
     if config["wandb"]:
         print(send_to_wandb(c, folder, config, metrics, asked, judged))
     print(f"pictures: {folder / 'test' / 'gallery.png'} · {folder / 'test' / 'report.html'}")
@@ -105,11 +106,7 @@ def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: 
         metrics[column], answers[column] = score_model(c, config, model, tokenizer, samples, asked, column)
         judged[column] = [judge(answer.text) for answer in answers[column]]
         metrics[column] |= figures(judged[column])
-    return (
-        {name: metrics[name] for name in ("tuned", "base", "reference") if name in metrics},
-        judged,
-        answers,
-    )
+    return {name: metrics[name] for name in COLUMNS if name in metrics}, judged, answers
 
 
 def score_model(
@@ -163,9 +160,9 @@ def write_results(c: SimpleNamespace, folder: Path, metrics: dict, asked: list, 
                     answer = answers[column][i]
                     record[column] |= {"tokens": answer.tokens, "finished": answer.finished}
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
-    columns = [column for column in COLUMNS if column in judged]
-    write_gallery(test / "gallery.png", asked, {n: judged[n] for n in columns}, c.GALLERY_SAMPLES)
-    write_report(test / "report.html", folder, metrics, asked, {n: judged[n] for n in columns})
+    shown = {name: judged[name] for name in SHOWN if name in judged}
+    write_gallery(test / "gallery.png", asked, shown, c.GALLERY_SAMPLES)
+    write_report(test / "report.html", folder, {name: metrics[name] for name in shown}, asked, shown)
 
 
 def print_table(metrics: dict) -> None:

@@ -45,11 +45,12 @@ no-shape invisible; embedded (kaggle). Warnings: root path outside.
 
 import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-from xml.parsers import expat
 
 from common import svg_values as values
+from common.kaggle_rule import KaggleReader
+from common.svg_reader import HARD_CAP, SEPARATOR, Reader, Stop, Verdict, Violation, qualified_name
 from common.svg_values import ValueFault
 
 # --- the specification ----------------------------------------------------------------------------------------
@@ -108,99 +109,19 @@ _REQUIRED = {
     "polygon": ("points",),
 }
 
-MAX_BYTES = {"prompt": 65_536, "prompt+gradients": 65_536, "kaggle": 10_000}
-HARD_CAP = 262_144  # bytes; text beyond this is not even parsed
-MAX_ELEMENTS = 5_000
+MAX_BYTES = 65_536  # of the prompt dialects
 MAX_DEPTH = 64
 MAX_VALUE = 32_768  # characters of one attribute
 MAX_DECIMALS = 3  # of a number; more only costs tokens: 0.001 is 1/256,000 of the canvas
 MAX_COMMENT = 500  # characters; the longest in the 876 samples the project began with has 85
-
-# The competition's element and attribute table (Kaggle, "Drawing with LLMs", 2025, package svg_constraints).
-_KAGGLE_COMMON = frozenset(
-    "id clip-path clip-rule color color-interpolation color-interpolation-filters color-rendering display "
-    "fill fill-opacity fill-rule filter flood-color flood-opacity lighting-color marker-end marker-mid "
-    "marker-start mask opacity paint-order stop-color stop-opacity stroke stroke-dasharray stroke- "
-    "dashoffset stroke-linecap stroke-linejoin stroke-miterlimit stroke-opacity stroke-width transform".split()
-)
-_KAGGLE_TABLE = {
-    tag: _KAGGLE_COMMON | frozenset(attributes.split())
-    for tag, attributes in {
-        "svg": "width height viewBox preserveAspectRatio",
-        "g": "viewBox",
-        "defs": "",
-        "symbol": "viewBox x y width height",
-        "use": "x y width height href",
-        "marker": "viewBox preserveAspectRatio refX refY markerUnits markerWidth markerHeight orient",
-        "pattern": "viewBox preserveAspectRatio x y width height patternUnits patternContentUnits "
-        "patternTransform href",
-        "linearGradient": "x1 x2 y1 y2 gradientUnits gradientTransform spreadMethod href",
-        "radialGradient": "cx cy r fx fy fr gradientUnits gradientTransform spreadMethod href",
-        "stop": "offset",
-        "filter": "x y width height filterUnits primitiveUnits",
-        "feBlend": "result in in2 mode",
-        "feColorMatrix": "result in type values",
-        "feComposite": "result style in in2 operator k1 k2 k3 k4",
-        "feFlood": "result",
-        "feGaussianBlur": "result in stdDeviation edgeMode",
-        "feMerge": "result x y width height",
-        "feMergeNode": "result in",
-        "feOffset": "result in dx dy",
-        "feTurbulence": "result baseFrequency numOctaves seed stitchTiles type",
-        "path": "d",
-        "rect": "x y width height rx ry",
-        "circle": "cx cy r",
-        "ellipse": "cx cy rx ry",
-        "line": "x1 y1 x2 y2",
-        "polyline": "points",
-        "polygon": "points",
-    }.items()
-}
-
-# --- the verdict ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Violation:
-    """One fault: a stable rule name, the element it is in ("" = the document), the line (from 1), a sentence."""
-
-    rule: str
-    element: str
-    line: int
-    message: str
-
-
-@dataclass
-class Verdict:
-    """All violations of one document, in document order, and a structural score.
-
-    score: the share of items (the document itself, each element, each comment) without a violation; halved when the
-    text is not well-formed, 0 when it cannot be read at all. 1 exactly when there is no violation.
-    """
-
-    dialect: str
-    violations: list[Violation] = field(default_factory=list)
-    warnings: list[Violation] = field(default_factory=list)
-    score: float = 1.0
-
-    @property
-    def valid(self) -> bool:
-        return not self.violations
-
-    def to_json(self) -> dict:
-        return {
-            "valid": self.valid,
-            "score": self.score,
-            "violations": [vars(violation) for violation in self.violations],
-            "warnings": [vars(warning) for warning in self.warnings],
-        }
+_BIDI_OR_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
 def check(svg: str | bytes, dialect: str = "prompt") -> Verdict:
     """Check one document against a dialect. Every input gets a verdict; nothing but a wrong dialect name raises."""
     if dialect not in DIALECTS:
         raise ValueError(f"dialect {dialect!r} is unknown; there are {', '.join(DIALECTS)}")
-    reader = (_KaggleReader if dialect == "kaggle" else _PromptReader)(dialect)
+    reader = KaggleReader() if dialect == "kaggle" else _PromptReader(dialect)
     unreadable = not reader.read(svg)
     verdict = reader.verdict
     if unreadable:
@@ -210,154 +131,6 @@ def check(svg: str | bytes, dialect: str = "prompt") -> Verdict:
         broken = any(v.rule in ("not-well-formed", "limit") for v in verdict.violations)
         verdict.score = min(round(share / 2 if broken else share, 4), 0.9999)
     return verdict
-
-
-# --- reading --------------------------------------------------------------------------------------------------
-
-_SEPARATOR = "\x1f"  # between namespace, name and prefix; no XML text can hold it
-_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-_BIDI_OR_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-_DOCUMENT = 0  # the item that stands for the document itself
-
-
-class _Stop(Exception):
-    """Nothing behind this point is read."""
-
-
-class _Reader:
-    """Bytes to XML events, with what holds in every dialect. Expat streams: no tree, no entities, no recursion."""
-
-    def __init__(self, dialect: str):
-        self.dialect = dialect
-        self.verdict = Verdict(dialect)
-        self.items = 0  # elements and comments seen
-        self.faulty: set[int] = set()
-        self.elements = self.depth = 0
-
-    def add(self, rule: str, element: str, line: int, message: str, item: int = _DOCUMENT) -> None:
-        self.verdict.violations.append(Violation(rule, element, line, message))
-        self.faulty.add(item)
-
-    def read(self, svg: str | bytes) -> bool:
-        """Fill the verdict; return whether the text could be read as far as the parser."""
-        data = self.decoded(svg)
-        if data is None:
-            return False
-        encoding = None if self.dialect == "kaggle" else "utf-8"
-        self.parser = parser = expat.ParserCreate(encoding, _SEPARATOR)
-        parser.namespace_prefixes = True
-        parser.ordered_attributes = True
-        parser.buffer_text = True
-        parser.StartElementHandler = self.start
-        parser.EndElementHandler = self.end
-        parser.StartDoctypeDeclHandler = self.doctype
-        self.listen(parser)
-        try:
-            parser.Parse(data, True)
-        except _Stop:
-            pass
-        except expat.ExpatError as error:
-            self.add("not-well-formed", "", error.lineno, _xml_sentence(error, data))
-        except (ValueError, LookupError) as error:  # an encoding declared that is unknown or has many bytes
-            self.add("encoding", "", 1, f"the declared encoding cannot be used ({error}); write UTF-8")
-        else:
-            self.finish()
-        return True
-
-    def decoded(self, svg: str | bytes) -> bytes | None:
-        """Check bytes before parsing; return what to parse, or None when that would make no sense."""
-        try:
-            data = svg.encode("utf-8") if isinstance(svg, str) else bytes(svg)
-            if len(data) > MAX_BYTES[self.dialect]:
-                self.add("size", "", 1, f"{len(data):,} bytes; at most {MAX_BYTES[self.dialect]:,} are allowed")
-            if len(data) > HARD_CAP:
-                return None
-            if data.startswith(b"\x1f\x8b"):
-                self.add("compressed", "", 1, "the file is gzip-compressed; give the SVG text itself")
-                return None
-            text = data.decode("utf-8")
-        except UnicodeEncodeError as error:
-            self.add("utf-8", "", 1, f"character {error.start + 1} is a lone surrogate, which no UTF-8 text can hold")
-            return None
-        except UnicodeDecodeError as error:
-            line = data[: error.start].count(b"\n") + 1
-            self.add("utf-8", "", line, f"byte {error.start + 1} is not UTF-8; save the file as UTF-8")
-            return None
-        if not text.strip():
-            self.add("empty", "", 1, "the text is empty")
-            return None
-        if match := _ILLEGAL.search(text):
-            line = text.count("\n", 0, match.start()) + 1
-            self.add("character", "", line, f"U+{ord(match.group()):04X} is not a character that XML allows")
-            return None
-        return data
-
-    def listen(self, parser: Any) -> None:
-        """Set the handlers only some dialects need."""
-
-    def count_element(self, name: str) -> int:
-        """Keep the limits; return the element's item number."""
-        self.items += 1
-        self.elements += 1
-        self.depth += 1
-        line = self.parser.CurrentLineNumber
-        if self.elements > MAX_ELEMENTS:
-            self.add("limit", name, line, f"more than {MAX_ELEMENTS:,} elements; nothing behind is read", self.items)
-            raise _Stop
-        return self.items
-
-    def start(self, name: str, attributes: list[str]) -> None:
-        raise NotImplementedError
-
-    def end(self, name: str) -> None:
-        self.depth -= 1
-
-    def doctype(self, name: str, system_id: str | None, public_id: str | None, has_subset: bool) -> None:
-        self.add("doctype", "", self.parser.CurrentLineNumber, "a DOCTYPE is not allowed; nothing behind it is read")
-        raise _Stop
-
-    def finish(self) -> None:
-        """Called at the end of a well-formed document."""
-
-
-def _xml_sentence(error: expat.ExpatError, data: bytes) -> str:
-    reason = expat.ErrorString(error.code)
-    cut_off = error.lineno > data.count(b"\n") and reason in ("no element found", "unclosed token")
-    hint = "; the text ends before </svg>, as an answer cut at a token limit does" if cut_off else ""
-    return f"the XML is not well-formed at column {error.offset + 1}: {reason}{hint}"
-
-
-class _KaggleReader(_Reader):
-    """The competition's rule: names by their local part, and three checks on attribute values."""
-
-    def start(self, name: str, attributes: list[str]) -> None:
-        tag = _local(name)
-        item = self.count_element(tag)
-        line = self.parser.CurrentLineNumber
-        allowed = _KAGGLE_TABLE.get(tag)
-        if allowed is None:
-            self.add("tag", tag, line, f"<{tag}> is not among the competition's elements", item)
-            return
-        for attribute, value in zip(attributes[::2], attributes[1::2], strict=True):
-            local = _local(attribute)
-            if local not in allowed:
-                self.add("attribute", tag, line, f"{local} is not among the competition's attributes of <{tag}>", item)
-            if "data:" in value.lower() or ";base64" in value:
-                self.add("embedded", tag, line, f"{local} embeds data", item)
-            if local == "href" and not value.startswith("#"):
-                self.add("reference", tag, line, "href must be an internal reference, beginning with #", item)
-
-
-def _local(name: str) -> str:
-    """The local part of "namespace SEP local SEP prefix", "namespace SEP local" or "local"."""
-    parts = name.split(_SEPARATOR)
-    return parts[1] if len(parts) > 1 else parts[0]
-
-
-def _qualified(name: str) -> str:
-    """The name as it was written, prefix and all, for sentences."""
-    parts = name.split(_SEPARATOR)
-    return f"{parts[2]}:{parts[1]}" if len(parts) == 3 else parts[-1]
 
 
 # --- the prompt dialects --------------------------------------------------------------------------------------
@@ -377,9 +150,9 @@ class _Frame:
     text: bool = False  # text was reported already
 
 
-class _PromptReader(_Reader):
+class _PromptReader(Reader):
     def __init__(self, dialect: str):
-        super().__init__(dialect)
+        super().__init__(dialect, MAX_BYTES)
         self.table = _GRADIENT_TABLE if dialect == "prompt+gradients" else _PROMPT_TABLE
         self.stack: list[_Frame] = []
         self.shapes = 0
@@ -460,12 +233,12 @@ class _PromptReader(_Reader):
     # -- elements --
 
     def start(self, name: str, attributes: list[str]) -> None:
-        shown = _qualified(name)
+        shown = qualified_name(name)
         item = self.count_element(shown)
         line = self.parser.CurrentLineNumber
         if self.depth > MAX_DEPTH:
             self.add("limit", shown, line, f"nested deeper than {MAX_DEPTH} levels; nothing behind is read", item)
-            raise _Stop
+            raise Stop
         tag = self.known_tag(name, shown, line, item)
         parent = self.stack[-1] if self.stack else None
         frame = _Frame(tag, item, parent.matrix if parent else values.IDENTITY, parent.stroke if parent else 0.0)
@@ -493,7 +266,7 @@ class _PromptReader(_Reader):
 
     def known_tag(self, name: str, shown: str, line: int, item: int) -> str:
         """Return the tag, or "" with a violation when it is not an element of the dialect."""
-        if name.startswith(SVG_NAMESPACE + _SEPARATOR) and ":" not in shown and shown in self.table:
+        if name.startswith(SVG_NAMESPACE + SEPARATOR) and ":" not in shown and shown in self.table:
             return shown
         if len(self.stack) == 0:
             self.add("root", shown, line, f"the root must be {SVG_OPEN}, not <{shown[:40]}>", item)
@@ -524,7 +297,7 @@ class _PromptReader(_Reader):
         parsed: dict[str, Any] = {}
         for name, value in zip(attributes[::2], attributes[1::2], strict=True):
             if name not in allowed:
-                self.add("attribute", tag, line, self.attribute_sentence(tag, _qualified(name)[:40]), item)
+                self.add("attribute", tag, line, self.attribute_sentence(tag, qualified_name(name)[:40]), item)
             elif len(value) > MAX_VALUE:
                 self.add("limit", tag, line, f"{name} is longer than {MAX_VALUE:,} characters", item)
                 parsed[name] = None

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import svg_constraint
+from common import kaggle_rule
 from svg_constraint import (
     DIALECTS,
     HARD_CAP,
@@ -172,7 +173,7 @@ def public_rule(data: bytes) -> bool:
     except Exception:  # each parser fault has its own type
         return False
     for element in tree.iter():
-        allowed = svg_constraint._KAGGLE_TABLE.get(element.tag.split("}")[-1])
+        allowed = kaggle_rule.TABLE.get(element.tag.split("}")[-1])
         if allowed is None:
             return False
         for name, value in element.attrib.items():
@@ -199,7 +200,7 @@ def test_kaggle_agrees_with_the_public_rule_on_every_file():
 
 
 def test_kaggle_table_has_the_competitions_size():
-    assert len(svg_constraint._KAGGLE_TABLE) == 27
+    assert len(kaggle_rule.TABLE) == 27
     assert check("<svg xmlns='http://www.w3.org/2000/svg'><use href='#a'/></svg>", "kaggle").valid
     assert rules("<svg xmlns='http://www.w3.org/2000/svg'><use href='x#a'/></svg>", "kaggle") == {"reference"}
     assert rules("<svg><g fill='url(DATA:x)'/></svg>", "kaggle") == {"embedded"}
@@ -324,7 +325,7 @@ def test_odd_input_gets_a_verdict():
     assert rules("<svg" * 100_000) == {"size"}
     assert rules("\ufeff" + document('<rect width="5" height="5"/>')) == {"character"}
     assert rules("a" * (HARD_CAP + 1)) == {"size"}
-    assert {"size"} < rules("<b>" + " " * MAX_BYTES["prompt"] + "</b>")
+    assert {"size"} < rules("<b>" + " " * MAX_BYTES + "</b>")
     with pytest.raises(ValueError, match="dialect"):
         check("<svg/>", "svg2")
 
