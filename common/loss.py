@@ -1,4 +1,7 @@
-"""Cross-entropy of a model on a set of answers, exact: weighted by token, whatever the batch size."""
+"""Cross-entropy of a model's answers: exact over a set whatever the batch size, and lean in training.
+
+Neither ever holds the logits of all positions: only those that predict a label, a bounded number at a time.
+"""
 
 import math
 from collections.abc import Iterator
@@ -11,8 +14,8 @@ from tqdm import tqdm
 
 from common.tokens import Encoded, LeftPaddingCollator, batches_by_length
 
-# Positions whose logits exist at one time: 512 × 151,936 (Qwen's vocabulary) × 4 bytes = 311 MB.
-POSITIONS_AT_A_TIME = 512
+# Bytes of fp32 logits that exist at one time. Small blocks stay in a CPU's cache; a GPU needs large ones to be busy.
+LOGITS_BYTES = {"cpu": 64 * 2**20, "cuda": 512 * 2**20}
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,58 @@ class CrossEntropy:
     @property
     def perplexity(self) -> float:
         return math.exp(min(self.mean, 700.0)) if self.tokens else math.nan  # e^710 overflows a double
+
+
+def training_loss(model: Any, batch: dict[str, torch.Tensor], labels_in_step: torch.Tensor | int) -> torch.Tensor:
+    """Return the loss of one batch for the backward pass: its summed cross-entropy / the labels of the whole step.
+
+    The same value as the model's own loss, without its (N, V) logits: see `_FrozenHeadLoss`.
+    """
+    with _autocast(model):
+        hidden = _hidden_at_labels(model, batch)
+        weight = model.get_output_embeddings().weight
+        return _FrozenHeadLoss.apply(hidden, weight, batch["shift_labels"]) / labels_in_step
+
+
+class _FrozenHeadLoss(torch.autograd.Function):
+    """Summed cross-entropy through a frozen output layer, with its gradient formed in the forward pass.
+
+    d loss / d hidden = (softmax(hidden · Wᵀ) - one_hot(label)) · W needs the same logits as the loss, so both are made
+    block by block while the logits are there, and nothing but a gradient of hidden's size is kept. Under LoRA the
+    output layer is frozen: two matrix products instead of three.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """hidden (N, H), weight (V, H) of the same dtype, labels int64 (N,) → fp32 scalar, in nats."""
+        gradient = torch.empty_like(hidden)
+        total = torch.zeros((), dtype=torch.float64, device=hidden.device)  # thousands of nats, exact to 1e-6 per token
+        rows = _rows_at_a_time(weight)
+        for start in range(0, len(labels), rows):
+            part = slice(start, start + rows)
+            logits = (hidden[part] @ weight.T).float()
+            normaliser = logits.logsumexp(dim=-1, keepdim=True)
+            wanted = labels[part].unsqueeze(-1)
+            total += (normaliser - logits.gather(-1, wanted)).sum(dtype=torch.float64)
+            probabilities = logits.sub_(normaliser).exp_()
+            probabilities.scatter_add_(-1, wanted, torch.full_like(wanted, -1.0, dtype=torch.float32))
+            torch.mm(probabilities.to(weight.dtype), weight, out=gradient[part])
+        ctx.save_for_backward(gradient)
+        return total.float()
+
+    @staticmethod
+    def backward(ctx: Any, scale: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        # In fp32: the GradScaler's factor times a sum over a batch may exceed fp16 before it is divided down.
+        return (gradient.float() * scale).to(gradient.dtype), None, None
+
+
+def _rows_at_a_time(weight: torch.Tensor) -> int:
+    return max(16, logits_bytes(weight.device) // (4 * weight.shape[0]))
+
+
+def logits_bytes(device: torch.device) -> int:
+    return LOGITS_BYTES.get(device.type, LOGITS_BYTES["cpu"])
 
 
 @torch.no_grad()
@@ -49,11 +104,11 @@ def cross_entropy(
     nats, tokens = 0.0, 0
     total = math.ceil(len(rows) / batch_size)
     bar = tqdm(total=total, desc=progress, leave=False, disable=None if progress else True, unit="batch")
-    with bar, torch.autocast(device.type, torch.float16, enabled=_half_base(model)):
+    with bar, _autocast(model):
         for members in batches_by_length(rows, batch_size):
             batch = {name: tensor.to(device) for name, tensor in collator(members).items()}
             for logits, labels in _logits_in_chunks(model, batch):
-                nats += F.cross_entropy(logits.float(), labels, reduction="sum").item()
+                nats += F.cross_entropy(logits.float(), labels, reduction="none").sum(dtype=torch.float64).item()
             tokens += len(batch["shift_labels"])
             bar.update()
     model.train(was_training)
@@ -61,19 +116,25 @@ def cross_entropy(
 
 
 def _logits_in_chunks(model: Any, batch: dict) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield (logits (n, V), labels (n,)) for the positions that predict a label, a bounded number at a time."""
-    hidden = model.get_decoder()(
+    """Yield (logits (n, V), labels (n,)) for the positions that predict a label."""
+    head = model.get_output_embeddings()
+    rows = _rows_at_a_time(head.weight)
+    parts = _hidden_at_labels(model, batch).split(rows), batch["shift_labels"].split(rows)
+    for states, labels in zip(*parts, strict=True):
+        yield head(states), labels
+
+
+def _hidden_at_labels(model: Any, batch: dict) -> torch.Tensor:
+    """Run the model's blocks; return the last hidden states (N, H) at the positions that predict a label."""
+    return model.get_decoder()(
         input_ids=batch["input_ids"],
         attention_mask=batch["attention_mask"],
         position_ids=batch["position_ids"],
         use_cache=False,
     ).last_hidden_state[batch["logits_to_keep"]]
-    head = model.get_output_embeddings()
-    parts = hidden.split(POSITIONS_AT_A_TIME), batch["shift_labels"].split(POSITIONS_AT_A_TIME)
-    for states, labels in zip(*parts, strict=True):
-        yield head(states), labels
 
 
-def _half_base(model: Any) -> bool:
-    """fp32 adapters on an fp16 base need autocast; in fp32 it must stay off."""
-    return any(p.dtype == torch.float16 for p in model.parameters())
+def _autocast(model: Any) -> torch.autocast:
+    """Half precision around fp32 adapters on an fp16 base; nothing in fp32."""
+    weight = model.get_output_embeddings().weight
+    return torch.autocast(weight.device.type, torch.float16, enabled=weight.dtype == torch.float16)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import torch
 
+from common.loss import logits_bytes
 from common.tokens import Encoded, LeftPaddingCollator
 
 GIB = 1024**3
@@ -22,7 +23,7 @@ class MemoryEstimate:
     weights: int  # the frozen base
     adapter: int  # LoRA weights, gradients and AdamW's two moments, all fp32
     activations: int  # kept for the backward pass of one batch
-    logits: int  # logits of one batch, their fp32 copy and their gradient
+    logits: int  # one block of them and its gradient
     tokens: int  # rows × width of the batch that was assumed: the longest samples
     device: str
 
@@ -55,13 +56,11 @@ def estimate(config, c: SimpleNamespace, rows: list[Encoded]) -> MemoryEstimate:
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     frozen = sum(p.numel() * p.element_size() for p in model.parameters() if not p.requires_grad)
     kept = _bytes_kept(model, batch, c.ACTIVATION_CHECKPOINTING)
-    positions, vocabulary = len(batch["shift_labels"]), config.get_text_config().vocab_size
-    half = torch.finfo(dtype).bits // 8
     return MemoryEstimate(
         weights=frozen,
         adapter=16 * trainable,
         activations=kept,
-        logits=positions * vocabulary * (2 * half + 8 if half == 2 else 12),
+        logits=2 * logits_bytes(device),
         tokens=batch["input_ids"].numel(),
         device=str(device),
     )

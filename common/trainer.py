@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import ProgressCallback, Trainer, TrainerCallback
 
 from common.errors import UserError
-from common.loss import cross_entropy
+from common.loss import cross_entropy, training_loss
 from common.run_folder import append_jsonl, mark_complete
 from common.tokens import LengthGroupedSampler
 
@@ -33,6 +34,16 @@ class SVGTrainer(Trainer):
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    loss_is_scaled_for_ga = True  # `compute_loss` divides by the labels of the whole step
+
+    def compute_loss(
+        self, model: Any, inputs: dict, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """The loss alone, without logits. Several processes take the library's way, which their wrappers rely on."""
+        if self.args.world_size > 1 or self.args.n_gpu > 1 or return_outputs:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        return training_loss(self.accelerator.unwrap_model(model), inputs, num_items_in_batch)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
         rows = self.train_dataset if train_dataset is None else train_dataset

@@ -7,7 +7,7 @@ import torch
 
 from common.dataset import Sample
 from common.errors import UserError
-from common.loss import cross_entropy
+from common.loss import cross_entropy, training_loss
 from common.model import add_adapter, load_base, load_tokenizer, merge_adapter
 from common.tokens import LeftPaddingCollator, encode
 from tests.conftest import answer
@@ -50,9 +50,59 @@ def test_cross_entropy_does_not_depend_on_batch_size(base, rows, collator, batch
     assert cross_entropy(base, rows, collator, batch_size).mean == pytest.approx(whole, abs=1e-6)
 
 
-def test_training_loss_of_a_batch_is_its_cross_entropy(base, rows, collator):
-    batch = collator(rows)
-    assert base(**batch).loss.item() == pytest.approx(cross_entropy(base, rows, collator, 8).mean, abs=1e-5)
+def test_training_loss_and_gradients_are_the_librarys(base, rows, collator):
+    """Against the model's own loss with all its logits: the value, and every adapter gradient."""
+    gradients = []
+    for ours in (False, True):
+        torch.manual_seed(0)
+        model = add_adapter(copy.deepcopy(base), rank=4, alpha=8, dropout=0.0).train()
+        for name, p in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(p, 0, 0.02)
+        batch = collator(rows)
+        count = len(batch["shift_labels"])
+        loss = training_loss(model, batch, count) if ours else model(**batch, num_items_in_batch=count).loss
+        loss.backward()
+        gradients.append((loss.item(), [p.grad for p in model.parameters() if p.requires_grad]))
+    (theirs, expected), (own, found) = gradients
+    assert own == pytest.approx(theirs, rel=1e-6)
+    assert own == pytest.approx(cross_entropy(model, rows, collator, 8).mean, rel=1e-6)
+    assert len(found) == 28
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-7)
+
+
+def test_frozen_head_loss_in_blocks_is_exact(monkeypatch):
+    """Blocks of 16 rows against one matrix in double precision; half precision within its rounding."""
+    from common import loss
+
+    monkeypatch.setattr(loss, "LOGITS_BYTES", {"cpu": 1})
+    random = torch.Generator().manual_seed(0)
+    hidden, weight = (torch.randn(n, 32, generator=random, dtype=torch.float64) for n in (50, 300))
+    labels = torch.randint(0, 300, (50,), generator=random)
+    exact = hidden.clone().requires_grad_()
+    torch.nn.functional.cross_entropy(exact @ weight.T, labels, reduction="sum").backward()
+    for dtype, tolerance in ((torch.float32, 1e-5), (torch.float16, 3e-2)):
+        ours = hidden.to(dtype).requires_grad_()
+        value = loss._FrozenHeadLoss.apply(ours, weight.to(dtype), labels)
+        value.backward(torch.tensor(1.0))
+        torch.testing.assert_close(ours.grad.double(), exact.grad, rtol=tolerance, atol=tolerance)
+        assert value.item() == pytest.approx(
+            torch.nn.functional.cross_entropy(hidden @ weight.T, labels, reduction="sum").item(), rel=tolerance
+        )
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4])
+def test_gradient_accumulation_sums_to_the_whole_step(base, rows, collator, batch_size):
+    def gradient(size: int) -> torch.Tensor:
+        torch.manual_seed(0)
+        model = add_adapter(copy.deepcopy(base), rank=4, alpha=8, dropout=0.0).train()
+        labels = sum(len(row.answer) for row in rows)
+        for start in range(0, len(rows), size):
+            training_loss(model, collator(rows[start : start + size]), labels).backward()
+        return torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
+
+    torch.testing.assert_close(gradient(batch_size), gradient(8), rtol=1e-4, atol=1e-7)
 
 
 def test_cross_entropy_leaves_the_mode_alone(base, rows, collator):
