@@ -1,42 +1,47 @@
-"""SVG text to pixels, with resvg. What it renders may come from a model or a stranger."""
+"""SVG text to pixels, with resvg. What it renders may come from a model or a stranger.
 
+So it is read with expat first, which sees the names resvg will see, whatever prefix hides them; and drawn in a process
+of its own (`common/render_worker.py`) under a time limit.
+"""
+
+import atexit
 import io
-import re
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
 from typing import Any
+from xml.parsers import expat
 
-# resvg opens the file an <image> names. Entities could hide one, so they go too.
-_READS_FILES = re.compile(r"<(?:[\w.-]+:)?(?:image|feImage)(?![\w.-])|<!ENTITY", re.IGNORECASE)
+from common.render_worker import read_frame, write_frame
+
+TIME_LIMIT = 5.0  # seconds for one drawing; an honest one takes milliseconds
+_READS_FILES = {"image", "feImage"}  # resvg opens the file they name
 
 
 def png_bytes(svg: str, size: int = 256, background: str | None = "#ffffff") -> bytes:
-    """Return the drawing as PNG, `size` pixels wide, on `background` (None = transparent).
+    """Return the drawing as PNG, fitted into size × size pixels, on `background` (None = transparent).
 
-    Raises ValueError when it cannot be rendered or refers to images.
+    Raises ValueError when it cannot be rendered, or not within TIME_LIMIT, or asks for other files.
     """
-    import resvg_py
-
-    if _READS_FILES.search(svg):
-        raise ValueError("the SVG refers to images or declares entities, which are not rendered")
-    try:
-        data = svg.encode("utf-8").decode("utf-8")  # a lone surrogate is a ValueError here, a crash further on
-        return bytes(resvg_py.svg_to_bytes(svg_string=data, width=size, background=background, skip_system_fonts=True))
-    except ValueError:
-        raise
-    except BaseException as error:  # resvg's panics do not derive from Exception
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        raise ValueError(f"resvg cannot render the SVG ({error})") from None
+    _refuse_files(svg)
+    answer = _ask({"svg_string": svg, "width": size, "height": size, "background": background})
+    if answer[:1] != b"P":
+        raise ValueError(f"resvg cannot render the SVG ({answer[1:].decode('utf-8')})")
+    return answer[1:]
 
 
 def render_rgb(svg: str, size: int = 256) -> Any:
-    """Return the drawing on white as a uint8 array (size, size, 3); ValueError when it cannot be rendered."""
+    """Return the drawing, centred on white, as a uint8 array (size, size, 3); ValueError as `png_bytes`."""
     import numpy as np
     from PIL import Image
 
+    canvas = Image.new("RGB", (size, size), "white")
     with Image.open(io.BytesIO(png_bytes(svg, size))) as image:
-        return np.asarray(
-            image.convert("RGB").resize((size, size)) if image.size != (size, size) else image.convert("RGB")
-        )
+        canvas.paste(image.convert("RGB"), ((size - image.width) // 2, (size - image.height) // 2))
+    return np.asarray(canvas)
 
 
 def picture_difference(a: Any, b: Any, tile: int = 16) -> tuple[float, float]:
@@ -46,3 +51,73 @@ def picture_difference(a: Any, b: Any, tile: int = 16) -> tuple[float, float]:
     error = np.abs(a.astype(np.int16) - b.astype(np.int16)).mean(axis=2) / 255
     tiles = error.reshape(error.shape[0] // tile, tile, error.shape[1] // tile, tile).mean(axis=(1, 3))
     return float(error.mean()), float(tiles.max())
+
+
+def _refuse_files(svg: str) -> None:
+    """Raise ValueError for text that is not XML, declares entities, or holds elements that read files."""
+
+    def start(name: str, _attributes: dict) -> None:
+        if name.rpartition(" ")[2] in _READS_FILES:
+            raise ValueError("the SVG refers to images, which are not rendered")
+
+    def entity(*_declaration: Any) -> None:
+        raise ValueError("the SVG declares entities, which are not rendered")
+
+    parser = expat.ParserCreate("utf-8", " ")
+    parser.StartElementHandler = start
+    parser.EntityDeclHandler = entity
+    try:
+        parser.Parse(svg.encode("utf-8"), True)  # a lone surrogate is a ValueError
+    except expat.ExpatError as error:
+        raise ValueError(f"the SVG is not well-formed ({error})") from None
+
+
+_lock = threading.Lock()
+_worker: subprocess.Popen | None = None
+
+
+def _ask(options: dict) -> bytes:
+    """Send one drawing to the worker and return its answer; a worker that dies or dawdles is replaced."""
+    global _worker
+    with _lock:
+        if _worker is None:
+            path = Path(__file__).with_name("render_worker.py")
+            _worker = subprocess.Popen(
+                [sys.executable, "-I", str(path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        worker = _worker
+        alarm = threading.Timer(TIME_LIMIT, worker.kill)
+        alarm.start()
+        try:
+            write_frame(worker.stdin, json.dumps(options).encode())
+            answer = read_frame(worker.stdout)
+        except BrokenPipeError:
+            answer = None
+        finally:
+            alarm.cancel()
+        if answer is None:
+            _stop()
+            raise ValueError(f"resvg crashed on the SVG or took over {TIME_LIMIT:g} s")
+        return answer
+
+
+@atexit.register
+def _stop() -> None:
+    global _worker
+    if _worker is not None:
+        _worker.kill()
+        _worker.communicate()
+        _worker = None
+
+
+def _forget() -> None:
+    """In a forked child the worker is the parent's: two processes must not talk into one pipe."""
+    global _worker, _lock
+    _worker, _lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

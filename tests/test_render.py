@@ -1,10 +1,13 @@
 """Rendering text that nobody has vouched for."""
 
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
+from common import render
 from common.render import picture_difference, png_bytes, render_rgb
-from svg_constraint import SVG_OPEN
+from svg_constraint import SVG_NAMESPACE, SVG_OPEN
 
 
 def test_pixels_are_where_they_should_be():
@@ -21,17 +24,57 @@ def test_what_cannot_be_rendered_is_a_value_error(text):
         png_bytes(text)
 
 
-def test_no_file_is_read(tmp_path):
+@pytest.mark.parametrize("tag", ["image", "feImage", "x:image", "a\u0301b:image", "a\u00b7b:image"])
+def test_no_file_is_read(tmp_path, tag):
     """resvg by itself paints the file that an <image> names into the picture."""
     secret = tmp_path / "secret.svg"
     secret.write_text(f'{SVG_OPEN}<rect width="256" height="256" fill="#ff0000"/></svg>')
-    for tag in ("image", "x:image", "feImage"):
-        svg = (
-            SVG_OPEN.replace(">", ' xmlns:x="http://www.w3.org/2000/svg">')
-            + f'<{tag} href="{secret}" width="256" height="256"/></svg>'
-        )
-        with pytest.raises(ValueError, match="images"):
-            png_bytes(svg)
+    prefix = f' xmlns:{tag.split(":")[0]}="{SVG_NAMESPACE}"' if ":" in tag else ""
+    svg = SVG_OPEN.replace(">", f'{prefix}><{tag} href="{secret}" width="256" height="256"/></svg>')
+    with pytest.raises(ValueError, match="images"):
+        png_bytes(svg)
+
+
+def test_entities_are_refused_and_a_comment_about_images_is_not():
+    doctype = f'<!DOCTYPE svg [<!ENTITY i "<image/>">]>{SVG_OPEN}&i;</svg>'
+    with pytest.raises(ValueError, match="entities"):
+        png_bytes(doctype)
+    assert png_bytes(f"{SVG_OPEN}<!-- an <image> of the sea --></svg>").startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '<g opacity=".9">' * 900 + "<path/>" + "</g>" * 900,  # overflows resvg's stack
+        "<g>" * 5000 + "</g>" * 5000,
+        '<filter id="f"><feTurbulence numOctaves="100000000"/></filter><path d="M0 0h256v256" filter="url(#f)"/>',
+        '<g id="a"><use href="#b"/></g><g id="b"><use href="#a"/></g>',
+    ],
+    ids=["stack", "depth", "hang", "cycle"],
+)
+def test_what_kills_resvg_costs_one_drawing_only(body, monkeypatch):
+    monkeypatch.setattr(render, "TIME_LIMIT", 1.0)
+    with pytest.raises(ValueError, match="resvg"):
+        png_bytes(f"{SVG_OPEN}{body}</svg>")
+    test_pixels_are_where_they_should_be()
+
+
+def test_a_drawing_is_fitted_and_centred():
+    tower = f'<svg xmlns="{SVG_NAMESPACE}" viewBox="0 0 64 128"><rect width="64" height="128" fill="#0000ff"/></svg>'
+    picture = render_rgb(tower)
+    blue = (picture == [0, 0, 255]).all(axis=2)
+    assert blue[:, 64:192].all() and not blue[:, :63].any() and not blue[:, 193:].any()
+    absurd = f'<svg xmlns="{SVG_NAMESPACE}" viewBox="0 0 1 10000000"><rect width="1" height="9"/></svg>'
+    assert render_rgb(absurd).shape == (256, 256, 3)
+
+
+def test_forked_processes_and_threads_get_their_own_pictures():
+    svgs = [f'{SVG_OPEN}<rect width="256" height="256" fill="#{i:06x}"/></svg>' for i in range(40)]
+    want = [png_bytes(svg) for svg in svgs]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(png_bytes, svgs)) == want
+    with ProcessPoolExecutor(2) as processes:
+        assert list(processes.map(png_bytes, svgs)) == want
 
 
 def test_difference_sees_a_small_mark_in_its_tile():
