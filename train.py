@@ -40,7 +40,7 @@ WARMUP: float = 0.05  # share of all steps; 1 or more = that many steps
 WEIGHT_DECAY: float = 0.01
 MAX_GRAD_NORM: float = 1.0  # gradients are clipped to this norm
 FP16: bool = True  # mixed precision on a GPU (base fp16, adapter fp32); a CPU always runs in fp32
-ACTIVATION_CHECKPOINTING: bool = False  # recompute activations in the backward pass: less memory, 1.3x the time
+ACTIVATION_CHECKPOINTING: str = "auto"  # "on": less memory, 1.3x the time; "off"; "auto": by a memory estimate
 MAX_MINUTES: float = 0.0  # stop and save after this time; 0 = no limit
 SEED: int = 42  # of split, subset, adapter and sample order
 # Logging, evaluation, checkpoints (in steps)
@@ -88,6 +88,7 @@ def check(c: SimpleNamespace) -> None:
     for name, allowed in (
         ("LOSS_ON", ("answer", "all")),
         ("PROMPT_FORM", PROMPT_FORMS),
+        ("ACTIVATION_CHECKPOINTING", ("auto", "on", "off")),
         ("LR_SCHEDULER", ("cosine", "linear", "constant_with_warmup")),
         ("TRAIN_DIALECT", ("", *DIALECTS)),
     ):
@@ -160,13 +161,12 @@ def legal_shares(samples: list) -> dict[str, set[str]]:
 def dry_run(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
     """Show what would be trained on and what it would take, without loading weights."""
     from common.dry_run import show_batch
-    from common.memory import estimate
-    from common.model import load_config
+    from common.memory import plan
+    from common.model import load_config, pick_device, pick_dtype
 
-    rows = data.parts["train"]
+    rows, device = data.parts["train"], pick_device()
     show_batch(tokenizer, rows[: c.BATCH_SIZE], c.LOSS_ON)
-    longest = sorted(rows, key=lambda row: row.length)[-c.BATCH_SIZE :]
-    print(estimate(load_config(c.BASE_MODEL), c, longest).table())
+    plan(load_config(c.BASE_MODEL), c, rows, device, pick_dtype(device, c.FP16))
     print("dry run: nothing was written.")
 
 
@@ -174,7 +174,8 @@ def train(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
     from transformers import set_seed
 
     from common import run_folder as runs
-    from common.model import add_adapter, load_base, pick_device, pick_dtype
+    from common.memory import plan
+    from common.model import add_adapter, load_base, load_config, pick_device, pick_dtype
     from common.tracking import finish_run, start_run
 
     device = pick_device()
@@ -183,6 +184,7 @@ def train(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
     checkpoint = None
     if c.RESUME:
         checkpoint, folder = checkpoint_to_resume(c, data)
+    checkpointing = plan(load_config(c.BASE_MODEL), c, data.parts["train"], device, dtype)
     set_seed(c.SEED)
     model = add_adapter(
         load_base(c.BASE_MODEL, device, dtype), c.LORA_RANK, c.LORA_ALPHA, c.LORA_DROPOUT
@@ -199,7 +201,7 @@ def train(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
     if c.WANDB:
         tracker = start_run(c.WANDB_PROJECT, folder, "train", vars(c) | {"environment": facts})
         log_lengths(tracker, data)
-    trainer = build_trainer(c, model, tokenizer, data, folder, device)
+    trainer = build_trainer(c, model, tokenizer, data, folder, device, checkpointing)
     stopped = run_training(c, trainer, checkpoint)
     finish(c, trainer, folder, data, stopped)
     if tracker:
@@ -235,7 +237,9 @@ def log_lengths(tracker, data: SimpleNamespace) -> None:
     tracker.summary.update({"data/sha256": data.fingerprint, "data/dropped": len(data.ids["dropped"])})
 
 
-def build_trainer(c: SimpleNamespace, model, tokenizer, data: SimpleNamespace, folder: Path, device):
+def build_trainer(
+    c: SimpleNamespace, model, tokenizer, data: SimpleNamespace, folder: Path, device, checkpointing: bool
+):
     from transformers import PrinterCallback, ProgressCallback, TrainingArguments
 
     from common.tokens import LeftPaddingCollator
@@ -256,7 +260,7 @@ def build_trainer(c: SimpleNamespace, model, tokenizer, data: SimpleNamespace, f
         optim="adamw_torch_fused",
         fp16=c.FP16 and on_gpu,
         use_cpu=not on_gpu,
-        activation_checkpointing=c.ACTIVATION_CHECKPOINTING,
+        activation_checkpointing=checkpointing,
         eval_strategy="steps",
         eval_steps=c.EVAL_STEPS,
         eval_on_start=not c.RESUME,
@@ -298,7 +302,7 @@ def run_training(c: SimpleNamespace, trainer, checkpoint: Path | None) -> str | 
     except torch.OutOfMemoryError:
         raise UserError(
             f"the GPU ran out of memory with BATCH_SIZE {c.BATCH_SIZE} and MAX_LENGTH {c.MAX_LENGTH}; use "
-            "`--activation-checkpointing`, or a smaller `--batch-size` with `--gradient-accumulation`."
+            "`--activation-checkpointing on`, or a smaller `--batch-size` with `--gradient-accumulation`."
         ) from None
     return stop.reason
 

@@ -51,7 +51,7 @@ def load_base(base: str, device: torch.device, dtype: torch.dtype) -> Any:
         # Without dtype= transformers loads what the file says, mostly bf16: 7 times slower on a CPU that has
         # no bf16 units, and no match for fp16 training on a GPU.
         model = AutoModelForCausalLM.from_pretrained(**source, dtype=dtype)
-    model.set_attn_implementation(_PADDED_SDPA)
+    model.set_attn_implementation(PADDED_SDPA)
     model.config._name_or_path = model.name_or_path = base  # for adapter_config.json; a GGUF file names none
     return model.to(device).eval()
 
@@ -103,7 +103,7 @@ def pick_dtype(device: torch.device, fp16: bool) -> torch.dtype:
 # NaN in half precision, and 0 × NaN spreads it into the real positions. Letting these rows see everything is
 # harmless, since nothing attends to them and no label is there.
 
-_PADDED_SDPA = "sdpa_left_padded"
+PADDED_SDPA = "sdpa_left_padded"
 
 
 def _padded_sdpa_mask(*args: Any, **kwargs: Any) -> torch.Tensor | None:
@@ -111,8 +111,8 @@ def _padded_sdpa_mask(*args: Any, **kwargs: Any) -> torch.Tensor | None:
     return mask if mask is None else mask | ~mask.any(dim=-1, keepdim=True)
 
 
-AttentionInterface.register(_PADDED_SDPA, sdpa_attention_forward)
-AttentionMaskInterface.register(_PADDED_SDPA, _padded_sdpa_mask)
+AttentionInterface.register(PADDED_SDPA, sdpa_attention_forward)
+AttentionMaskInterface.register(PADDED_SDPA, _padded_sdpa_mask)
 
 
 # --- where a base comes from --------------------------------------------------------------------------------
