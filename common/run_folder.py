@@ -64,7 +64,9 @@ def append_jsonl(path: Path, record: dict) -> None:
 
 
 def read_jsonl(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    """Read what `append_jsonl` wrote; a last line that a kill or a full disk has cut is left out."""
+    *lines, _cut = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines]
 
 
 def forget_after(run: Path, step: int) -> None:

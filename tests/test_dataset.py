@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from common.dataset import Sample, fingerprint, read_samples, split_samples, take
 from common.errors import UserError
-from tests.conftest import answer
 from tests.paths import SHARED
+from tests.tiny import answer
 
 REAL = SHARED / "data" / "svg_results.jsonl"
 

@@ -7,7 +7,7 @@ from common.dataset import Sample
 from common.decoding import generate_answers
 from common.model import load_base
 from common.tokens import encode
-from tests.conftest import answer
+from tests.tiny import answer
 
 
 @pytest.fixture(scope="module")

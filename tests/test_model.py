@@ -10,7 +10,7 @@ from common.errors import UserError
 from common.loss import cross_entropy, training_loss
 from common.model import add_adapter, load_base, load_tokenizer, merge_adapter
 from common.tokens import LeftPaddingCollator, encode
-from tests.conftest import answer
+from tests.tiny import answer
 
 CPU = torch.device("cpu")
 

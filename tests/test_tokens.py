@@ -7,7 +7,7 @@ import torch
 from common.dataset import Sample
 from common.tokens import IGNORED, Encoded, LeftPaddingCollator, LengthGroupedSampler, batches_by_length, encode
 from prompt_template import format_prompt
-from tests.conftest import answer
+from tests.tiny import answer
 
 
 def test_answer_ends_with_the_end_of_turn_and_reads_back(tokenizer):

@@ -1,0 +1,98 @@
+"""The output layer and its loss alone, forward and backward: ours beside the library's full logits.
+
+    python -m benchmarks.loss_head [--json]
+
+The case: 384 positions of which half predict a label, hidden size 1536, Qwen2.5's vocabulary of 151,936, frozen fp32
+output layer, one thread; each contender in a process of its own, its peak memory above what it started with.
+On a GPU (when there is one): 12,480 positions, all with a label, fp16.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+
+from benchmarks.measure import report
+
+CONTENDERS = {
+    "transformers: logits of all positions": "full",
+    "logits where labels are": "compact",
+    "ours: blocks, gradient in the forward": "ours",
+}
+ROUNDS = 5
+
+
+def main() -> None:
+    if len(sys.argv) > 2 and sys.argv[1] == "--one":
+        print(json.dumps(measure(sys.argv[2])))
+        return
+    rounds: dict[str, list[dict]] = {name: [] for name in CONTENDERS}
+    for _ in range(ROUNDS):
+        for name, kind in CONTENDERS.items():
+            command = [sys.executable, "-m", "benchmarks.loss_head", "--one", kind]
+            rounds[name].append(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+    figures = {}
+    ours = rounds[list(CONTENDERS)[-1]]
+    for name, results in rounds.items():
+        middle = sorted(results, key=lambda result: result["seconds"])[ROUNDS // 2]
+        ratios = sorted(result["seconds"] / own["seconds"] for result, own in zip(results, ours, strict=True))
+        figures[name] = middle | {"ratio_to_ours": ratios[ROUNDS // 2]}
+        print(
+            f"{name:<40}{middle['seconds']:>8.3f} s {middle['megabytes']:>8.0f} MB  {ratios[ROUNDS // 2]:>5.2f}x ours"
+        )
+    losses = {round(results[0]["loss"], 4) for results in rounds.values()}
+    print(f"loss: {losses}")
+    report(figures)
+
+
+def measure(kind: str) -> dict[str, float]:
+    """One forward and backward of one contender, after a warm-up on a few rows."""
+    import torch
+    import torch.nn.functional as F
+
+    from common.loss import _FrozenHeadLoss
+
+    cuda = torch.cuda.is_available()
+    device, dtype = ("cuda", torch.float16) if cuda else ("cpu", torch.float32)
+    torch.set_num_threads(1)
+    positions, labelled = (12_480, 12_480) if cuda else (384, 192)
+    torch.manual_seed(0)
+    weight = torch.randn(151_936, 1536).mul_(0.02).to(device, dtype)  # in place: no peak before the measured one
+    hidden = torch.randn(positions, 1536).to(device, dtype)
+    labels = torch.randint(0, 151_936, (positions,), device=device)
+    labels[: positions - labelled] = -100
+
+    def run(hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        keep = labels != -100
+        if kind == "ours":
+            return _FrozenHeadLoss.apply(hidden[keep], weight, labels[keep]) / keep.sum()
+        if kind == "compact":
+            hidden, labels = hidden[keep], labels[keep]
+        return F.cross_entropy((hidden @ weight.T).float(), labels)
+
+    run(hidden[-4:].clone().requires_grad_(), labels[-4:]).backward()
+    hidden.requires_grad_()
+    before = _peak_bytes(cuda, reset=True)
+    start = time.perf_counter()
+    loss = run(hidden, labels)
+    loss.backward()
+    if cuda:
+        torch.cuda.synchronize()
+    elapsed = time.perf_counter() - start
+    return {"seconds": elapsed, "megabytes": (_peak_bytes(cuda) - before) / 1e6, "loss": loss.item()}
+
+
+def _peak_bytes(cuda: bool, reset: bool = False) -> int:
+    """Peak memory so far: of the GPU's allocator (counted from here on with reset), or of the process."""
+    if cuda:
+        import torch
+
+        if reset:
+            torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+if __name__ == "__main__":
+    main()
