@@ -35,9 +35,9 @@ SHOWN = ("reference", "base", "tuned")  # before people: what it should be, befo
 
 def main() -> None:
     c = constants_in_force(__file__)
-    from common.quiet import quieten
+    from common.library_settings import settle
 
-    quieten()
+    settle()
     folder, config = open_run(c.RUN_DIR)
     samples = test_samples(folder, config, c.DATA_PATH or config["data_path"])
     if c.GENERATE_SAMPLES < 0 or c.BATCH_SIZE < 1 or c.MAX_NEW_TOKENS < 0:

@@ -66,9 +66,9 @@ def main() -> None:
         c = constants_in_force(__file__, base_config=folder / "config.yml")
         c.RUN_NAME, c.RESUME = folder.name, True
     check(c)
-    from common.quiet import quieten
+    from common.library_settings import settle
 
-    quieten()
+    settle()
     from common.model import load_tokenizer
 
     tokenizer = load_tokenizer(c.BASE_MODEL)

@@ -8,12 +8,11 @@ On a GPU (when there is one): 12,480 positions, all with a label, fp16.
 """
 
 import json
-import resource
 import subprocess
 import sys
 import time
 
-from benchmarks.measure import report
+from benchmarks.measure import peak_bytes, report
 
 CONTENDERS = {
     "transformers: logits of all positions": "full",
@@ -73,25 +72,16 @@ def measure(kind: str) -> dict[str, float]:
 
     run(hidden[-4:].clone().requires_grad_(), labels[-4:]).backward()
     hidden.requires_grad_()
-    before = _peak_bytes(cuda, reset=True)
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    before = peak_bytes()
     start = time.perf_counter()
     loss = run(hidden, labels)
     loss.backward()
     if cuda:
         torch.cuda.synchronize()
     elapsed = time.perf_counter() - start
-    return {"seconds": elapsed, "megabytes": (_peak_bytes(cuda) - before) / 1e6, "loss": loss.item()}
-
-
-def _peak_bytes(cuda: bool, reset: bool = False) -> int:
-    """Peak memory so far: of the GPU's allocator (counted from here on with reset), or of the process."""
-    if cuda:
-        import torch
-
-        if reset:
-            torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"seconds": elapsed, "megabytes": (peak_bytes() - before) / 1e6, "loss": loss.item()}
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -39,3 +40,16 @@ def report(figures: dict) -> None:
     """With --json, print the figures as the last line."""
     if "--json" in sys.argv:
         print(json.dumps(figures))
+
+
+def peak_bytes() -> int:
+    """Peak memory so far: of the GPU's allocator where there is one, else of this process.
+
+    VmHWM, not getrusage: a child inherits ru_maxrss from the parent that forked it.
+    """
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024

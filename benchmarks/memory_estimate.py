@@ -1,43 +1,70 @@
 """How right is the memory estimate? Estimated against measured peak of one training step, AdamW included.
 
-    python -m benchmarks.memory_estimate [--json] BASE_MODEL
+    python -m benchmarks.memory_estimate [--json] [BASE_MODEL…]
 
 Each case runs in a process of its own; measured is its peak above what the libraries take before the model is loaded.
+Without a base: SmolLM2-135M from models/, and the shape of Qwen2.5-0.5B with random weights.
 """
 
 import json
-import resource
 import subprocess
 import sys
+import tempfile
 from types import SimpleNamespace
 
-from benchmarks.measure import report
+from benchmarks.measure import peak_bytes, report
 
+SMOLLM = "models/SmolLM2-135M-Instruct.Q4_1.gguf"
 CASES = [
-    (rows, width, checkpointing) for rows, width in ((1, 1024), (2, 800), (4, 512)) for checkpointing in (False, True)
+    (rows, width, checkpointing) for rows, width in ((1, 1024), (2, 700), (4, 512)) for checkpointing in (False, True)
 ]
 
 
 def main() -> None:
-    base = next(a for a in sys.argv[1:] if not a.startswith("-"))
     if "--one" in sys.argv:
-        print(json.dumps(measure(base, *json.loads(sys.argv[-1]))))
+        base, *case = json.loads(sys.argv[-1])
+        print(json.dumps(measure(base, *case)))
         return
     figures = []
-    for case in CASES:
-        command = [sys.executable, "-m", "benchmarks.memory_estimate", base, "--one", json.dumps(case)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        result = json.loads(done.stdout.splitlines()[-1])
-        figures.append(dict(zip(("rows", "width", "checkpointing"), case, strict=True)) | result)
-        error = result["estimated"] / result["measured"] - 1
-        print(
-            f"{case[0]} rows × {case[1]:>4}, checkpointing {'on ' if case[2] else 'off'}: estimated "
-            f"{result['estimated']:.2f} GiB, measured {result['measured']:.2f} GiB ({error:+.0%})"
-        )
+    with tempfile.TemporaryDirectory() as folder:
+        for base in [a for a in sys.argv[1:] if not a.startswith("-")] or [SMOLLM, qwen_05b(folder)]:
+            print(base)
+            for case in CASES:
+                command = [sys.executable, "-m", "benchmarks.memory_estimate", "--one", json.dumps([base, *case])]
+                done = subprocess.run(command, capture_output=True, text=True, check=True)
+                result = json.loads(done.stdout.splitlines()[-1])
+                figures.append(
+                    {"base": base} | dict(zip(("rows", "width", "checkpointing"), case, strict=True)) | result
+                )
+                error = result["estimated"] / result["measured"] - 1
+                print(
+                    f"  {case[0]} rows × {case[1]:>4}, checkpointing {'on ' if case[2] else 'off'}: estimated "
+                    f"{result['estimated']:.2f} GiB, measured {result['measured']:.2f} GiB ({error:+.0%})"
+                )
     report({"cases": figures})
 
 
+def qwen_05b(folder: str) -> str:
+    """Write a model of Qwen2.5-0.5B's shape with random weights; memory does not depend on their values."""
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    config = Qwen2Config(
+        vocab_size=151_936,
+        hidden_size=896,
+        intermediate_size=4864,
+        num_hidden_layers=24,
+        num_attention_heads=14,
+        num_key_value_heads=2,
+        tie_word_embeddings=True,
+    )
+    Qwen2ForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
 def measure(base: str, rows: int, width: int, checkpointing: bool) -> dict[str, float]:
+    from common.library_settings import settle
+
+    settle()
     import torch
 
     from common.loss import training_loss
@@ -49,9 +76,8 @@ def measure(base: str, rows: int, width: int, checkpointing: bool) -> dict[str, 
     dtype = pick_dtype(device, fp16=True)
     c = SimpleNamespace(LORA_RANK=64, LORA_ALPHA=128, LORA_DROPOUT=0.0, LOSS_ON="answer")
     encoded = [Encoded(str(i), [5] * (width // 2), [6] * (width - width // 2)) for i in range(rows)]
-    needed = estimate(load_config(base), c, encoded, dtype)
-    needed = needed.with_checkpointing() if checkpointing else needed
-    before = _peak(device)
+    needed = estimate(load_config(base), c, encoded, device, dtype, checkpointing)
+    before = peak_bytes()
     model = add_adapter(load_base(base, device, dtype), 64, 128, 0.0).train()
     if checkpointing:
         model.gradient_checkpointing_enable()
@@ -61,15 +87,7 @@ def measure(base: str, rows: int, width: int, checkpointing: bool) -> dict[str, 
     for _ in range(2):
         training_loss(model, batch, len(batch["shift_labels"])).backward()
         optimizer.step()
-    return {"estimated": needed.total / GIB, "measured": (_peak(device) - before) / GIB}
-
-
-def _peak(device) -> int:
-    import torch
-
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"estimated": needed.total / GIB, "measured": (peak_bytes() - before) / GIB}
 
 
 if __name__ == "__main__":

@@ -61,10 +61,13 @@ class _FrozenHeadLoss(torch.autograd.Function):
         for start in range(0, len(labels), rows):
             part = slice(start, start + rows)
             logits = (hidden[part] @ weight.T).float()
-            normaliser = logits.logsumexp(dim=-1, keepdim=True)
             wanted = labels[part].unsqueeze(-1)
-            total += (normaliser - logits.gather(-1, wanted)).sum(dtype=torch.float64)
-            probabilities = logits.sub_(normaliser).exp_()
+            shift = logits.amax(dim=-1, keepdim=True)
+            of_label = logits.gather(-1, wanted)
+            exponentials = logits.sub_(shift).exp_()  # in place: torch.logsumexp would hold a second block
+            sums = exponentials.sum(dim=-1, keepdim=True)
+            total += (sums.log() + shift - of_label).sum(dtype=torch.float64)
+            probabilities = exponentials.div_(sums)
             probabilities.scatter_add_(-1, wanted, torch.full_like(wanted, -1.0, dtype=torch.float32))
             torch.mm(probabilities.to(weight.dtype), weight, out=gradient[part])
         ctx.save_for_backward(gradient)

@@ -5,8 +5,9 @@ counts the bytes autograd keeps for the backward pass. So the estimate follows t
 that fits one family. Measured against real runs in benchmarks/RESULTS.md.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import SimpleNamespace
+from unittest import mock
 
 import torch
 
@@ -14,7 +15,12 @@ from common.loss import logits_bytes
 from common.tokens import Encoded, LeftPaddingCollator
 
 GIB = 1024**3
-HEADROOM = 0.9  # share of the free memory that a plan may use: allocators fragment
+HEADROOM = 0.9  # share of the free memory that a plan may use
+# A CPU's heap holds more than what lives in it: gaps between activations, and room for the backward pass's temporaries.
+# Measured on two architectures: an eighth of the activations and five times those of one block, counting only tensors
+# below 32 MiB; glibc gives larger ones back to the system.
+CPU_HEAP = (1 / 8, 5)
+ON_HEAP = 32 * 2**20
 
 
 @dataclass(frozen=True)
@@ -22,21 +28,19 @@ class MemoryEstimate:
     """Bytes by what they are for."""
 
     weights: int  # the frozen base
-    adapter: int  # LoRA weights, gradients and AdamW's two moments, all fp32
+    adapter: int  # LoRA weights, gradients and AdamW's two moments, all fp32; under autocast a half copy too
     activations: int  # kept for the backward pass of one batch
     logits: int  # one block of them and its gradient
-    checkpointed: int  # activations with checkpointing: each block's input, and all of one block
+    heap: int  # see CPU_HEAP; 0 on a GPU
     tokens: int  # rows × width of the batch that was assumed: the longest samples
 
     @property
     def total(self) -> int:
-        return self.weights + self.adapter + self.activations + self.logits
-
-    def with_checkpointing(self) -> "MemoryEstimate":
-        return replace(self, activations=self.checkpointed)
+        return self.weights + self.adapter + self.activations + self.logits + self.heap
 
     def __str__(self) -> str:
-        parts = (f"{name} {getattr(self, name) / GIB:.2f}" for name in ("weights", "adapter", "activations", "logits"))
+        names = ("weights", "adapter", "activations", "logits", "heap")
+        parts = (f"{name} {getattr(self, name) / GIB:.2f}" for name in names if getattr(self, name))
         return f"{self.total / GIB:.2f} GiB ({', '.join(parts)}) for a batch of {self.tokens:,} tokens with padding"
 
 
@@ -47,13 +51,12 @@ def plan(config, c: SimpleNamespace, rows: list[Encoded], device: torch.device, 
     free on the device, before the weights are loaded.
     """
     longest = sorted(rows, key=lambda row: row.length)[-c.BATCH_SIZE :]
-    needed = estimate(config, c, longest, dtype)
     free = free_bytes(device)
     checkpointing = c.ACTIVATION_CHECKPOINTING == "on"
-    if c.ACTIVATION_CHECKPOINTING == "auto":
-        checkpointing = needed.total > HEADROOM * free
-    if checkpointing:
-        needed = needed.with_checkpointing()
+    needed = estimate(config, c, longest, device, dtype, checkpointing)
+    if c.ACTIVATION_CHECKPOINTING == "auto" and needed.total > HEADROOM * free:
+        checkpointing = True
+        needed = estimate(config, c, longest, device, dtype, checkpointing)
     print(f"memory estimate on {device.type}: {needed}")
     print(f"  {free / GIB:.1f} GiB are free; activation checkpointing is {'on' if checkpointing else 'off'}")
     if needed.total > HEADROOM * free:
@@ -69,32 +72,43 @@ def free_bytes(device: torch.device) -> int:
     return psutil.virtual_memory().available
 
 
-def estimate(config, c: SimpleNamespace, rows: list[Encoded], dtype: torch.dtype) -> MemoryEstimate:
+def estimate(
+    config, c: SimpleNamespace, rows: list[Encoded], device: torch.device, dtype: torch.dtype, checkpointing: bool
+) -> MemoryEstimate:
     """Estimate the peak of training on one batch of `rows`."""
     from transformers import AutoModelForCausalLM
 
-    from common.model import PADDED_SDPA, add_adapter, pick_device
+    from common.model import PADDED_SDPA, add_adapter
 
     batch = LeftPaddingCollator(0, c.LOSS_ON)(rows)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=PADDED_SDPA)
         model = add_adapter(model, c.LORA_RANK, c.LORA_ALPHA, c.LORA_DROPOUT).train()
-    text = config.get_text_config()
-    tokens = batch["input_ids"].numel()
-    kept = _bytes_kept(model, batch)
-    block_inputs = text.num_hidden_layers * tokens * text.hidden_size * dtype.itemsize
+    adapter = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    half_copy = dtype.itemsize if dtype != torch.float32 else 0  # that autocast makes and keeps
+    if half_copy:
+        _as_under_autocast(model, dtype)
+    blocks = config.get_text_config().num_hidden_layers
+    tensors = _kept_by_autograd(model, batch)
+    activations, on_heap = sum(tensors), sum(size for size in tensors if size < ON_HEAP)
+    share, times = CPU_HEAP if device.type == "cpu" else (0, 0)
+    heap = share * on_heap + times * on_heap / blocks
+    if checkpointing:  # each block's input, and all of one block
+        inputs = blocks * batch["input_ids"].numel() * config.get_text_config().hidden_size * dtype.itemsize
+        activations = inputs + activations // blocks
+        heap = times * on_heap / blocks
     return MemoryEstimate(
         weights=sum(p.numel() * p.element_size() for p in model.parameters() if not p.requires_grad),
-        adapter=16 * sum(p.numel() for p in model.parameters() if p.requires_grad),
-        activations=kept,
-        logits=2 * logits_bytes(pick_device()),
-        checkpointed=block_inputs + kept // text.num_hidden_layers,
-        tokens=tokens,
+        adapter=(16 + half_copy) * adapter,
+        activations=activations,
+        logits=2 * logits_bytes(device),
+        heap=int(heap),
+        tokens=batch["input_ids"].numel(),
     )
 
 
-def _bytes_kept(model: torch.nn.Module, batch: dict) -> int:
-    """Run the blocks (not the head) forward on the meta device; return the bytes autograd keeps."""
+def _kept_by_autograd(model: torch.nn.Module, batch: dict) -> list[int]:
+    """Run the blocks (not the head) forward on the meta device; return the bytes of each tensor that autograd keeps."""
     parameters = {p.untyped_storage()._cdata for p in model.parameters()}
     kept: dict[int, torch.Tensor] = {}
 
@@ -108,6 +122,36 @@ def _bytes_kept(model: torch.nn.Module, batch: dict) -> int:
     # The mask is given whole, as the model makes it itself: making it needs values, which meta tensors lack.
     mask = torch.ones(rows, 1, width, width, dtype=torch.bool, device="meta")
     inputs = {name: batch[name].to("meta") for name in ("input_ids", "position_ids")}
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+    fused = mock.patch("torch.nn.functional.scaled_dot_product_attention", _fused_attention)
+    with fused, torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
         model.get_decoder()(**inputs, attention_mask=mask, use_cache=False)
-    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    return [tensor.untyped_storage().nbytes() for tensor in kept.values()]
+
+
+class _FusedAttention(torch.autograd.Function):
+    """What a fused kernel keeps: its inputs, the mask as a bias, its output, a number a row.
+
+    The meta device's own kernel keeps all attention weights, which no fused kernel does.
+    """
+
+    @staticmethod
+    def forward(ctx, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        out, bias = torch.empty_like(query), torch.empty_like(mask, dtype=query.dtype)
+        ctx.save_for_backward(query, key, value, bias, out, torch.empty_like(query[..., 0], dtype=torch.float32))
+        return out
+
+
+def _fused_attention(query, key, value, attn_mask, **_options) -> torch.Tensor:
+    return _FusedAttention.apply(query, key, value, attn_mask)
+
+
+def _as_under_autocast(model: torch.nn.Module, dtype: torch.dtype) -> None:
+    """fp32 adapters on a half-precision base: autocast makes a half-precision copy of what enters each adapter.
+
+    It does nothing on the meta device, so adapters in `dtype` that copy their input stand in for it.
+    """
+    for name, module in model.named_modules():
+        if ".lora_A." in name:
+            module.register_forward_pre_hook(lambda _module, args: (args[0].clone(),))
+        if ".lora_" in name:
+            module.to(dtype)
