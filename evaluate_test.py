@@ -6,7 +6,8 @@ Writes  outputs/<run>/test/: metrics.json, samples.jsonl, gallery.png, report.ht
     python evaluate_test.py --run-dir outputs/first
 
 Reported: cross-entropy and perplexity of the reference answers; shares of generated answers with an <svg> and
-a <reasoning> section (regex), legal by svg_constraint.py in each dialect, and rendering.
+a <reasoning> section (regex), legal by svg_constraint.py in each dialect, and rendering; for free decoding (what the
+model has learned) and for decoding held to the grammar of legal answers.
 """
 
 from pathlib import Path
@@ -24,13 +25,16 @@ MAX_NEW_TOKENS: int = 0  # of an answer; 0 = up to the run's MAX_LENGTH with the
 BATCH_SIZE: int = 16  # answers decoded together, samples scored together
 TEMPERATURE: float = 0.0  # 0 = greedy: the same answers every time
 SEED: int = 42  # of sampling, when TEMPERATURE is above 0
+CONSTRAINED: bool = True  # let the fine-tuned model answer once more, held to the grammar: every answer is legal
 SKIP_BASE: bool = False  # leave the base without adapter out: half the time, no "before" column
 # Report
 TABLE_SAMPLES: int = 5  # the last samples of the test split, sent to wandb as a table
 GALLERY_SAMPLES: int = 8  # rows of gallery.png
 
-COLUMNS = ("tuned", "base", "reference")  # in metrics.json
-SHOWN = ("reference", "base", "tuned")  # before people: what it should be, before, after
+COLUMNS = ("tuned", "constrained", "base", "reference")  # in metrics.json
+SHOWN = ("reference", "base", "tuned", "constrained")  # before people: what it should be, before, after
+
+NO_LOSS = {"cross_entropy": None, "perplexity": None}
 
 
 def main() -> None:
@@ -89,57 +93,74 @@ def test_samples(folder: Path, config: dict, data_path: str) -> list:
 
 def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: list) -> tuple[dict, dict, dict]:
     """Score references, base and tuned model. Returns (metrics, judgements, answers), each by column."""
+    from common.constrained import tokens_needed
     from common.judge import figures, judge
     from common.model import load_base, load_tokenizer, merge_adapter, pick_device, pick_dtype
+    from common.tokens import encode
 
     tokenizer = load_tokenizer(config["base_model"])
     device = pick_device()
     model = load_base(config["base_model"], device, pick_dtype(device, config["fp16"]))
+    rows = encode(tokenizer, samples, config["prompt_form"])
+    prompts = {row.id: row.prompt for row in rows}
     judged = {"reference": [judge(sample.answer) for sample in asked]}
-    metrics = {"reference": {"cross_entropy": None, "perplexity": None} | figures(judged["reference"])}
+    metrics = {"reference": NO_LOSS | figures(judged["reference"])}
     answers = {}
-    for column in ("base", "tuned"):
-        if column == "base" and c.SKIP_BASE:
-            continue
-        if column == "tuned":  # into the same weights: the plain base is not needed any more
-            model = merge_adapter(model, folder)
-        metrics[column], answers[column] = score_model(c, config, model, tokenizer, samples, asked, column)
-        judged[column] = [judge(answer.text) for answer in answers[column]]
-        metrics[column] |= figures(judged[column])
+
+    def answer(column: str, constrained: bool = False) -> None:
+        answers[column], costs = generate(
+            c, config, model, tokenizer, [prompts[s.id] for s in asked], column, constrained
+        )
+        judged[column] = [judge(a.text) for a in answers[column]]
+        metrics[column] = metrics.get(column, NO_LOSS) | costs | figures(judged[column])
+
+    if not c.SKIP_BASE:
+        metrics["base"] = test_loss(c, model, tokenizer, rows, "base")
+        answer("base")
+    model = merge_adapter(model, folder)  # into the same weights: the plain base is not needed any more
+    metrics["tuned"] = test_loss(c, model, tokenizer, rows, "tuned")
+    answer("tuned")
+    room = min(c.MAX_NEW_TOKENS or config["max_length"], config["max_length"] - max(map(len, prompts.values())))
+    if c.CONSTRAINED and room < (needed := tokens_needed(tokenizer)):
+        print(f"note: no constrained answers: {room} tokens are left for some, and a legal one may take {needed}")
+    elif c.CONSTRAINED:
+        answer("constrained", constrained=True)
     return {name: metrics[name] for name in COLUMNS if name in metrics}, judged, answers
 
 
-def score_model(
-    c: SimpleNamespace, config: dict, model, tokenizer, samples: list, asked: list, name: str
-) -> tuple[dict, list]:
-    """Return (cross-entropy over all samples and costs of generation, answers to the samples asked)."""
-    from common.decoding import generate_answers
+def test_loss(c: SimpleNamespace, model, tokenizer, rows: list, name: str) -> dict:
+    """Return the cross-entropy of the reference answers, over all their tokens."""
     from common.loss import cross_entropy
-    from common.tokens import LeftPaddingCollator, encode
+    from common.tokens import LeftPaddingCollator
 
-    rows = encode(tokenizer, samples, config["prompt_form"])
     collator = LeftPaddingCollator(tokenizer.pad_token_id)
     loss = cross_entropy(model, rows, collator, c.BATCH_SIZE, f"{name}: cross-entropy")
-    prompts = {row.id: row.prompt for row in rows}
+    return {"cross_entropy": loss.mean, "perplexity": loss.perplexity, "cross_entropy_samples": len(rows)}
+
+
+def generate(
+    c: SimpleNamespace, config: dict, model, tokenizer, prompts: list[list[int]], name: str, constrained: bool
+) -> tuple[list, dict]:
+    """Return (answers in the order of the prompts, what they cost)."""
+    from common.decoding import generate_answers
+
     answers = generate_answers(
         model,
         tokenizer,
-        [prompts[sample.id] for sample in asked],
+        prompts,
         max_total=config["max_length"],
         max_new=c.MAX_NEW_TOKENS or config["max_length"],
         batch_size=c.BATCH_SIZE,
         temperature=c.TEMPERATURE,
         seed=c.SEED,
         progress=f"{name}: drawing",
+        constrained=constrained,
     )
-    return {
-        "cross_entropy": loss.mean,
-        "perplexity": loss.perplexity,
-        "cross_entropy_samples": len(samples),
+    return answers, {
         "mean_tokens": sum(a.tokens for a in answers) / len(answers),
         "mean_seconds": sum(a.seconds for a in answers) / len(answers),
         "finished": sum(a.finished for a in answers) / len(answers),
-    }, answers
+    }
 
 
 def write_results(c: SimpleNamespace, folder: Path, metrics: dict, asked: list, judged: dict, answers: dict) -> None:

@@ -69,7 +69,7 @@ PROMPT_ATTRIBUTES = tuple(
 )
 
 _LOOK = {"fill", "stroke", "stroke-width", "opacity", "transform"}
-_PROMPT_TABLE = {
+PROMPT_TABLE = {
     "svg": {"viewBox", "width", "height"},
     "g": _LOOK,
     "path": {"d"} | _LOOK,
@@ -85,9 +85,9 @@ _PROMPT_TABLE = {
     "stop": set(),
 }
 _GRADIENT = {"id", "gradientUnits", "gradientTransform", "spreadMethod"}
-_GRADIENT_TABLE = _PROMPT_TABLE | {
-    "linearGradient": _PROMPT_TABLE["linearGradient"] | _GRADIENT,
-    "radialGradient": _PROMPT_TABLE["radialGradient"] | _GRADIENT | {"fx", "fy"},
+_GRADIENT_TABLE = PROMPT_TABLE | {
+    "linearGradient": PROMPT_TABLE["linearGradient"] | _GRADIENT,
+    "radialGradient": PROMPT_TABLE["radialGradient"] | _GRADIENT | {"fx", "fy"},
     "stop": {"offset", "stop-color", "stop-opacity"},
 }
 
@@ -100,7 +100,7 @@ _CHILDREN = {
     "linearGradient": {"stop"},
     "radialGradient": {"stop"},
 } | dict.fromkeys([*SHAPES, "stop"], frozenset())
-_REQUIRED = {
+REQUIRED = {
     "circle": ("r",),
     "ellipse": ("rx", "ry"),
     "rect": ("width", "height"),
@@ -153,7 +153,7 @@ class _Frame:
 class _PromptReader(Reader):
     def __init__(self, dialect: str):
         super().__init__(dialect, MAX_BYTES)
-        self.table = _GRADIENT_TABLE if dialect == "prompt+gradients" else _PROMPT_TABLE
+        self.table = _GRADIENT_TABLE if dialect == "prompt+gradients" else PROMPT_TABLE
         self.stack: list[_Frame] = []
         self.shapes = 0
         self.ids: dict[str, int] = {}
@@ -307,7 +307,7 @@ class _PromptReader(Reader):
                 except ValueFault as fault:
                     self.add(fault.rule, tag, line, f"{name}: {fault}", item)
                     parsed[name] = None
-        for name in _REQUIRED.get(tag, ()):
+        for name in REQUIRED.get(tag, ()):
             if name not in parsed:
                 self.add("missing", tag, line, f"<{tag}> needs {name}; without it nothing is drawn", item)
         return parsed
@@ -455,7 +455,7 @@ def _number(tag: str, name: str, value: str) -> float:
     if name in _SIZES:
         if number < 0:
             raise ValueFault("range", f"{number:g} is negative")
-        if number == 0 and name in _REQUIRED.get(tag, ()):
+        if number == 0 and name in REQUIRED.get(tag, ()):
             raise ValueFault("degenerate", "a size of 0 draws nothing")
     return number
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from tqdm import tqdm
-from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from prompt_template import end_of_turn, extract_svg
 
@@ -32,10 +32,12 @@ def generate_answers(
     temperature: float,
     seed: int,
     progress: str,
+    constrained: bool = False,
 ) -> list[Answer]:
     """Return one answer for each prompt (token ids), in the order given.
 
     max_total: tokens of prompt + answer; max_new: of the answer alone. temperature 0 is greedy decoding.
+    constrained: only answers that `svg_constraint` finds legal in the prompt dialect, whatever the model.
     Batches hold prompts of like length: a batch runs until its last row ends, and padding is work.
     """
     torch.manual_seed(seed)
@@ -48,7 +50,7 @@ def generate_answers(
             longest = len(prompts[members[0]])
             limit = max(1, min(max_new, max_total - longest))
             rows = [prompts[i] for i in members]
-            batch = _generate_batch(model, tokenizer, rows, limit, temperature, stops, bar)
+            batch = _generate_batch(model, tokenizer, rows, limit, temperature, stops, bar, constrained)
             answers.update(zip(members, batch, strict=True))
             bar.update(len(members))
     return [answers[i] for i in range(len(prompts))]
@@ -63,7 +65,10 @@ def _generate_batch(
     temperature: float,
     stops: list[int],
     bar: tqdm,
+    constrained: bool,
 ) -> list[Answer]:
+    from common.constrained import LegalAnswers
+
     width = max(len(row) for row in rows)
     input_ids = torch.full((len(rows), width), tokenizer.pad_token_id)
     attention_mask = torch.zeros_like(input_ids)
@@ -86,6 +91,7 @@ def _generate_batch(
             eos_token_id=stops,
             pad_token_id=tokenizer.pad_token_id,
         ),
+        logits_processor=LogitsProcessorList([LegalAnswers(tokenizer, width, limit, stops)] if constrained else []),
         stopping_criteria=StoppingCriteriaList([_SvgClosed(tokenizer, width, bar)]),
     )
     seconds = (time.perf_counter() - start) / len(rows)

@@ -11,7 +11,12 @@ from common.dataset import Sample
 from common.judge import Judgement
 from svg_constraint import DIALECTS
 
-TITLES = {"reference": "reference", "base": "before (base model)", "tuned": "after (fine-tuned)"}
+TITLES = {
+    "reference": "reference",
+    "base": "before (base model)",
+    "tuned": "after (fine-tuned)",
+    "constrained": "after, held to the rules",
+}
 CELL, TEXT_WIDTH, MARGIN = 192, 220, 12  # pixels
 
 

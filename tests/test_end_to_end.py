@@ -43,7 +43,7 @@ def workplace(tmp_path_factory, tiny_base, data_file):
     folder = tmp_path_factory.mktemp("work")
     common = {"data_path": data_file, "base_model": tiny_base}
     trained = script("train.py", cwd=folder, run_name="one", **common, **RUN, **STEPS)
-    tested = script("evaluate_test.py", cwd=folder, run_dir="outputs/one", max_new_tokens=40)
+    tested = script("evaluate_test.py", cwd=folder, run_dir="outputs/one", max_new_tokens=260)
     return folder, common, trained.stdout, tested.stdout
 
 
@@ -86,11 +86,12 @@ def test_test_results_have_the_promised_form(workplace):
     folder, _, _, printed = workplace
     test = folder / "outputs" / "one" / "test"
     metrics = json.loads((test / "metrics.json").read_text())
-    assert list(metrics) == ["tuned", "base", "reference"]
+    assert list(metrics) == ["tuned", "constrained", "base", "reference"]
     for name, figures in metrics.items():
         assert set(figures["constraint_accuracy"]) == set(DIALECTS)
         assert figures["samples"] == 2
-        assert (figures["cross_entropy"] is None) == (name == "reference")
+        assert (figures["cross_entropy"] is None) == (name in ("reference", "constrained"))
+    assert metrics["constrained"]["constraint_accuracy"]["prompt"] == 1.0
     reference = metrics["reference"]
     assert reference["svg_accuracy"] == reference["reasoning_accuracy"] == reference["render_rate"] == 1.0
     assert reference["constraint_accuracy"] == dict.fromkeys(DIALECTS, 1.0) and reference["structural_score"] == 1.0

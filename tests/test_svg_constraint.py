@@ -247,7 +247,7 @@ def test_known_figures_of_the_real_samples():
 
 
 def test_prompt_lists_are_the_union_of_the_tables():
-    table = svg_constraint._PROMPT_TABLE
+    table = svg_constraint.PROMPT_TABLE
     assert set(table) == set(PROMPT_TAGS)
     assert set().union(*table.values()) == set(PROMPT_ATTRIBUTES)
 
