@@ -54,6 +54,9 @@ def end_state(work: Path, start: list[str], moments: random.Random | None, figur
         process = subprocess.Popen(command, cwd=work, env={**os.environ, "PYTHONPATH": str(ROOT)},
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
         try:
+            if moments and moments.random() < 0.5:
+                wait_for_a_save(run, process, moments.randint(1, 6))
+                process.communicate(timeout=moments.uniform(0, 0.01))
             output = process.communicate(timeout=moments.uniform(2.5, 6.5) if moments else None)[0]
             if process.returncode:
                 raise SystemExit(f"a resumed run failed:\n{output}")
@@ -75,6 +78,17 @@ def end_state(work: Path, start: list[str], moments: random.Random | None, figur
 
     state["losses"] = [(r["step"], r["loss"]) for r in read_jsonl(run / "metrics.jsonl") if "loss" in r]
     return state
+
+
+def wait_for_a_save(run: Path, process: subprocess.Popen, number: int) -> None:
+    """Return when the process is writing a checkpoint, its `number`-th; or has ended."""
+    known = set(run.glob("checkpoint-*"))
+    while process.poll() is None:
+        new = {path for path in run.glob("checkpoint-*") if not (path / "complete.json").exists()} - known
+        known |= new
+        number -= len(new)
+        if number <= 0:
+            return
 
 
 def contents(path: Path) -> object:

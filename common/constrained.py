@@ -9,10 +9,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import torch
-from transformers import LogitsProcessor
 
-from common.errors import UserError
 from common.grammar import Automaton, to_lark
 from common.svg_grammar import answer_grammar
 
@@ -31,50 +28,22 @@ def tokens_needed(tokenizer: Any) -> int:
     return len(_tokens(tokenizer, _automaton().completion(_automaton().start))) + MARGIN
 
 
-class LegalAnswers(LogitsProcessor):
-    """Masks the scores of each row to what keeps its answer legal. For one call of `generate`."""
-
-    def __init__(self, tokenizer: Any, prompt_width: int, budget: int, stops: list[int]):
-        """budget: the largest number of new tokens, at least `tokens_needed`."""
-        self.tokenizer, self.prompt_width, self.stops = tokenizer, prompt_width, stops
-        self.budget = budget
-        self.rows: list[_Row] = []
-        self.needed = tokens_needed(tokenizer)
-        if budget < self.needed:
-            raise UserError(
-                f"a legal answer may take {self.needed} tokens and there is room for {budget}; allow for more."
-            )
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        if not self.rows:
-            grammar = _compiled(self.tokenizer, scores.shape[1], tuple(self.stops))
-            self.rows = [_Row(self.tokenizer, grammar.deep_copy(), self.budget, self.needed) for _ in scores]
-        else:
-            for row, token in zip(self.rows, input_ids[:, -1].tolist(), strict=True):
-                row.take(token)
-        left = self.budget - (input_ids.shape[1] - self.prompt_width)
-        masks = np.stack([row.mask(left, scores.shape[1]) for row in self.rows])
-        return scores.masked_fill(torch.from_numpy(~masks).to(scores.device), -torch.inf)
-
-
-class _Row:
+class LegalRow:
     """One answer: what the grammar has seen of it, and the tokens that are put in next."""
 
-    def __init__(self, tokenizer: Any, matcher: Any, budget: int, needed: int):
-        self.tokenizer, self.matcher, self.budget, self.needed = tokenizer, matcher, budget, needed
+    def __init__(self, tokenizer: Any, budget: int):
+        """budget: the largest number of tokens, at least `tokens_needed`."""
+        self.tokenizer, self.budget = tokenizer, budget
+        self.needed = tokens_needed(tokenizer)
+        self.matcher: Any = None
         self.state = _automaton().start
-        self.text, self.unread = "", []  # unread: tokens that end within a character
-        self.forced: list[int] = []
+        self.text = ""
         self.tokens = 0
-
-    @property
-    def done(self) -> bool:
-        return _automaton().is_complete(self.state)
+        self.unread: list[int] = []  # tokens that end within a character
+        self.forced: list[int] = []  # to be put in, last one first
 
     def take(self, token: int) -> None:
         """Read the token that was chosen."""
-        if self.done:
-            return  # a stop token, or padding
         self.matcher.consume_token(token)
         self.tokens += 1
         self.unread.append(token)
@@ -84,12 +53,11 @@ class _Row:
             self.text += new
             self.unread = []
 
-    def mask(self, left: int, vocabulary: int) -> np.ndarray:
-        """Return which tokens may come next, bool (vocabulary,); `left`: tokens that may still be written."""
-        if self.done:
-            return np.ones(vocabulary, dtype=bool)
+    def mask(self, grammar: Any, vocabulary: int) -> np.ndarray:
+        """Return which tokens may come next, bool (vocabulary,). grammar: of `grammar_for`."""
+        self.matcher = self.matcher or grammar.deep_copy()
         if not self.forced and not self.unread:
-            self.forced = self._closing(left)[::-1]
+            self.forced = self._closing(self.budget - self.tokens)[::-1]
         allowed = np.zeros(vocabulary, dtype=bool)
         if self.forced:
             allowed[self.forced.pop()] = True
@@ -101,17 +69,20 @@ class _Row:
 
     def _closing(self, left: int) -> list[int]:
         """The tokens to put in now: all that is missing, the end of a part that runs on, or none."""
-        in_reasoning = "</reasoning>" not in self.text
-        comment = len(self.text) - self.text.rfind("<!--") if self.text.rfind("<!--") > self.text.rfind("-->") else 0
-        long_reasoning = in_reasoning and self.tokens > REASONING_SHARE * self.budget
-        if not (long_reasoning or comment > MAX_COMMENT or left <= self.needed + MARGIN):
+        comment = self.text.rfind("<!--")
+        runs_on = (
+            len(self.text) - comment > MAX_COMMENT and "-->" not in self.text[comment:]
+            if comment >= 0
+            else self.tokens > REASONING_SHARE * self.budget and "</reasoning>" not in self.text
+        )
+        if not runs_on and left > self.needed + MARGIN:
             return []
         text = _automaton().completion(self.state)
         tokens = _tokens(self.tokenizer, text)
         if len(tokens) + MARGIN >= left:
             return tokens
         # The first ">" ends the part that runs on, also where its end has been begun.
-        return _tokens(self.tokenizer, text[: text.index(">") + 1]) if long_reasoning or comment > MAX_COMMENT else []
+        return _tokens(self.tokenizer, text[: text.index(">") + 1]) if runs_on else []
 
 
 def _tokens(tokenizer: Any, text: str) -> list[int]:
@@ -121,8 +92,11 @@ def _tokens(tokenizer: Any, text: str) -> list[int]:
 _grammars: dict[tuple, Any] = {}
 
 
-def _compiled(tokenizer: Any, vocabulary: int, stops: tuple[int, ...]) -> Any:
-    """Compile the grammar for a tokenizer, once; matchers of rows are copies."""
+def grammar_for(tokenizer: Any, vocabulary: int, stops: tuple[int, ...]) -> Any:
+    """Compile the grammar for a tokenizer, once, and return a matcher that rows copy.
+
+    vocabulary: the width of the model's scores, which may exceed the tokenizer's. stops: tokens that may end an answer.
+    """
     key = (id(tokenizer), vocabulary, stops)
     if key not in _grammars:
         import llguidance

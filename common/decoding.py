@@ -1,27 +1,48 @@
-"""Letting a model answer: rows sorted by length, decoded in batches, stopped where the answer ends."""
+"""Letting a model answer many prompts: side by side in slots, each ending where its answer ends.
+
+A finished row's slot goes to the next prompt at once; without that, a batch runs on for its longest row.
+"""
 
 import time
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from tqdm import tqdm
-from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
+from common.constrained import LegalRow, grammar_for, tokens_needed
+from common.errors import UserError
+from common.slot_cache import SlotCache
 from prompt_template import end_of_turn, extract_svg
 
 CLOSING = "</svg>"
 CLOSING_WINDOW = 8  # tokens looked back over for `</svg>`; no tokenizer needs more than 6 for these 6 characters
+KEEP_SHARE = 0.75  # when no prompt waits and fewer of the slots than this are in use, the empty ones are given up
 
 
 @dataclass(frozen=True)
 class Answer:
     text: str
     tokens: int  # generated, the end-of-turn token included
-    seconds: float  # this row's share of its batch
+    seconds: float  # this row's share of the steps it took part in
     finished: bool  # ended by itself; False = cut at the token limit
 
 
+@dataclass
+class _Row:
+    """A prompt and the answer it has so far."""
+
+    index: int
+    prompt: list[int]
+    limit: int  # tokens of the answer
+    sampler: torch.Generator
+    legal: LegalRow | None
+    tokens: list[int] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@torch.no_grad()
 def generate_answers(
     model: Any,
     tokenizer: Any,
@@ -36,91 +57,136 @@ def generate_answers(
 ) -> list[Answer]:
     """Return one answer for each prompt (token ids), in the order given.
 
-    max_total: tokens of prompt + answer; max_new: of the answer alone. temperature 0 is greedy decoding.
-    constrained: only answers that `svg_constraint` finds legal in the prompt dialect, whatever the model.
-    Batches hold prompts of like length: a batch runs until its last row ends, and padding is work.
+    max_total: tokens of prompt + answer; max_new: of the answer alone. batch_size: slots. temperature 0 is greedy
+    decoding; above it, each prompt has its own random numbers, so an answer does not depend on its neighbours.
+    constrained: only answers that `svg_constraint` finds legal in the prompt dialect, whatever the model; raises
+    UserError when a prompt leaves too few tokens for one.
     """
-    torch.manual_seed(seed)
     stops = sorted({tokenizer.convert_tokens_to_ids(end_of_turn(tokenizer)), tokenizer.eos_token_id})
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]), reverse=True)
+    waiting = deque(_rows(tokenizer, prompts, max_total, max_new, seed, constrained))
     answers: dict[int, Answer] = {}
+    slots: list[_Row | None] = []
+    cache: SlotCache | None = None
     with tqdm(total=len(prompts), desc=progress, unit="drawing", disable=None) as bar:
-        for start in range(0, len(order), batch_size):
-            members = order[start : start + batch_size]
-            longest = len(prompts[members[0]])
-            limit = max(1, min(max_new, max_total - longest))
-            rows = [prompts[i] for i in members]
-            batch = _generate_batch(model, tokenizer, rows, limit, temperature, stops, bar, constrained)
-            answers.update(zip(members, batch, strict=True))
-            bar.update(len(members))
+        while waiting or any(slots):
+            start = time.perf_counter()
+            if waiting and (not slots or None in slots):
+                cache, slots, scores, taking_part = _admit(model, tokenizer, waiting, slots, cache, batch_size)
+            else:
+                cache, slots = _give_up_empty(cache, slots)
+                scores, taking_part = _step(model, cache, slots), list(range(len(slots)))
+            _choose(scores, [slots[i] for i in taking_part], temperature, tokenizer, stops)
+            seconds = (time.perf_counter() - start) / sum(slots[i] is not None for i in taking_part)
+            for i in taking_part:
+                row = slots[i]
+                if row is None:
+                    continue
+                row.seconds += seconds
+                if _ended(tokenizer, row, stops) or len(row.tokens) >= row.limit:
+                    answers[row.index] = _read_answer(tokenizer, row, stops)
+                    slots[i] = None
+                    bar.update()
     return [answers[i] for i in range(len(prompts))]
 
 
-@torch.no_grad()
-def _generate_batch(
-    model: Any,
-    tokenizer: Any,
-    rows: list[list[int]],
-    limit: int,
-    temperature: float,
-    stops: list[int],
-    bar: tqdm,
-    constrained: bool,
-) -> list[Answer]:
-    from common.constrained import LegalAnswers
+def _rows(
+    tokenizer: Any, prompts: list[list[int]], max_total: int, max_new: int, seed: int, constrained: bool
+) -> list[_Row]:
+    """Longest prompts first: prompts let in together are then alike in length."""
+    rows = []
+    for index, prompt in enumerate(prompts):
+        limit = max(1, min(max_new, max_total - len(prompt)))
+        if constrained and limit < (needed := tokens_needed(tokenizer)):
+            raise UserError(f"a legal answer may take {needed} tokens and there is room for {limit}; allow for more.")
+        sampler = torch.Generator().manual_seed(seed * 1_000_003 + index)
+        rows.append(_Row(index, prompt, limit, sampler, LegalRow(tokenizer, limit) if constrained else None))
+    return sorted(rows, key=lambda row: -len(row.prompt))
 
-    width = max(len(row) for row in rows)
+
+def _admit(
+    model: Any, tokenizer: Any, waiting: deque[_Row], slots: list[_Row | None], cache: SlotCache | None, size: int
+) -> tuple[SlotCache, list[_Row | None], torch.Tensor, list[int]]:
+    """Run the next prompts and give them the empty slots; return their scores (n, V) and slots too."""
+    free = [i for i, row in enumerate(slots) if row is None] if slots else list(range(min(size, len(waiting))))
+    rows = [waiting.popleft() for _ in range(min(len(free), len(waiting)))]
+    free = free[: len(rows)]
+    width = max(len(row.prompt) for row in rows)
     input_ids = torch.full((len(rows), width), tokenizer.pad_token_id)
-    attention_mask = torch.zeros_like(input_ids)
+    mask = torch.zeros_like(input_ids)
     for i, row in enumerate(rows):
-        input_ids[i, -len(row) :] = torch.tensor(row)
-        attention_mask[i, -len(row) :] = 1
-    start = time.perf_counter()
-    output = model.generate(
-        input_ids=input_ids.to(model.device),
-        attention_mask=attention_mask.to(model.device),
-        # Everything said explicitly: a base's own generation config may sample, or punish repetition, and an
-        # SVG repeats itself.
-        generation_config=GenerationConfig(
-            max_new_tokens=limit,
-            do_sample=temperature > 0,
-            temperature=temperature if temperature > 0 else None,
-            top_k=0 if temperature > 0 else None,
-            top_p=1.0 if temperature > 0 else None,
-            repetition_penalty=1.0,
-            eos_token_id=stops,
-            pad_token_id=tokenizer.pad_token_id,
-        ),
-        logits_processor=LogitsProcessorList([LegalAnswers(tokenizer, width, limit, stops)] if constrained else []),
-        stopping_criteria=StoppingCriteriaList([_SvgClosed(tokenizer, width, bar)]),
+        input_ids[i, -len(row.prompt) :] = torch.tensor(row.prompt)
+        mask[i, -len(row.prompt) :] = 1
+    input_ids, mask = input_ids.to(model.device), mask.to(model.device)
+    fresh = SlotCache(mask)
+    out = model(
+        input_ids=input_ids,
+        attention_mask=mask,
+        position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
+        past_key_values=fresh,
+        logits_to_keep=1,
     )
-    seconds = (time.perf_counter() - start) / len(rows)
-    return [_read_answer(tokenizer, ids, stops, seconds) for ids in output[:, width:].tolist()]
+    if cache is None or not any(slots):
+        cache, slots = fresh, list(rows)
+        free = list(range(len(rows)))
+    else:
+        cache.admit(free, fresh)
+        for i, row in zip(free, rows, strict=True):
+            slots[i] = row
+    return cache, slots, out.logits[:, -1], free
 
 
-def _read_answer(tokenizer: Any, ids: list[int], stops: list[int], seconds: float) -> Answer:
-    """Cut a row at its first stop token; behind it, and behind `</svg>`, there is only padding."""
-    end = next((i for i, token in enumerate(ids) if token in stops), None)
-    if end is not None:
-        ids = ids[: end + 1]
-    while end is None and ids and ids[-1] == tokenizer.pad_token_id:
-        ids.pop()
-    text = tokenizer.decode(ids, skip_special_tokens=True)
-    return Answer(text, len(ids), seconds, finished=end is not None or extract_svg(text) is not None)
+def _step(model: Any, cache: SlotCache, slots: list[_Row | None]) -> torch.Tensor:
+    """Run the newest token of every row; return the scores (slots, V) of the next one."""
+    cache.trim()
+    cache.extend()
+    newest = [[row.tokens[-1] if row else 0] for row in slots]
+    positions = [[len(row.prompt) + len(row.tokens) - 1 if row else 0] for row in slots]
+    out = model(
+        input_ids=torch.tensor(newest, device=model.device),
+        attention_mask=cache.mask,
+        position_ids=torch.tensor(positions, device=model.device),
+        past_key_values=cache,
+        logits_to_keep=1,
+    )
+    return out.logits[:, -1]
 
 
-class _SvgClosed(StoppingCriteria):
-    """Ends a row once it has written `</svg>`, and keeps the progress bar's token count moving."""
+def _give_up_empty(cache: SlotCache, slots: list[_Row | None]) -> tuple[SlotCache, list[_Row | None]]:
+    used = [i for i, row in enumerate(slots) if row is not None]
+    if len(used) <= KEEP_SHARE * len(slots):
+        cache.keep(used)
+        slots = [slots[i] for i in used]
+    return cache, slots
 
-    def __init__(self, tokenizer: Any, prompt_width: int, bar: tqdm):
-        self.tokenizer, self.prompt_width, self.bar = tokenizer, prompt_width, bar
 
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
-        new = input_ids[:, self.prompt_width :]
-        self.bar.set_postfix_str(f"token {new.shape[1]}", refresh=new.shape[1] % 20 == 0)
-        tails = self.tokenizer.batch_decode(new[:, -CLOSING_WINDOW:])
-        closed = [CLOSING in tail and self._has_svg(row) for tail, row in zip(tails, new, strict=True)]
-        return torch.tensor(closed, device=input_ids.device)
+def _choose(
+    scores: torch.Tensor, rows: list[_Row | None], temperature: float, tokenizer: Any, stops: list[int]
+) -> None:
+    """Append the next token to each row. scores: (rows, V)."""
+    scores = scores.float()
+    for i, row in enumerate(rows):
+        if row and row.legal:
+            allowed = row.legal.mask(grammar_for(tokenizer, scores.shape[1], tuple(stops)), scores.shape[1])
+            scores[i].masked_fill_(torch.from_numpy(~allowed).to(scores.device), -torch.inf)
+    best = scores.argmax(dim=-1).tolist()
+    shares = torch.softmax(scores / temperature, dim=-1).cpu() if temperature > 0 else None
+    for i, row in enumerate(rows):
+        if row:
+            token = best[i] if shares is None else int(torch.multinomial(shares[i], 1, generator=row.sampler))
+            row.tokens.append(token)
+            if row.legal:
+                row.legal.take(token)
 
-    def _has_svg(self, row: torch.Tensor) -> bool:
-        return extract_svg(self.tokenizer.decode(row)) is not None  # a reasoning may name `</svg>` in passing
+
+def _ended(tokenizer: Any, row: _Row, stops: list[int]) -> bool:
+    if row.tokens[-1] in stops:
+        return True
+    if CLOSING not in tokenizer.decode(row.tokens[-CLOSING_WINDOW:]):
+        return False
+    return extract_svg(tokenizer.decode(row.tokens)) is not None  # a reasoning may name `</svg>` in passing
+
+
+def _read_answer(tokenizer: Any, row: _Row, stops: list[int]) -> Answer:
+    text = tokenizer.decode(row.tokens, skip_special_tokens=True)
+    finished = row.tokens[-1] in stops or extract_svg(text) is not None
+    return Answer(text, len(row.tokens), row.seconds, finished)

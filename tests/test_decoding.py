@@ -40,25 +40,49 @@ def test_sampling_repeats_with_its_seed(model, tokenizer, prompts):
     assert first == again != other
 
 
-class Scripted(torch.nn.Module):
-    """Wraps a model's generate: whatever the prompt, the rows are forced to the given texts."""
+@pytest.mark.parametrize("batch_size", [2, 3, 5])
+@pytest.mark.parametrize("growth", [2, 256])
+def test_slots_that_are_filled_again_answer_like_single_prompts(
+    model, tokenizer, prompts, batch_size, growth, monkeypatch
+):
+    """Limits differ, so rows end at different steps; small growth makes the cache grow, shift and trim all the time."""
+    monkeypatch.setattr("common.slot_cache.GROWTH", growth)
+    total = max(map(len, prompts)) + 9
+
+    def texts(size: int, temperature: float) -> list[tuple[str, int]]:
+        answers = generate_answers(model, tokenizer, prompts, total, 500, size, temperature, 3, "test")
+        return [(a.text, a.tokens) for a in answers]
+
+    single = texts(1, 0.0)
+    assert [tokens for _, tokens in single] == [total - len(prompt) for prompt in prompts]
+    assert texts(batch_size, 0.0) == single
+    assert texts(batch_size, 0.8) == texts(1, 0.8) != single
+
+
+def test_greedy_answers_are_the_librarys(model, tokenizer, prompts):
+    for prompt, answer_ in zip(prompts, generate(model, tokenizer, prompts, batch_size=3), strict=True):
+        out = model.generate(torch.tensor([prompt]), max_new_tokens=24, do_sample=False, repetition_penalty=1.0)
+        assert tokenizer.decode(out[0, len(prompt) :], skip_special_tokens=True) == answer_.text
+
+
+class Scripted:
+    """Stands before a model: whatever the prompt, row i is made to write text i."""
 
     def __init__(self, model, tokenizer, texts):
-        super().__init__()
         self.model, self.device = model, model.device
         self.rows = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+        self.step = -1
 
-    def generate(self, input_ids, **kwargs):
-        width = input_ids.shape[1]
-
-        def allowed(row: int, ids: torch.Tensor) -> list[int]:
-            script = self.rows[row]
-            return [script[min(len(ids) - width, len(script) - 1)]]
-
-        return self.model.generate(input_ids=input_ids, prefix_allowed_tokens_fn=allowed, **kwargs)
+    def __call__(self, **inputs):
+        out = self.model(**inputs)
+        self.step += 1
+        for scores, row in zip(out.logits[:, -1], self.rows, strict=True):
+            scores[row[min(self.step, len(row) - 1)]] = 1e9
+        return out
 
 
-def test_rows_stop_at_the_end_of_turn_or_behind_their_svg(model, tokenizer, prompts):
+def test_rows_stop_at_the_end_of_turn_or_behind_their_svg(model, tokenizer, prompts, monkeypatch):
+    monkeypatch.setattr("common.decoding.KEEP_SHARE", 0)  # rows keep their places
     closed = "<reasoning>\nends in </svg>\n</reasoning>\n<svg>a</svg>"
     texts = [closed + "chatter" * 9, "sorry<|im_end|>never read", "no end, no end, no end, no end"]
     scripted = Scripted(model, tokenizer, texts)
@@ -66,9 +90,3 @@ def test_rows_stop_at_the_end_of_turn_or_behind_their_svg(model, tokenizer, prom
     assert answers[0].text == closed and answers[0].finished
     assert answers[1].text == "sorry" and answers[1].finished
     assert answers[2].text.startswith("no end, no end") and not answers[2].finished and answers[2].tokens == 60
-
-
-def test_the_limit_counts_the_prompt(model, tokenizer, prompts):
-    longest = max(map(len, prompts))
-    answers = generate_answers(model, tokenizer, prompts, longest + 7, 500, 5, 0.0, 1, "test")
-    assert [a.tokens for a in answers] == [7] * 5

@@ -6,7 +6,7 @@ import random
 import pytest
 import torch
 
-from common.constrained import MAX_COMMENT, LegalAnswers, tokens_needed
+from common.constrained import MAX_COMMENT, tokens_needed
 from common.decoding import generate_answers
 from common.errors import UserError
 from common.grammar import Automaton, Characters, Literal, to_lark
@@ -152,9 +152,9 @@ def test_greedy_decoding_is_legal_too(model, tokenizer):
     assert all(check(extract_svg(answer.text)).valid for answer in answers(model, tokenizer, 4, 500, temperature=0.0))
 
 
-def test_a_budget_too_small_for_any_answer_is_one_sentence(tokenizer):
+def test_a_budget_too_small_for_any_answer_is_one_sentence(model, tokenizer):
     with pytest.raises(UserError, match="room for 40"):
-        LegalAnswers(tokenizer, prompt_width=10, budget=40, stops=[0])
+        answers(model, tokenizer, 1, 40)
 
 
 def test_demo_drawings_belong_to_the_grammar_mostly(automaton):
