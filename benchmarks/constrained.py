@@ -22,7 +22,7 @@ from tests.tiny import make_base, make_tokenizer
 
 BASE = "models/SmolLM2-135M-Instruct.Q4_1.gguf"
 SAMPLES, BUDGET = 200, 1500
-ROWS, STEPS, ROUNDS = 4, 400, 3
+ROWS, STEPS, ROUNDS = 8, 400, 3
 
 
 def main() -> None:

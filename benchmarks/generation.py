@@ -20,8 +20,8 @@ from common.decoding import generate_answers
 from common.model import load_base, load_tokenizer, merge_adapter, pick_device, pick_dtype
 from prompt_template import format_prompt
 
-PLAIN, SAMPLES, MAX_NEW, ROUNDS = 3, 32, 300, 3
-SLOTS = (8, 16, 32)
+PLAIN, SAMPLES, MAX_NEW, ROUNDS = 3, 32, 160, 2
+SLOTS = (16, 32)
 
 
 def main() -> None:

@@ -78,6 +78,8 @@ class LegalRow:
         if not runs_on and left > self.needed + MARGIN:
             return []
         text = _automaton().completion(self.state)
+        if not runs_on and len(text) + MARGIN < left:  # a token is a character or more
+            return []
         tokens = _tokens(self.tokenizer, text)
         if len(tokens) + MARGIN >= left:
             return tokens

@@ -138,6 +138,7 @@ class Automaton:
         self.numbers: dict[Any, int] = {}
         self.lengths = _shortest_lengths(rules)
         self.steps: dict[tuple[State, str], State] = {}
+        self.completions: dict[State, str] = {}
         self.start = self._expand((self._number(Rule(start)), None))
 
     def advance(self, state: State, text: str) -> State:
@@ -159,7 +160,10 @@ class Automaton:
 
     def completion(self, state: State) -> str:
         """Return the shortest text that completes what led to `state`."""
-        return min((self._shortest(thread) for thread in state), key=len)
+        text = self.completions.get(state)
+        if text is None:
+            text = self.completions[state] = min((self._shortest(thread) for thread in state), key=len)
+        return text
 
     def _shortest(self, thread: Thread) -> str:
         text = ""
