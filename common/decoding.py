@@ -67,6 +67,7 @@ def generate_answers(
     answers: dict[int, Answer] = {}
     slots: list[_Row | None] = []
     cache: SlotCache | None = None
+    written = steps = 0
     with tqdm(total=len(prompts), desc=progress, unit="drawing", disable=None) as bar:
         while waiting or any(slots):
             start = time.perf_counter()
@@ -76,7 +77,10 @@ def generate_answers(
                 cache, slots = _give_up_empty(cache, slots)
                 scores, taking_part = _step(model, cache, slots), list(range(len(slots)))
             _choose(scores, [slots[i] for i in taking_part], temperature, tokenizer, stops)
-            seconds = (time.perf_counter() - start) / sum(slots[i] is not None for i in taking_part)
+            active = sum(slots[i] is not None for i in taking_part)
+            seconds = (time.perf_counter() - start) / active
+            written, steps = written + active, steps + 1
+            bar.set_postfix_str(f"{written} tokens", refresh=steps % 20 == 0)  # a first drawing may take minutes
             for i in taking_part:
                 row = slots[i]
                 if row is None:
