@@ -39,7 +39,7 @@ NO_LOSS = {"cross_entropy": None, "perplexity": None}
 
 def main() -> None:
     c = constants_in_force(__file__)
-    from common.library_settings import settle
+    from common.before_imports import settle
 
     settle()
     folder, config = open_run(c.RUN_DIR)
@@ -76,18 +76,18 @@ def open_run(run_dir: str) -> tuple[Path, dict]:
 def test_samples(folder: Path, config: dict, data_path: str) -> list:
     """Return the samples of the run's test split, after making sure the data is what the run was trained on."""
     from common.dataset import fingerprint, read_samples
-    from common.run_folder import read_json
+    from common.run_folder import read_json, refuse_other_data
 
     split = read_json(folder / "split.json")
     by_id = {sample.id: sample for sample in read_samples(data_path).samples}
     used = [by_id.get(id) for part in ("train", "valid", "test") for id in split[part]]
-    expected = read_json(folder / "environment.json")["data"]["sha256"]
-    if None in used or fingerprint(used) != expected:
-        raise UserError(
-            f"the samples in {data_path} are not the ones {folder} was trained on (environment.json holds their "
-            "fingerprint), so its test split may hold samples the model has seen; restore the file, or give "
-            "its place with `--data-path`."
-        )
+    refuse_other_data(
+        folder,
+        data_path,
+        "" if None in used else fingerprint(used),
+        ", so its test split may hold samples the model has seen; restore the file, or give "
+        "its place with `--data-path`.",
+    )
     return [by_id[id] for id in split["test"]]
 
 

@@ -66,7 +66,7 @@ def main() -> None:
         c = constants_in_force(__file__, base_config=folder / "config.yml")
         c.RUN_NAME, c.RESUME = folder.name, True
     check(c)
-    from common.library_settings import settle
+    from common.before_imports import settle
 
     settle()
     from common.model import load_tokenizer
@@ -211,17 +211,13 @@ def train(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
 
 def checkpoint_to_resume(c: SimpleNamespace, data: SimpleNamespace) -> tuple[Path, Path]:
     """Return the newest complete checkpoint and its run folder, after making sure the data is still the same."""
-    from common.run_folder import find_run_folder, forget_after, newest_complete_checkpoint, read_json
+    from common.run_folder import find_run_folder, forget_after, newest_complete_checkpoint, refuse_other_data
 
     folder = find_run_folder(c.RUN_NAME)
     checkpoint, warnings = newest_complete_checkpoint(folder)
     for warning in warnings:
         print(f"warning: {warning}")
-    if read_json(folder / "environment.json")["data"]["sha256"] != data.fingerprint:
-        raise UserError(
-            f"the samples in {c.DATA_PATH} are not the ones {folder} was trained on (environment.json holds their "
-            "fingerprint); restore the file, or start a new run."
-        )
+    refuse_other_data(folder, c.DATA_PATH, data.fingerprint, "; restore the file, or start a new run.")
     forget_after(folder, int(checkpoint.name.rpartition("-")[2]))
     print(f"resuming from {checkpoint}")
     return checkpoint, folder

@@ -18,7 +18,7 @@ from benchmarks.measure import peak_bytes, report, seconds
 from common.dataset import read_samples
 from common.decoding import generate_answers
 from common.model import load_base, load_tokenizer, merge_adapter, pick_device, pick_dtype
-from prompt_template import format_prompt
+from common.tokens import encode
 
 PLAIN, SAMPLES, MAX_NEW, ROUNDS = 3, 32, 160, 2
 SLOTS = (16, 32)
@@ -31,10 +31,7 @@ def main() -> None:
     dtype = pick_dtype(device, config["fp16"])
     samples = read_samples(config["data_path"]).samples
     samples = samples[:: len(samples) // SAMPLES][:SAMPLES]
-    prompts = [
-        tokenizer.encode(format_prompt(tokenizer, sample.description, config["prompt_form"]), add_special_tokens=False)
-        for sample in samples
-    ]
+    prompts = [row.prompt for row in encode(tokenizer, samples, config["prompt_form"])]
     from peft import PeftModel
 
     plain = PeftModel.from_pretrained(load_base(config["base_model"], device, dtype), str(run)).eval()

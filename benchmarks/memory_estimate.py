@@ -62,7 +62,7 @@ def qwen_05b(folder: str) -> str:
 
 
 def measure(base: str, rows: int, width: int, checkpointing: bool) -> dict[str, float]:
-    from common.library_settings import settle
+    from common.before_imports import settle
 
     settle()
     import torch

@@ -31,11 +31,12 @@ def tokens_needed(tokenizer: Any) -> int:
 class LegalRow:
     """One answer: what the grammar has seen of it, and the tokens that are put in next."""
 
-    def __init__(self, tokenizer: Any, budget: int):
-        """budget: the largest number of tokens, at least `tokens_needed`."""
-        self.tokenizer, self.budget = tokenizer, budget
-        self.needed = tokens_needed(tokenizer)
-        self.matcher: Any = None
+    def __init__(self, tokenizer: Any, matcher: Any, budget: int, needed: int):
+        """matcher: a copy of `grammar_for`'s, this row's own. budget: the largest number of tokens, at least `needed`.
+
+        needed: what `tokens_needed` says.
+        """
+        self.tokenizer, self.matcher, self.budget, self.needed = tokenizer, matcher, budget, needed
         self.state = _automaton().start
         self.text = ""
         self.tokens = 0
@@ -53,9 +54,8 @@ class LegalRow:
             self.text += new
             self.unread = []
 
-    def mask(self, grammar: Any, vocabulary: int) -> np.ndarray:
-        """Return which tokens may come next, bool (vocabulary,). grammar: of `grammar_for`."""
-        self.matcher = self.matcher or grammar.deep_copy()
+    def mask(self, vocabulary: int) -> np.ndarray:
+        """Return which tokens may come next, bool (vocabulary,)."""
         if not self.forced and not self.unread:
             self.forced = self._closing(self.budget - self.tokens)[::-1]
         allowed = np.zeros(vocabulary, dtype=bool)

@@ -37,7 +37,7 @@ class _Row:
     prompt: list[int]
     limit: int  # tokens of the answer
     sampler: torch.Generator
-    legal: LegalRow | None
+    legal: LegalRow | None = None
     tokens: list[int] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -63,7 +63,10 @@ def generate_answers(
     UserError when a prompt leaves too few tokens for one.
     """
     stops = sorted({tokenizer.convert_tokens_to_ids(end_of_turn(tokenizer)), tokenizer.eos_token_id})
-    waiting = deque(_rows(tokenizer, prompts, max_total, max_new, seed, constrained))
+    rows = _rows(prompts, max_total, max_new, seed)
+    if constrained:
+        _hold_to_grammar(rows, tokenizer, model.get_output_embeddings().weight.shape[0], stops)
+    waiting = deque(sorted(rows, key=lambda row: -len(row.prompt)))  # those let in together are alike in length
     answers: dict[int, Answer] = {}
     slots: list[_Row | None] = []
     cache: SlotCache | None = None
@@ -76,7 +79,7 @@ def generate_answers(
             else:
                 cache, slots = _give_up_empty(cache, slots)
                 scores, taking_part = _step(model, cache, slots), list(range(len(slots)))
-            _choose(scores, [slots[i] for i in taking_part], temperature, tokenizer, stops)
+            _choose(scores, [slots[i] for i in taking_part], temperature)
             active = sum(slots[i] is not None for i in taking_part)
             seconds = (time.perf_counter() - start) / active
             written, steps = written + active, steps + 1
@@ -93,18 +96,22 @@ def generate_answers(
     return [answers[i] for i in range(len(prompts))]
 
 
-def _rows(
-    tokenizer: Any, prompts: list[list[int]], max_total: int, max_new: int, seed: int, constrained: bool
-) -> list[_Row]:
-    """Longest prompts first: prompts let in together are then alike in length."""
+def _rows(prompts: list[list[int]], max_total: int, max_new: int, seed: int) -> list[_Row]:
     rows = []
     for index, prompt in enumerate(prompts):
-        limit = max(1, min(max_new, max_total - len(prompt)))
-        if constrained and limit < (needed := tokens_needed(tokenizer)):
-            raise UserError(f"a legal answer may take {needed} tokens and there is room for {limit}; allow for more.")
         sampler = torch.Generator().manual_seed(seed * 1_000_003 + index)
-        rows.append(_Row(index, prompt, limit, sampler, LegalRow(tokenizer, limit) if constrained else None))
-    return sorted(rows, key=lambda row: -len(row.prompt))
+        rows.append(_Row(index, prompt, max(1, min(max_new, max_total - len(prompt))), sampler))
+    return rows
+
+
+def _hold_to_grammar(rows: list[_Row], tokenizer: Any, vocabulary: int, stops: list[int]) -> None:
+    needed, grammar = tokens_needed(tokenizer), grammar_for(tokenizer, vocabulary, tuple(stops))
+    for row in rows:
+        if row.limit < needed:
+            raise UserError(
+                f"a legal answer may take {needed} tokens and there is room for {row.limit}; allow for more."
+            )
+        row.legal = LegalRow(tokenizer, grammar.deep_copy(), row.limit, needed)
 
 
 def _admit(
@@ -163,14 +170,12 @@ def _give_up_empty(cache: SlotCache, slots: list[_Row | None]) -> tuple[SlotCach
     return cache, slots
 
 
-def _choose(
-    scores: torch.Tensor, rows: list[_Row | None], temperature: float, tokenizer: Any, stops: list[int]
-) -> None:
+def _choose(scores: torch.Tensor, rows: list[_Row | None], temperature: float) -> None:
     """Append the next token to each row. scores: (rows, V)."""
     scores = scores.float()
     for i, row in enumerate(rows):
         if row and row.legal:
-            allowed = row.legal.mask(grammar_for(tokenizer, scores.shape[1], tuple(stops)), scores.shape[1])
+            allowed = row.legal.mask(scores.shape[1])
             scores[i].masked_fill_(torch.from_numpy(~allowed).to(scores.device), -torch.inf)
     best = scores.argmax(dim=-1).tolist()
     shares = torch.softmax(scores / temperature, dim=-1).cpu() if temperature > 0 else None

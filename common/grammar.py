@@ -136,7 +136,7 @@ class Automaton:
         self.rules = rules
         self.parts: list[Any] = []
         self.numbers: dict[Any, int] = {}
-        self.lengths = _shortest_lengths(rules)
+        self.texts = _shortest_texts(rules)
         self.steps: dict[tuple[State, str], State] = {}
         self.completions: dict[State, str] = {}
         self.start = self._expand((self._number(Rule(start)), None))
@@ -162,13 +162,13 @@ class Automaton:
         """Return the shortest text that completes what led to `state`."""
         text = self.completions.get(state)
         if text is None:
-            text = self.completions[state] = min((self._shortest(thread) for thread in state), key=len)
+            text = self.completions[state] = min(map(self._closing, state), key=len)
         return text
 
-    def _shortest(self, thread: Thread) -> str:
+    def _closing(self, thread: Thread) -> str:
         text = ""
         while thread is not None:
-            text += _shortest_text(self.parts[thread[0]], self.rules, self.lengths)
+            text += _shortest(self.parts[thread[0]], self.texts)
             thread = thread[1]
         return text
 
@@ -221,45 +221,30 @@ class Automaton:
         return frozenset(done)
 
 
-def _shortest_lengths(rules: Rules) -> dict[str, float]:
-    """Return the length of the shortest text of each rule: a fixed point, reached in as many rounds as rules nest."""
-    lengths = dict.fromkeys(rules, float("inf"))
-    while True:
-        new = {name: _shortest_length(body, lengths) for name, body in rules.items()}
-        if new == lengths:
-            return lengths
-        lengths = new
+def _shortest_texts(rules: Rules) -> dict[str, str | None]:
+    """Return the shortest text of each rule: a fixed point, reached in as many rounds as rules nest."""
+    texts: dict[str, str | None] = dict.fromkeys(rules)
+    while (new := {name: _shortest(body, texts) for name, body in rules.items()}) != texts:
+        texts = new
+    return texts
 
 
-def _shortest_length(part: Any, lengths: dict[str, float]) -> float:
-    match part:
-        case Literal(text):
-            return len(text)
-        case Characters():
-            return 1
-        case Sequence(parts):
-            return sum(_shortest_length(p, lengths) for p in parts)
-        case Choice(options):
-            return min(_shortest_length(o, lengths) for o in options)
-        case Repeat(inner, least, _):
-            return least * _shortest_length(inner, lengths) if least else 0
-        case Rule(name):
-            return lengths[name]
-    raise TypeError(part)
-
-
-def _shortest_text(part: Any, rules: Rules, lengths: dict[str, float]) -> str:
+def _shortest(part: Any, texts: dict[str, str | None]) -> str | None:
+    """Return the shortest text of a part, the first of equals; None while that of a rule in it is not known."""
     match part:
         case Literal(text):
             return text
         case Characters(ranges):
             return ranges[0][0]
         case Sequence(parts):
-            return "".join(_shortest_text(p, rules, lengths) for p in parts)
+            found = [_shortest(p, texts) for p in parts]
+            return None if None in found else "".join(found)
         case Choice(options):
-            return _shortest_text(min(options, key=lambda o: _shortest_length(o, lengths)), rules, lengths)
+            known = [text for option in options if (text := _shortest(option, texts)) is not None]
+            return min(known, key=len, default=None)
         case Repeat(inner, least, _):
-            return _shortest_text(inner, rules, lengths) * least
+            text = _shortest(inner, texts) if least else ""
+            return None if text is None else text * least
         case Rule(name):
-            return _shortest_text(rules[name], rules, lengths)
+            return texts[name]
     raise TypeError(part)

@@ -1,8 +1,9 @@
 """The look of every plot in one place (matplotlib, drawn to files only)."""
 
-import json
 from pathlib import Path
 from typing import Any
+
+from common.run_folder import read_jsonl
 
 
 def figure_grid(rows: int, columns: int, size: tuple[float, float] = (5.2, 3.4)) -> tuple[Any, Any]:
@@ -26,7 +27,7 @@ def save(figure: Any, path: Path) -> None:
 
 def draw_loss(metrics: Path, path: Path) -> None:
     """Draw training loss and validation cross-entropy over steps from a run's metrics.jsonl."""
-    records = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+    records = read_jsonl(metrics)
     figure, axis = figure_grid(1, 1, (7.0, 4.2))
     for key, label, style in (
         ("loss", "training loss (mean since the last point)", {"color": "#9bb7ef", "marker": "."}),

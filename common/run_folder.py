@@ -91,6 +91,15 @@ def environment(device: Any, dtype: Any, data_path: str, fingerprint: str) -> di
     }
 
 
+def refuse_other_data(run: Path, data_path: str, fingerprint: str, way_out: str) -> None:
+    """Raise UserError, ending in `way_out`, when the samples are not the ones the run was trained on."""
+    if read_json(run / "environment.json")["data"]["sha256"] != fingerprint:
+        raise UserError(
+            f"the samples in {data_path} are not the ones {run} was trained on (environment.json holds their "
+            f"fingerprint){way_out}"
+        )
+
+
 def mark_complete(checkpoint: Path) -> None:
     """Declare a checkpoint whole. Called after everything else in it has been written."""
     files = sorted(path for path in checkpoint.rglob("*") if path.is_file() and path.name != COMPLETE)

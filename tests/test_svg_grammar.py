@@ -12,9 +12,10 @@ from common.errors import UserError
 from common.grammar import Automaton, Characters, Literal, to_lark
 from common.model import load_base
 from common.svg_grammar import answer_grammar
-from prompt_template import extract_reasoning, extract_svg, format_prompt
+from prompt_template import extract_reasoning, extract_svg
 from svg_constraint import SVG_OPEN, check
 from tests.paths import ROOT
+from tests.tiny import make_prompts
 
 HEAD = f"<reasoning>\n1. A circle. Use <rect>, <ellipse>.\n</reasoning>\n\n{SVG_OPEN}\n<!-- gold -->\n"
 
@@ -131,7 +132,7 @@ def model(tiny_base):
 
 
 def answers(model, tokenizer, count: int, budget: int, temperature: float = 1.5):
-    prompts = [tokenizer.encode(format_prompt(tokenizer, f"thing {i}"), add_special_tokens=False) for i in range(count)]
+    prompts = make_prompts(tokenizer, count)
     return generate_answers(model, tokenizer, prompts, 10_000, budget, 24, temperature, 0, "", constrained=True)
 
 

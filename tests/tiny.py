@@ -78,3 +78,12 @@ def make_data(path: Path) -> Path:
     ]
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     return path
+
+
+def make_prompts(tokenizer, count: int) -> list[list[int]]:
+    """Token ids of `count` prompts with different descriptions."""
+    from common.dataset import Sample
+    from common.tokens import encode
+
+    samples = [Sample(str(i), f"thing {i}", answer()) for i in range(count)]
+    return [row.prompt for row in encode(tokenizer, samples, "chat")]
