@@ -3,7 +3,7 @@
     python -m benchmarks.constrained [--json]
 
 Legal: 200 answers of a tiny random Qwen2 at temperature 1.5, the hardest case, judged by svg_constraint (prompt). Cost:
-SmolLM2-135M answers 4 prompts with and without the grammar, in turn; compared is the time of a step, since answers
+SmolLM2-135M answers ROWS prompts with and without the grammar, in turn; compared is the time of a step, since answers
 differ in length. What XGrammar and llguidance take for a mask is in RESULTS.md.
 """
 
@@ -16,9 +16,9 @@ import torch
 from benchmarks.measure import report, seconds
 from common.decoding import generate_answers
 from common.model import load_base, load_tokenizer
-from prompt_template import extract_reasoning, extract_svg, format_prompt
+from prompt_template import extract_reasoning, extract_svg
 from svg_constraint import check
-from tests.tiny import make_base, make_tokenizer
+from tests.tiny import make_base, make_prompts, make_tokenizer
 
 BASE = "models/SmolLM2-135M-Instruct.Q4_1.gguf"
 SAMPLES, BUDGET = 200, 1500
@@ -58,7 +58,7 @@ def step_seconds(model, tokenizer, steps: int, constrained: bool) -> tuple[float
 
 
 def draw(model, tokenizer, count: int, budget: int, batch: int, temperature: float, constrained: bool) -> list:
-    prompts = [tokenizer.encode(format_prompt(tokenizer, f"thing {i}"), add_special_tokens=False) for i in range(count)]
+    prompts = make_prompts(tokenizer, count)
     return generate_answers(model, tokenizer, prompts, 10_000, budget, batch, temperature, 0, "drawing", constrained)
 
 

@@ -10,7 +10,7 @@ narrower rules, and some legal drawings are not in the language:
     no zero lines    of two numbers that must differ one has an even and one an odd whole part
     blocks           each shape has its comment, or stands in a <g> that has one; <g> nests three deep
     path data        every command has its letter; an arc follows a command whose end point is known
-    text             comments up to 160 characters, the reasoning up to 2,400; no <svg or <reasoning in the reasoning
+    text             no <svg or <reasoning in the reasoning; `common/constrained.py` closes what runs on
     gradients        none: without id and offset they draw nothing in this dialect
 """
 
