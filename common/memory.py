@@ -10,17 +10,24 @@ from types import SimpleNamespace
 from unittest import mock
 
 import torch
+from transformers.masking_utils import AttentionMaskInterface
+from transformers.modeling_utils import AttentionInterface
 
+from common.attention import Rows, rows_attention
 from common.loss import logits_bytes
+from common.token_store import StoredRows
 from common.tokens import Encoded, LeftPaddingCollator
 
 GIB = 1024**3
 HEADROOM = 0.9  # share of the free memory that a plan may use
 # A CPU's heap holds more than what lives in it: gaps between activations, and room for the backward pass's temporaries.
-# Measured on two architectures: an eighth of the activations and five times those of one block, counting only tensors
+# Measured on two architectures: a quarter of the activations and five times those of one block, counting only tensors
 # below 32 MiB; glibc gives larger ones back to the system.
-CPU_HEAP = (1 / 8, 5)
+CPU_HEAP = (1 / 4, 5)
 ON_HEAP = 32 * 2**20
+
+SHAPES = "sdpa_rows_shapes_only"
+AttentionInterface.register(SHAPES, rows_attention)
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class MemoryEstimate:
     """Bytes by what they are for."""
 
     weights: int  # the frozen base
-    adapter: int  # LoRA weights, gradients and AdamW's two moments, all fp32; under autocast a half copy too
+    adapter: int  # LoRA weights, gradients and AdamW's two moments, all fp32
     activations: int  # kept for the backward pass of one batch
     logits: int  # one block of them and its gradient
     heap: int  # see CPU_HEAP; 0 on a GPU
@@ -44,13 +51,13 @@ class MemoryEstimate:
         return f"{self.total / GIB:.2f} GiB ({', '.join(parts)}) for a batch of {self.tokens:,} tokens with padding"
 
 
-def plan(config, c: SimpleNamespace, rows: list[Encoded], device: torch.device, dtype: torch.dtype) -> bool:
+def plan(config, c: SimpleNamespace, rows: StoredRows, device: torch.device, dtype: torch.dtype) -> bool:
     """Print the estimate for the longest batch of `rows`; return whether to checkpoint activations.
 
     config: the base's configuration. c: the constants of train.py; ACTIVATION_CHECKPOINTING "auto" decides by what is
     free on the device, before the weights are loaded.
     """
-    longest = sorted(rows, key=lambda row: row.length)[-c.BATCH_SIZE :]
+    longest = rows.longest(c.BATCH_SIZE)
     free = free_bytes(device)
     checkpointing = c.ACTIVATION_CHECKPOINTING == "on"
     needed = estimate(config, c, longest, device, dtype, checkpointing)
@@ -78,16 +85,13 @@ def estimate(
     """Estimate the peak of training on one batch of `rows`."""
     from transformers import AutoModelForCausalLM
 
-    from common.model import PADDED_SDPA, add_adapter
+    from common.model import add_adapter
 
     batch = LeftPaddingCollator(0, c.LOSS_ON)(rows)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=PADDED_SDPA)
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=SHAPES)
         model = add_adapter(model, c.LORA_RANK, c.LORA_ALPHA, c.LORA_DROPOUT).train()
     adapter = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    half_copy = dtype.itemsize if dtype != torch.float32 else 0  # that autocast makes and keeps
-    if half_copy:
-        _as_under_autocast(model, dtype)
     blocks = config.get_text_config().num_hidden_layers
     tensors = _kept_by_autograd(model, batch)
     activations, on_heap = sum(tensors), sum(size for size in tensors if size < ON_HEAP)
@@ -99,7 +103,7 @@ def estimate(
         heap = times * on_heap / blocks
     return MemoryEstimate(
         weights=sum(p.numel() * p.element_size() for p in model.parameters() if not p.requires_grad),
-        adapter=(16 + half_copy) * adapter,
+        adapter=16 * adapter,
         activations=activations,
         logits=2 * logits_bytes(device),
         heap=int(heap),
@@ -118,40 +122,27 @@ def _kept_by_autograd(model: torch.nn.Module, batch: dict) -> list[int]:
             kept[storage._cdata] = tensor  # holding the tensor keeps the storage's address unique
         return tensor
 
-    rows, width = batch["input_ids"].shape
-    # The mask is given whole, as the model makes it itself: making it needs values, which meta tensors lack.
-    mask = torch.ones(rows, 1, width, width, dtype=torch.bool, device="meta")
-    inputs = {name: batch[name].to("meta") for name in ("input_ids", "position_ids")}
+    inputs = {name: batch[name].to("meta") for name in ("input_ids", "attention_mask", "position_ids")}
+    paddings = Rows(tuple((batch["attention_mask"] == 0).sum(-1).tolist()))  # found here: meta tensors hold no values
+    AttentionMaskInterface.register(SHAPES, lambda *_args, **_options: paddings)
     fused = mock.patch("torch.nn.functional.scaled_dot_product_attention", _fused_attention)
     with fused, torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        model.get_decoder()(**inputs, attention_mask=mask, use_cache=False)
+        model.get_decoder()(**inputs, use_cache=False)
     return [tensor.untyped_storage().nbytes() for tensor in kept.values()]
 
 
 class _FusedAttention(torch.autograd.Function):
-    """What a fused kernel keeps: its inputs, the mask as a bias, its output, a number a row.
+    """What a fused kernel keeps: its inputs, its output, a number a row.
 
     The meta device's own kernel keeps all attention weights, which no fused kernel does.
     """
 
     @staticmethod
-    def forward(ctx, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        out, bias = torch.empty_like(query), torch.empty_like(mask, dtype=query.dtype)
-        ctx.save_for_backward(query, key, value, bias, out, torch.empty_like(query[..., 0], dtype=torch.float32))
+    def forward(ctx, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        out = torch.empty_like(query)
+        ctx.save_for_backward(query, key, value, out, torch.empty_like(query[..., 0], dtype=torch.float32))
         return out
 
 
-def _fused_attention(query, key, value, attn_mask, **_options) -> torch.Tensor:
-    return _FusedAttention.apply(query, key, value, attn_mask)
-
-
-def _as_under_autocast(model: torch.nn.Module, dtype: torch.dtype) -> None:
-    """fp32 adapters on a half-precision base: autocast makes a half-precision copy of what enters each adapter.
-
-    It does nothing on the meta device, so adapters in `dtype` that copy their input stand in for it.
-    """
-    for name, module in model.named_modules():
-        if ".lora_A." in name:
-            module.register_forward_pre_hook(lambda _module, args: (args[0].clone(),))
-        if ".lora_" in name:
-            module.to(dtype)
+def _fused_attention(query, key, value, **_options) -> torch.Tensor:
+    return _FusedAttention.apply(query, key, value)

@@ -10,11 +10,10 @@ from urllib.parse import urlsplit
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
-from transformers.modeling_utils import AttentionInterface
 
+from common.attention import ROWS_SDPA
 from common.errors import UserError
+from common.lean import make_lean
 
 # All linear layers of a Llama/Qwen block. The head stays frozen: it is tied to the embedding and huge.
 LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -51,7 +50,7 @@ def load_base(base: str, device: torch.device, dtype: torch.dtype) -> Any:
         # Without dtype= transformers loads what the file says, mostly bf16: 7 times slower on a CPU that has
         # no bf16 units, and no match for fp16 training on a GPU.
         model = AutoModelForCausalLM.from_pretrained(**source, dtype=dtype)
-    model.set_attn_implementation(PADDED_SDPA)
+    model.set_attn_implementation(ROWS_SDPA)
     model.config._name_or_path = model.name_or_path = base  # for adapter_config.json; a GGUF file names none
     return model.to(device).eval()
 
@@ -64,6 +63,7 @@ def add_adapter(model: Any, rank: int, alpha: int, dropout: float) -> Any:
         task_type="CAUSAL_LM", r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=LORA_TARGETS
     )
     model = get_peft_model(model, config)
+    make_lean(model)
     # Only the adapter is ever saved; peft would ask the hub, at each save, whether the vocabulary has grown.
     model.save_pretrained = partial(model.save_pretrained, save_embedding_layers=False)
     # An fp16 adapter would fail in the GradScaler ("Attempting to unscale FP16 gradients").
@@ -96,23 +96,6 @@ def pick_device() -> torch.device:
 def pick_dtype(device: torch.device, fp16: bool) -> torch.dtype:
     """fp16 where it is asked for and the device is a GPU; fp32 otherwise (a CPU gains nothing from halves)."""
     return torch.float16 if fp16 and device.type == "cuda" else torch.float32
-
-
-# --- attention that survives left padding -------------------------------------------------------------------
-# A padding position in front of a row may attend to nothing at all. SDPA's fused kernels answer such a row with
-# NaN in half precision, and 0 × NaN spreads it into the real positions. Letting these rows see everything is
-# harmless, since nothing attends to them and no label is there.
-
-PADDED_SDPA = "sdpa_left_padded"
-
-
-def _padded_sdpa_mask(*args: Any, **kwargs: Any) -> torch.Tensor | None:
-    mask = sdpa_mask(*args, **kwargs)
-    return mask if mask is None else mask | ~mask.any(dim=-1, keepdim=True)
-
-
-AttentionInterface.register(PADDED_SDPA, sdpa_attention_forward)
-AttentionMaskInterface.register(PADDED_SDPA, _padded_sdpa_mask)
 
 
 # --- where a base comes from --------------------------------------------------------------------------------
