@@ -10,6 +10,7 @@ a <reasoning> section (regex), legal by svg_constraint.py in each dialect, and r
 model has learned) and for decoding held to the grammar of legal answers.
 """
 
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,6 +26,7 @@ MAX_NEW_TOKENS: int = 0  # of an answer; 0 = up to the run's MAX_LENGTH with the
 BATCH_SIZE: int = 16  # answers decoded together, samples scored together
 TEMPERATURE: float = 0.0  # 0 = greedy: the same answers every time
 SEED: int = 42  # of sampling, when TEMPERATURE is above 0
+ENGINE: str = "auto"  # of free decoding: "transformers", "vllm", or "auto": vLLM where it is installed
 CONSTRAINED: bool = True  # let the fine-tuned model answer once more, held to the grammar: every answer is legal
 SKIP_BASE: bool = False  # leave the base without adapter out: half the time, no "before" column
 # Report
@@ -46,6 +48,7 @@ def main() -> None:
     samples = test_samples(folder, config, c.DATA_PATH or config["data_path"])
     if c.GENERATE_SAMPLES < 0 or c.BATCH_SIZE < 1 or c.MAX_NEW_TOKENS < 0:
         raise UserError("GENERATE_SAMPLES and MAX_NEW_TOKENS must be 0 or more, BATCH_SIZE 1 or more.")
+    c.ENGINE = pick_engine(c.ENGINE, config["base_model"])
     # The last samples, as the wandb table shows them: a smaller run shows the same ones.
     asked = samples[-c.GENERATE_SAMPLES :] if c.GENERATE_SAMPLES else samples
     metrics, judged, answers = score(c, folder, config, samples, asked)
@@ -54,6 +57,20 @@ def main() -> None:
     if config["wandb"]:
         print(send_to_wandb(c, folder, config, metrics, asked, judged))
     print(f"pictures: {folder / 'test' / 'gallery.png'} · {folder / 'test' / 'report.html'}")
+
+
+def pick_engine(engine: str, base: str) -> str:
+    """Return "vllm" or "transformers"; refuse vLLM where it is asked for and cannot run."""
+    from common.vllm_engine import can_run
+
+    if engine not in ("auto", "transformers", "vllm"):
+        raise UserError(f"ENGINE must be 'auto', 'transformers' or 'vllm', not {engine!r}.")
+    if engine == "vllm" and not can_run(base):
+        raise UserError(
+            f"ENGINE is 'vllm', but vLLM is not installed or cannot load {base}: `pip install vllm` on a machine with "
+            "a GPU, a hub id or folder as base; or `--engine transformers`."
+        )
+    return "vllm" if engine != "transformers" and can_run(base) else "transformers"
 
 
 def open_run(run_dir: str) -> tuple[Path, dict]:
@@ -75,20 +92,25 @@ def open_run(run_dir: str) -> tuple[Path, dict]:
 
 def test_samples(folder: Path, config: dict, data_path: str) -> list:
     """Return the samples of the run's test split, after making sure the data is what the run was trained on."""
-    from common.dataset import fingerprint, read_samples
+    from common.dataset import ReadResult, SampleKey, fingerprint, stream_samples
     from common.run_folder import read_json, refuse_other_data
 
     split = read_json(folder / "split.json")
-    by_id = {sample.id: sample for sample in read_samples(data_path).samples}
-    used = [by_id.get(id) for part in ("train", "valid", "test") for id in split[part]]
+    wanted, of_test = {id for part in ("train", "valid", "test") for id in split[part]}, set(split["test"])
+    used, test = [], {}
+    for sample in stream_samples(ReadResult(Path(data_path))):
+        if sample.id in wanted:
+            used.append(SampleKey.of(sample))
+        if sample.id in of_test:
+            test[sample.id] = sample
     refuse_other_data(
         folder,
         data_path,
-        "" if None in used else fingerprint(used),
+        fingerprint(used),
         ", so its test split may hold samples the model has seen; restore the file, or give "
         "its place with `--data-path`.",
     )
-    return [by_id[id] for id in split["test"]]
+    return [test[id] for id in split["test"]]
 
 
 def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: list) -> tuple[dict, dict, dict]:
@@ -100,7 +122,9 @@ def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: 
 
     tokenizer = load_tokenizer(config["base_model"])
     device = pick_device()
-    model = load_base(config["base_model"], device, pick_dtype(device, config["fp16"]))
+    dtype = pick_dtype(device, config["fp16"])
+    engine = open_vllm(c, config, folder, dtype) if c.ENGINE == "vllm" else None
+    model = load_base(config["base_model"], device, dtype)
     rows = encode(tokenizer, samples, config["prompt_form"])
     prompts = {row.id: row.prompt for row in rows}
     judged = {"reference": [judge(sample.answer) for sample in asked]}
@@ -108,9 +132,11 @@ def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: 
     answers = {}
 
     def answer(column: str, constrained: bool = False) -> None:
-        answers[column], costs = generate(
-            c, config, model, tokenizer, [prompts[s.id] for s in asked], column, constrained
-        )
+        if engine and not constrained:
+            draw = partial(engine.generate_answers, with_adapter=column == "tuned")
+        else:
+            draw = partial(generate_here, c, model, column, constrained)
+        answers[column], costs = generate(c, config, draw, tokenizer, [prompts[s.id] for s in asked])
         judged[column] = [judge(a.text) for a in answers[column]]
         metrics[column] = metrics.get(column, NO_LOSS) | costs | figures(judged[column])
 
@@ -138,23 +164,29 @@ def test_loss(c: SimpleNamespace, model, tokenizer, rows: list, name: str) -> di
     return {"cross_entropy": loss.mean, "perplexity": loss.perplexity, "cross_entropy_samples": len(rows)}
 
 
-def generate(
-    c: SimpleNamespace, config: dict, model, tokenizer, prompts: list[list[int]], name: str, constrained: bool
-) -> tuple[list, dict]:
-    """Return (answers in the order of the prompts, what they cost)."""
+def open_vllm(c: SimpleNamespace, config: dict, folder: Path, dtype):
+    from common.vllm_engine import VLLMEngine
+
+    return VLLMEngine(config["base_model"], folder, config["lora_rank"], dtype, config["max_length"], c.SEED)
+
+
+def generate_here(c: SimpleNamespace, model, name: str, constrained: bool, **arguments) -> list:
     from common.decoding import generate_answers
 
-    answers = generate_answers(
-        model,
-        tokenizer,
-        prompts,
+    return generate_answers(
+        model, batch_size=c.BATCH_SIZE, progress=f"{name}: drawing", constrained=constrained, **arguments
+    )
+
+
+def generate(c: SimpleNamespace, config: dict, draw, tokenizer, prompts: list[list[int]]) -> tuple[list, dict]:
+    """Return (answers in the order of the prompts, what they cost). draw: an engine's generate_answers."""
+    answers = draw(
+        tokenizer=tokenizer,
+        prompts=prompts,
         max_total=config["max_length"],
         max_new=c.MAX_NEW_TOKENS or config["max_length"],
-        batch_size=c.BATCH_SIZE,
         temperature=c.TEMPERATURE,
         seed=c.SEED,
-        progress=f"{name}: drawing",
-        constrained=constrained,
     )
     return answers, {
         "mean_tokens": sum(a.tokens for a in answers) / len(answers),

@@ -27,21 +27,28 @@ PARTS = ("prompt", "reasoning", "svg", "answer", "total")
 
 def main() -> None:
     c = constants_in_force(__file__)
-    from common.dataset import read_samples
+    from common.dataset import ReadResult, in_batches, stream_samples
     from common.model import load_tokenizer
     from common.run_folder import write_json
 
-    data = read_samples(c.DATA_PATH, c.ON_BAD_LINE)
-    print("\n".join(data.report()))
     tokenizer = load_tokenizer(c.TOKENIZER)
-    samples = data.samples + data.incomplete  # how long a sample is does not depend on its sections
-    lengths = measure(tokenizer, samples, c.PROMPT_FORM)
+    data, lengths, over = ReadResult(Path(c.DATA_PATH)), {part: [] for part in PARTS}, []
+
+    def add(samples: list) -> None:
+        for part, counts in measure(tokenizer, samples, c.PROMPT_FORM).items():
+            lengths[part] += counts
+        totals = lengths["total"][-len(samples) :]
+        over.extend(sample.id for sample, n in zip(samples, totals, strict=True) if n > c.MAX_LENGTH)
+
+    for batch in in_batches(stream_samples(data, c.ON_BAD_LINE), 256):
+        add(batch)
+    if data.incomplete:  # how long a sample is does not depend on its sections
+        add(data.incomplete)
+    print("\n".join(data.report()))
     figures = summarise(lengths, c.MAX_LENGTH)
     figures["template_tokens"] = template_tokens(tokenizer)
     figures["lines"] = data.counts()
-    figures["dropped_ids"] = [
-        sample.id for sample, n in zip(samples, lengths["total"], strict=True) if n > c.MAX_LENGTH
-    ]
+    figures["dropped_ids"] = over
 
     folder = Path(c.OUTPUT_DIR)
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,11 +10,13 @@ Writes  outputs/<RUN_NAME>/: the adapter, checkpoints, config.yml, split.json, m
 The test split is not looked at here: `python evaluate_test.py --run-dir outputs/<RUN_NAME>` is step 3.
 """
 
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
 from common.constants import constants_in_force, write_config
 from common.errors import UserError, run
+from svg_constraint import DIALECTS
 
 # Data
 DATA_PATH: str = "data/svg_results.jsonl"  # JSON lines with id, description, svg_content (and group, optional)
@@ -83,7 +85,6 @@ def check(c: SimpleNamespace) -> None:
     """Refuse values that would fail, or do nothing sensible, only after minutes of work."""
     from common.run_folder import OUTPUTS, refuse_existing
     from prompt_template import PROMPT_FORMS
-    from svg_constraint import DIALECTS
 
     for name, allowed in (
         ("LOSS_ON", ("answer", "all")),
@@ -111,51 +112,55 @@ def check(c: SimpleNamespace) -> None:
 def prepare_data(c: SimpleNamespace, tokenizer) -> SimpleNamespace:
     """Read, check, tokenise, drop what does not fit, and split. Prints what happened to every sample.
 
-    Returns parts (name → list of Encoded), ids (the content of split.json) and fingerprint.
+    The file is streamed: what stays in memory of a sample is its id, description and length.
+    Returns parts (name → sequence of Encoded), ids (the content of split.json), lines and fingerprint.
     """
-    from common.dataset import fingerprint, read_samples, split_samples, take
+    from common.dataset import ReadResult, SampleKey, fingerprint, in_batches, split_samples, stream_samples, take
+    from common.token_store import TokenStore
     from common.tokens import encode
 
-    read = read_samples(c.DATA_PATH, c.ON_BAD_LINE)
-    print("\n".join(read.report()))
+    read, store = ReadResult(Path(c.DATA_PATH)), TokenStore()
+    legal: Counter[str] = Counter()
     dropped: dict[str, str] = {}
-    verdicts = legal_shares(read.samples)
-    samples = read.samples
-    if c.TRAIN_DIALECT:
-        legal = {id for id, dialects in verdicts.items() if c.TRAIN_DIALECT in dialects}
-        dropped |= {s.id: f"not legal in {c.TRAIN_DIALECT}" for s in samples if s.id not in legal}
-        samples = [s for s in samples if s.id in legal]
-    encoded = {row.id: row for row in encode(tokenizer, samples, c.PROMPT_FORM)}
-    too_long = {row.id: f"{row.length} tokens" for row in encoded.values() if row.length > c.MAX_LENGTH}
-    dropped |= too_long
-    samples = take([s for s in samples if s.id not in too_long], c.MAX_SAMPLES, c.SEED)
-    if too_long:
-        print(f"{len(too_long)} samples are longer than {c.MAX_LENGTH} tokens and are dropped (see split.json)")
-    if not samples:
+    numbers: dict[str, int] = {}  # in the store, by id
+    keys: list[SampleKey] = []
+    for batch in in_batches(stream_samples(read, c.ON_BAD_LINE), 256):
+        for sample, row in zip(batch, encode(tokenizer, batch, c.PROMPT_FORM), strict=True):
+            dialects = legal_dialects(sample)
+            legal.update(dialects)
+            if c.TRAIN_DIALECT and c.TRAIN_DIALECT not in dialects:
+                dropped[sample.id] = f"not legal in {c.TRAIN_DIALECT}"
+            elif row.length > c.MAX_LENGTH:
+                dropped[sample.id] = f"{row.length} tokens"
+            else:
+                keys.append(SampleKey.of(sample))
+                numbers[sample.id] = store.append(row)
+    print("\n".join(read.report()))
+    print("legal by svg_constraint: " + ", ".join(f"{d} {legal[d] / read.read:.1%}" for d in DIALECTS))
+    if too_long := sum(reason.endswith("tokens") for reason in dropped.values()):
+        print(f"{too_long} samples are longer than {c.MAX_LENGTH} tokens and are dropped (see split.json)")
+    if not keys:
         raise UserError(
             f"no sample of {c.DATA_PATH} is left to train on: {len(dropped)} dropped; raise MAX_LENGTH "
             f"({c.MAX_LENGTH}) or see `python preprocess_token_lengths.py` for the lengths."
         )
-    parts = split_samples(samples, c.SEED)
+    keys = take(keys, c.MAX_SAMPLES, c.SEED)
+    parts = {name: [key.id for key in part] for name, part in split_samples(keys, c.SEED).items()}
     print("split: " + ", ".join(f"{len(part)} {name}" for name, part in parts.items()))
-    ids = {"seed": c.SEED, **{name: [s.id for s in part] for name, part in parts.items()}, "dropped": dropped}
     return SimpleNamespace(
-        parts={name: [encoded[s.id] for s in part] for name, part in parts.items()},
-        ids=ids,
+        parts={name: store.rows(numbers[id] for id in part) for name, part in parts.items()},
+        ids={"seed": c.SEED, **parts, "dropped": dropped},
         lines=read.counts(),
-        fingerprint=fingerprint(samples),
+        fingerprint=fingerprint(keys),
     )
 
 
-def legal_shares(samples: list) -> dict[str, set[str]]:
-    """Print the share of samples legal in each dialect; return the dialects each sample is legal in, by id."""
+def legal_dialects(sample) -> set[str]:
     from prompt_template import extract_svg
-    from svg_constraint import DIALECTS, check
+    from svg_constraint import check
 
-    verdicts = {s.id: {d for d in DIALECTS if check(extract_svg(s.answer) or "", d).valid} for s in samples}
-    shares = (f"{d} {sum(d in v for v in verdicts.values()) / len(verdicts):.1%}" for d in DIALECTS)
-    print("legal by svg_constraint: " + ", ".join(shares))
-    return verdicts
+    svg = extract_svg(sample.answer) or ""
+    return {dialect for dialect in DIALECTS if check(svg, dialect).valid}
 
 
 def dry_run(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
@@ -227,8 +232,8 @@ def log_lengths(tracker, data: SimpleNamespace) -> None:
     """Send the length histogram and the data's fingerprint and counts to wandb."""
     import wandb
 
-    rows = [row for part in data.parts.values() for row in part]
-    tracker.log({"data/tokens_per_sample": wandb.Histogram([row.length for row in rows])})
+    lengths = [length for part in data.parts.values() for length in part.lengths]
+    tracker.log({"data/tokens_per_sample": wandb.Histogram(lengths)})
     tracker.summary.update({f"data/{name}_samples": len(part) for name, part in data.parts.items()})
     tracker.summary.update({"data/sha256": data.fingerprint, "data/dropped": len(data.ids["dropped"])})
 

@@ -3,18 +3,23 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
 
 from common.errors import UserError
 from prompt_template import extract_reasoning, extract_svg
 
+SHOW_BAR = 20 * 2**20  # bytes; a smaller file is read in a few seconds
 FIELDS = ("id", "description", "svg_content")
 SPLIT_SHARES = {"train": 0.90, "valid": 0.05, "test": 0.05}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One line of the file. `answer` is `svg_content`: the reasoning and the SVG, as the model shall write it."""
 
@@ -22,6 +27,30 @@ class Sample:
     description: str
     answer: str
     group: str | None = None  # samples of one group never fall on both sides of a split
+
+    def digest(self) -> bytes:
+        """SHA-256 of what the model learns from."""
+        return hashlib.sha256(json.dumps([self.id, self.description, self.answer]).encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class SampleKey:
+    """What splitting needs of a sample, without its answer: a large file's answers do not fit in memory."""
+
+    id: str
+    description: str
+    group: str | None
+    fingerprint: bytes
+
+    @classmethod
+    def of(cls, sample: Sample) -> "SampleKey":
+        return cls(sample.id, sample.description, sample.group, sample.digest())
+
+    def digest(self) -> bytes:
+        return self.fingerprint
+
+
+AnySample = TypeVar("AnySample", Sample, SampleKey)
 
 
 @dataclass(frozen=True)
@@ -37,14 +66,15 @@ class Fault:
 @dataclass
 class ReadResult:
     path: Path
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)  # empty after `stream_samples`, which hands them out
+    read: int = 0  # usable samples
     incomplete: list[Sample] = field(default_factory=list)  # readable, but without an <svg> or <reasoning> section
     faults: list[Fault] = field(default_factory=list)
 
     def counts(self) -> dict:
         """Figures to print and save: samples read, lines skipped and mended by kind of fault."""
         return {
-            "read": len(self.samples),
+            "read": self.read,
             "skipped": dict(Counter(f.kind for f in self.faults if not f.usable)),
             "mended": dict(Counter(f.kind for f in self.faults if f.usable)),
         }
@@ -61,60 +91,81 @@ class ReadResult:
 
 
 def read_samples(path: str | Path, on_fault: str = "skip") -> ReadResult:
-    """Read the whole file, one line at a time, and return the samples with every fault found.
+    """Read the whole file and return the samples with every fault found. Arguments and errors of `stream_samples`."""
+    result = ReadResult(Path(path))
+    result.samples = list(stream_samples(result, on_fault))
+    return result
+
+
+def stream_samples(result: ReadResult, on_fault: str = "skip") -> Iterator[Sample]:
+    """Yield the samples of the file `result.path`, line by line, and note in `result` what was found.
 
     on_fault: "skip" counts a bad line and goes on; "stop" raises at the first fault of any kind.
-    Raises UserError for a missing or unreadable file, for a file without one usable sample, and in "stop".
+    Raises UserError for a missing or unreadable file, for a file without one usable sample, and in "stop". Shows a bar
+    while it reads, as checking and tokenising what it yields may take minutes.
     """
     if on_fault not in ("skip", "stop"):
         raise UserError(f"ON_BAD_LINE must be 'skip' or 'stop', not {on_fault!r}.")
-    path = Path(path)
-    result = ReadResult(path)
+    path = result.path
     ids: dict[str, int] = {}
     try:
-        with path.open("rb") as lines:
+        with path.open("rb") as lines, _bar(path) as bar:
             for number, raw in enumerate(lines, 1):
-                for fault in _read_line(raw, number, ids, result):
+                bar.update(len(raw))
+                sample, faults = _read_line(raw, number, ids, result)
+                for fault in faults:
                     if on_fault == "stop":
                         raise UserError(
                             f"{path}:{fault.line}: {fault.message}; mend the line or skip bad lines with "
                             "`--on-bad-line skip`."
                         )
                     result.faults.append(fault)
+                if sample:
+                    result.read += 1
+                    yield sample
     except OSError as error:
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
         raise UserError(
             f"data file {path} {reason}; give the path of a JSONL file with `--data-path`, or build the "
             "demo set with `python -m corpus.build_dataset`."
         ) from None
-    if not result.samples:
+    if not result.read:
         first = f" (first fault, line {result.faults[0].line}: {result.faults[0].message})" if result.faults else ""
         raise UserError(f"data file {path} holds no usable sample{first}; each line must be a JSON object "
                         f"with {', '.join(FIELDS)}.")  # fmt: skip
-    return result
 
 
-def _read_line(raw: bytes, number: int, ids: dict[str, int], result: ReadResult) -> Iterator[Fault]:
-    """Append the line's sample, if it has one, and yield its faults."""
+def in_batches(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
+    samples = iter(samples)
+    while batch := list(islice(samples, size)):
+        yield batch
+
+
+def _bar(path: Path) -> tqdm:
+    size = path.stat().st_size
+    quiet = True if size < SHOW_BAR else None  # None: on a terminal only
+    return tqdm(total=size, desc="reading", unit="B", unit_scale=True, leave=False, disable=quiet)
+
+
+def _read_line(raw: bytes, number: int, ids: dict[str, int], result: ReadResult) -> tuple[Sample | None, list[Fault]]:
+    """Return the line's sample, if it has one, and its faults."""
+    faults = []
     if raw.startswith(b"\xef\xbb\xbf"):
-        yield Fault(number, "byte order mark", "the line begins with a byte order mark (BOM)", usable=True)
+        faults.append(Fault(number, "byte order mark", "the line begins with a byte order mark (BOM)", usable=True))
         raw = raw[3:]
     if raw.endswith(b"\r\n"):
-        yield Fault(number, "CRLF", "the line ends with CRLF", usable=True)
+        faults.append(Fault(number, "CRLF", "the line ends with CRLF", usable=True))
     if not raw.strip():
-        return  # empty lines, often the last one, are nobody's mistake
+        return None, faults  # empty lines, often the last one, are nobody's mistake
     try:
         record = json.loads(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
-        yield Fault(number, "invalid UTF-8", f"invalid UTF-8 at byte {error.start + 1} of the line")
-        return
+        return None, [*faults, Fault(number, "invalid UTF-8", f"invalid UTF-8 at byte {error.start + 1} of the line")]
     except (json.JSONDecodeError, RecursionError) as error:
-        yield Fault(number, "not JSON", f"not JSON ({getattr(error, 'msg', 'nested too deep')})")
-        return
+        return None, [*faults, Fault(number, "not JSON", f"not JSON ({getattr(error, 'msg', 'nested too deep')})")]
     fault = _record_fault(record, number) or _duplicate_fault(record, number, ids)
     if fault:
-        yield fault
-        return
+        return None, [*faults, fault]
     ids[str(record["id"])] = number
     group = record.get("group")
     sample = Sample(
@@ -125,10 +176,10 @@ def _read_line(raw: bytes, number: int, ids: dict[str, int], result: ReadResult)
     )
     for section, found in (("svg", extract_svg(sample.answer)), ("reasoning", extract_reasoning(sample.answer))):
         if found is None:
-            yield Fault(number, f"no <{section}>", f"'svg_content' has no <{section}>…</{section}> section")
             result.incomplete.append(sample)
-            return
-    result.samples.append(sample)
+            message = f"'svg_content' has no <{section}>…</{section}> section"
+            return None, [*faults, Fault(number, f"no <{section}>", message)]
+    return sample, faults
 
 
 def _record_fault(record: object, number: int) -> Fault | None:
@@ -163,7 +214,7 @@ def _duplicate_fault(record: dict, number: int, ids: dict[str, int]) -> Fault | 
     return Fault(number, "duplicate id", f"id {record['id']!r} was used before, on line {first}")
 
 
-def split_samples(samples: list[Sample], seed: int) -> dict[str, list[Sample]]:
+def split_samples(samples: list[AnySample], seed: int) -> dict[str, list[AnySample]]:
     """Split 90/5/5 into train, valid and test; deterministic by seed, whatever the order of the file.
 
     Samples that share a description (letter case and spacing aside) or a `group` form one family, and a
@@ -195,19 +246,18 @@ def split_samples(samples: list[Sample], seed: int) -> dict[str, list[Sample]]:
     return {part: sorted(parts[part], key=lambda sample: _hash(seed, sample.id)) for part in SPLIT_SHARES}
 
 
-def take(samples: list[Sample], at_most: int, seed: int) -> list[Sample]:
+def take(samples: list[AnySample], at_most: int, seed: int) -> list[AnySample]:
     """Return a deterministic subset of at most `at_most` samples (0 = all), in an order given by the seed."""
     chosen = sorted(samples, key=lambda sample: _hash(seed, sample.id))
     return chosen[:at_most] if at_most else chosen
 
 
-def fingerprint(samples: list[Sample]) -> str:
+def fingerprint(samples: list[AnySample]) -> str:
     """Return a SHA-256 over the samples, independent of their order: two runs saw the same data or not."""
-    digests = sorted(hashlib.sha256(json.dumps([s.id, s.description, s.answer]).encode()).digest() for s in samples)
-    return hashlib.sha256(b"".join(digests)).hexdigest()
+    return hashlib.sha256(b"".join(sorted(sample.digest() for sample in samples))).hexdigest()
 
 
-def _families(samples: list[Sample]) -> list[list[Sample]]:
+def _families(samples: list[AnySample]) -> list[list[AnySample]]:
     """Group samples connected through a shared description or group key (union-find)."""
     parent = list(range(len(samples)))
 

@@ -30,7 +30,7 @@ class Answer:
 
 
 @dataclass
-class _Row:
+class Row:
     """A prompt and the answer it has so far."""
 
     index: int
@@ -62,13 +62,13 @@ def generate_answers(
     constrained: only answers that `svg_constraint` finds legal in the prompt dialect, whatever the model; raises
     UserError when a prompt leaves too few tokens for one.
     """
-    stops = sorted({tokenizer.convert_tokens_to_ids(end_of_turn(tokenizer)), tokenizer.eos_token_id})
-    rows = _rows(prompts, max_total, max_new, seed)
+    stops = stop_tokens(tokenizer)
+    rows = rows_for(prompts, max_total, max_new, seed)
     if constrained:
         _hold_to_grammar(rows, tokenizer, model.get_output_embeddings().weight.shape[0], stops)
     waiting = deque(sorted(rows, key=lambda row: -len(row.prompt)))  # those let in together are alike in length
     answers: dict[int, Answer] = {}
-    slots: list[_Row | None] = []
+    slots: list[Row | None] = []
     cache: SlotCache | None = None
     written = steps = 0
     with tqdm(total=len(prompts), desc=progress, unit="drawing", disable=None) as bar:
@@ -89,22 +89,26 @@ def generate_answers(
                 if row is None:
                     continue
                 row.seconds += seconds
-                if _ended(tokenizer, row, stops) or len(row.tokens) >= row.limit:
-                    answers[row.index] = _read_answer(tokenizer, row, stops)
+                if _ended(tokenizer, row.tokens, stops) or len(row.tokens) >= row.limit:
+                    answers[row.index] = _answer(tokenizer, row.tokens, stops, row.seconds)
                     slots[i] = None
                     bar.update()
     return [answers[i] for i in range(len(prompts))]
 
 
-def _rows(prompts: list[list[int]], max_total: int, max_new: int, seed: int) -> list[_Row]:
+def stop_tokens(tokenizer: Any) -> list[int]:
+    return sorted({tokenizer.convert_tokens_to_ids(end_of_turn(tokenizer)), tokenizer.eos_token_id})
+
+
+def rows_for(prompts: list[list[int]], max_total: int, max_new: int, seed: int) -> list[Row]:
     rows = []
     for index, prompt in enumerate(prompts):
         sampler = torch.Generator().manual_seed(seed * 1_000_003 + index)
-        rows.append(_Row(index, prompt, max(1, min(max_new, max_total - len(prompt))), sampler))
+        rows.append(Row(index, prompt, max(1, min(max_new, max_total - len(prompt))), sampler))
     return rows
 
 
-def _hold_to_grammar(rows: list[_Row], tokenizer: Any, vocabulary: int, stops: list[int]) -> None:
+def _hold_to_grammar(rows: list[Row], tokenizer: Any, vocabulary: int, stops: list[int]) -> None:
     needed, grammar = tokens_needed(tokenizer), grammar_for(tokenizer, vocabulary, tuple(stops))
     for row in rows:
         if row.limit < needed:
@@ -115,8 +119,8 @@ def _hold_to_grammar(rows: list[_Row], tokenizer: Any, vocabulary: int, stops: l
 
 
 def _admit(
-    model: Any, tokenizer: Any, waiting: deque[_Row], slots: list[_Row | None], cache: SlotCache | None, size: int
-) -> tuple[SlotCache, list[_Row | None], torch.Tensor, list[int]]:
+    model: Any, tokenizer: Any, waiting: deque[Row], slots: list[Row | None], cache: SlotCache | None, size: int
+) -> tuple[SlotCache, list[Row | None], torch.Tensor, list[int]]:
     """Run the next prompts and give them the empty slots; return their scores (n, V) and slots too."""
     free = [i for i, row in enumerate(slots) if row is None] if slots else list(range(min(size, len(waiting))))
     rows = [waiting.popleft() for _ in range(min(len(free), len(waiting)))]
@@ -146,7 +150,7 @@ def _admit(
     return cache, slots, out.logits[:, -1], free
 
 
-def _step(model: Any, cache: SlotCache, slots: list[_Row | None]) -> torch.Tensor:
+def _step(model: Any, cache: SlotCache, slots: list[Row | None]) -> torch.Tensor:
     """Run the newest token of every row; return the scores (slots, V) of the next one."""
     cache.trim()
     cache.extend()
@@ -162,7 +166,7 @@ def _step(model: Any, cache: SlotCache, slots: list[_Row | None]) -> torch.Tenso
     return out.logits[:, -1]
 
 
-def _give_up_empty(cache: SlotCache, slots: list[_Row | None]) -> tuple[SlotCache, list[_Row | None]]:
+def _give_up_empty(cache: SlotCache, slots: list[Row | None]) -> tuple[SlotCache, list[Row | None]]:
     used = [i for i, row in enumerate(slots) if row is not None]
     if len(used) <= KEEP_SHARE * len(slots):
         cache.keep(used)
@@ -170,7 +174,7 @@ def _give_up_empty(cache: SlotCache, slots: list[_Row | None]) -> tuple[SlotCach
     return cache, slots
 
 
-def _choose(scores: torch.Tensor, rows: list[_Row | None], temperature: float) -> None:
+def _choose(scores: torch.Tensor, rows: list[Row | None], temperature: float) -> None:
     """Append the next token to each row. scores: (rows, V)."""
     scores = scores.float()
     for i, row in enumerate(rows):
@@ -187,15 +191,21 @@ def _choose(scores: torch.Tensor, rows: list[_Row | None], temperature: float) -
                 row.legal.take(token)
 
 
-def _ended(tokenizer: Any, row: _Row, stops: list[int]) -> bool:
-    if row.tokens[-1] in stops:
+def answer_from_tokens(tokenizer: Any, tokens: list[int], stops: list[int], seconds: float) -> Answer:
+    """Return the answer that `generate_answers` makes of these tokens: it ends with the SVG, whatever follows."""
+    ends = (n for n in range(1, len(tokens)) if _ended(tokenizer, tokens[:n], stops))
+    return _answer(tokenizer, tokens[: next(ends, len(tokens))], stops, seconds)
+
+
+def _ended(tokenizer: Any, tokens: list[int], stops: list[int]) -> bool:
+    if tokens[-1] in stops:
         return True
-    if CLOSING not in tokenizer.decode(row.tokens[-CLOSING_WINDOW:]):
+    if CLOSING not in tokenizer.decode(tokens[-CLOSING_WINDOW:]):
         return False
-    return extract_svg(tokenizer.decode(row.tokens)) is not None  # a reasoning may name `</svg>` in passing
+    return extract_svg(tokenizer.decode(tokens)) is not None  # a reasoning may name `</svg>` in passing
 
 
-def _read_answer(tokenizer: Any, row: _Row, stops: list[int]) -> Answer:
-    text = tokenizer.decode(row.tokens, skip_special_tokens=True)
-    finished = row.tokens[-1] in stops or extract_svg(text) is not None
-    return Answer(text, len(row.tokens), row.seconds, finished)
+def _answer(tokenizer: Any, tokens: list[int], stops: list[int], seconds: float) -> Answer:
+    text = tokenizer.decode(tokens, skip_special_tokens=True)
+    finished = tokens[-1] in stops or extract_svg(text) is not None
+    return Answer(text, len(tokens), seconds, finished)

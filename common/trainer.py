@@ -17,7 +17,7 @@ from common.tokens import LengthGroupedSampler
 
 
 class SVGTrainer(Trainer):
-    """Trains on lists of `Encoded` samples; the collator must be a `LeftPaddingCollator`."""
+    """Trains on `StoredRows`; the collator must be a `LeftPaddingCollator`."""
 
     def evaluate(self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval") -> dict:
         """Token-weighted cross-entropy over the whole validation set, instead of the mean of batch means."""
@@ -48,7 +48,7 @@ class SVGTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
         rows = self.train_dataset if train_dataset is None else train_dataset
         step = self.args.per_device_train_batch_size * self.args.gradient_accumulation_steps
-        return LengthGroupedSampler([row.length for row in rows], step, self.args.seed)
+        return LengthGroupedSampler(rows.lengths, step, self.args.seed)
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         checkpoint = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
