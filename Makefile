@@ -6,7 +6,7 @@ PY := .venv/bin/python
 MODEL := models/SmolLM2-135M-Instruct.Q4_1.gguf
 RUN := outputs/quickstart
 
-.PHONY: quickstart data model test lint clean-quickstart
+.PHONY: quickstart data model test lint peers clean-quickstart
 
 quickstart: .venv/installed $(MODEL) data/twemoji.jsonl clean-quickstart
 	$(PY) preprocess_token_lengths.py --data-path data/twemoji.jsonl --tokenizer $(MODEL)
@@ -19,6 +19,13 @@ test: .venv/installed-dev
 lint: .venv/installed-dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+
+# The environments of benchmarks.training. Unsloth's last three come without what only GPUs use of their requirements.
+peers: .venv/installed
+	$(PYTHON) -m venv .venv-trl && .venv-trl/bin/pip install -q -r benchmarks/peers/trl.txt
+	$(PYTHON) -m venv .venv-unsloth && .venv-unsloth/bin/pip install -q -r benchmarks/peers/unsloth.txt
+	.venv-unsloth/bin/pip install -q --no-deps unsloth==2026.10.9 unsloth_zoo==2026.10.9 \
+	    cut_cross_entropy torchao bitsandbytes
 
 data: data/twemoji.jsonl
 model: $(MODEL)

@@ -1,0 +1,139 @@
+"""How fast is a training step beside what a user would otherwise take? The stock Trainer script, TRL, Unsloth, ours.
+
+    make peers                                       # once: an environment for each peer, .venv-trl and .venv-unsloth
+    python -m benchmarks.training [--json] [--rounds 2] [--data FILE] [--tokenizer FOLDER]
+
+All train the same samples of FILE (four batches from its short to its long ones, so that grouping by length pads as
+little as on the whole file), with the same LoRA on the same weights, in fp32 on a CPU and fp16 on a GPU. Each runs in a
+process of its own, in turn, ROUNDS times; ratios are of the same round. Two bases: SmolLM2-135M, and with --tokenizer
+(a folder with Qwen2.5's) a small random Qwen2 with the real vocabulary of 151,936.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.measure import report
+
+ROOT = Path(__file__).resolve().parent.parent
+BATCH_SIZE, BATCHES, MAX_LENGTH, RANK = 2, 4, 1560, 64
+PYTHONS = {  # the reference of the ratios first
+    "stock": sys.executable,
+    "trl": ROOT / ".venv-trl/bin/python",
+    "unsloth": ROOT / ".venv-unsloth/bin/python",
+    "ours": sys.executable,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="data/svg_results.jsonl")
+    parser.add_argument("--tokenizer")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    present = {name: python for name, python in PYTHONS.items() if Path(python).exists()}
+    if missing := PYTHONS.keys() - present:
+        print(f"without {', '.join(sorted(missing))}: `make peers` installs them")
+    figures = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, base in bases(Path(scratch), arguments.tokenizer):
+            job = write_job(Path(scratch), base, arguments.data)
+            rounds = [{n: run(n, python, job) for n, python in present.items()} for _ in range(arguments.rounds)]
+            figures[name] = summary(rounds)
+            show(name, figures[name])
+    report(figures)
+
+
+def bases(scratch: Path, tokenizer: str | None):
+    """Yield (name, folder) of each base, as safetensors: what every contender can load."""
+    import torch
+
+    from common.model import load_base, load_tokenizer
+
+    folder = scratch / "SmolLM2-135M"
+    gguf = "models/SmolLM2-135M-Instruct.Q4_1.gguf"
+    load_base(gguf, torch.device("cpu"), torch.float32).save_pretrained(folder)
+    load_tokenizer(gguf).save_pretrained(folder)
+    yield folder.name, folder
+    if tokenizer:
+        from transformers import Qwen2Config, Qwen2ForCausalLM
+
+        folder = scratch / "small Qwen2"
+        config = Qwen2Config(
+            vocab_size=151_936, hidden_size=512, intermediate_size=2432, num_hidden_layers=12, num_attention_heads=8,
+            num_key_value_heads=2, tie_word_embeddings=True,
+        )  # fmt: skip
+        torch.manual_seed(0)
+        Qwen2ForCausalLM(config).save_pretrained(folder)
+        load_tokenizer(tokenizer).save_pretrained(folder)
+        yield folder.name, folder
+
+
+def write_job(scratch: Path, base: Path, data: str) -> Path:
+    from common.dataset import read_samples
+    from common.model import load_tokenizer
+    from common.tokens import encode
+
+    rows = encode(load_tokenizer(str(base)), read_samples(data).samples, "chat")
+    rows = sorted((row for row in rows if row.length <= MAX_LENGTH), key=lambda row: row.length)
+    middles = [len(rows) * (2 * i + 1) // (2 * BATCHES) for i in range(BATCHES)]
+    chosen = [row for middle in middles for row in rows[middle - BATCH_SIZE // 2 :][:BATCH_SIZE]]
+    job = {
+        "base": str(base),
+        "samples": [{"prompt": row.prompt, "answer": row.answer} for row in chosen],
+        "rank": RANK,
+        "alpha": 2 * RANK,
+        "batch_size": BATCH_SIZE,
+        "max_length": MAX_LENGTH,
+        "learning_rate": 1e-4,
+        "fp16": True,
+        "scratch": str(scratch / "out"),
+    }
+    path = scratch / "job.json"
+    path.write_text(json.dumps(job), encoding="utf-8")
+    return path
+
+
+def run(name: str, python: str | Path, job: Path) -> dict:
+    script = str(ROOT / "benchmarks/training_contenders.py")
+    done = subprocess.run([str(python), script, name, str(job)], capture_output=True, text=True, cwd=job.parent)
+    if done.returncode:
+        raise SystemExit(f"{name} failed:\n{done.stderr[-3000:]}")
+    result = json.loads(done.stdout.splitlines()[-1])
+    print(f"  {name}: {result['tokens'] / result['seconds']:.0f} tokens/s, losses {result['losses']}", file=sys.stderr)
+    return result
+
+
+def summary(rounds: list[dict]) -> dict:
+    def median(of) -> float:
+        return statistics.median(of(each) for each in rounds)
+
+    return {
+        name: {
+            "tokens_per_second": median(lambda r, n=name: r[n]["tokens"] / r[n]["seconds"]),
+            "times_ours": median(lambda r, n=name: r["ours"]["seconds"] / r[n]["seconds"]),
+            "peak_gigabytes": median(lambda r, n=name: r[n]["peak_bytes"] / 1e9),
+            "first_step_seconds": median(lambda r, n=name: r[n]["first_step_seconds"]),
+            "mean_loss": median(lambda r, n=name: statistics.mean(r[n]["losses"])),
+        }
+        for name in rounds[0]
+    }
+
+
+def show(base: str, figures: dict) -> None:
+    print(f"{base:<14}{'tokens/s':>10}{'of ours':>9}{'peak':>10}{'of ours':>9}{'first step':>12}{'mean loss':>11}")
+    ours = figures["ours"]["peak_gigabytes"]
+    for name, f in figures.items():
+        print(
+            f"{name:<14}{f['tokens_per_second']:>10.0f}{f['times_ours']:>8.2f}x{f['peak_gigabytes']:>7.2f} GB"
+            f"{f['peak_gigabytes'] / ours:>8.2f}x{f['first_step_seconds']:>10.1f} s{f['mean_loss']:>11.4f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
