@@ -14,7 +14,7 @@ from transformers.masking_utils import AttentionMaskInterface
 from transformers.modeling_utils import AttentionInterface
 
 from common.attention import Rows, rows_attention
-from common.loss import logits_bytes
+from common.loss import rows_at_a_time
 from common.token_store import StoredRows
 from common.tokens import Encoded, LeftPaddingCollator
 
@@ -37,7 +37,7 @@ class MemoryEstimate:
     weights: int  # the frozen base
     adapter: int  # LoRA weights, gradients and AdamW's two moments, all fp32
     activations: int  # kept for the backward pass of one batch
-    logits: int  # one block of them and its gradient
+    logits: int  # one block of them; in half precision also its copies
     heap: int  # see CPU_HEAP; 0 on a GPU
     tokens: int  # rows × width of the batch that was assumed: the longest samples
 
@@ -92,7 +92,8 @@ def estimate(
         model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=SHAPES)
         model = add_adapter(model, c.LORA_RANK, c.LORA_ALPHA, c.LORA_DROPOUT).train()
     adapter = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    blocks = config.get_text_config().num_hidden_layers
+    blocks, vocabulary = config.get_text_config().num_hidden_layers, config.get_text_config().vocab_size
+    labels = len(batch["shift_labels"])
     tensors = _kept_by_autograd(model, batch)
     activations, on_heap = sum(tensors), sum(size for size in tensors if size < ON_HEAP)
     share, times = CPU_HEAP if device.type == "cpu" else (0, 0)
@@ -105,7 +106,9 @@ def estimate(
         weights=sum(p.numel() * p.element_size() for p in model.parameters() if not p.requires_grad),
         adapter=16 * adapter,
         activations=activations,
-        logits=2 * logits_bytes(device),
+        logits=(4 if dtype == torch.float32 else 8)
+        * vocabulary
+        * min(labels, rows_at_a_time(labels, vocabulary, device)),
         heap=int(heap),
         tokens=batch["input_ids"].numel(),
     )
