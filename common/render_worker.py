@@ -17,10 +17,10 @@ def main() -> None:
     import resvg_py
 
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
-    while (frame := read_frame(requests)) is not None:
+    while (frame := read_frame(requests)) is not None:  # dpi: without it, lengths in mm or in are 0
         options = json.loads(frame)
         try:
-            picture = bytes(resvg_py.svg_to_bytes(skip_system_fonts=True, **options))
+            picture = bytes(resvg_py.svg_to_bytes(skip_system_fonts=True, dpi=96.0, **options))
         except BaseException as error:  # resvg's panics do not derive from Exception
             write_frame(answers, b"E" + str(error).encode("utf-8", "replace"))
         else:

@@ -87,8 +87,10 @@ def artwork() -> list[Path]:
 def build_one(path: Path, max_characters: int, max_error: tuple[float, float]) -> Built:
     """Turn one file into a record, or say why not."""
     from common.render import picture_difference, render_rgb
-    from corpus.describe_geometry import answer
-    from corpus.normalise import Refused, normalise
+    from corpus.document import write_answer
+    from corpus.refusal import Refused
+    from corpus.resolve import resolve
+    from corpus.shorten import shorten
     from prompt_template import extract_svg
     from svg_constraint import check
 
@@ -100,7 +102,7 @@ def build_one(path: Path, max_characters: int, max_error: tuple[float, float]) -
     reason = ""
     for decimals in DECIMALS_TRIED:
         try:
-            text = answer(name, normalise(data, decimals))
+            text = write_answer(name, shorten(resolve(data), decimals, gradients=False))
         except Refused as refusal:
             return Built(path.stem, None, f"not in the dialect: {refusal}")
         svg = extract_svg(text) or ""

@@ -5,20 +5,16 @@ A block is a run of neighbouring shapes with the same fill and stroke, as `svg_c
 
 import math
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import groupby, pairwise
+from itertools import pairwise
 
-from common.svg_values import (
-    NAMED_COLOURS,
-    Command,
-    multiply,
-    parse_points,
-    parse_transform,
-    transform_matrix,
-)
-from corpus.normalise import Shape, short_hex
-from svg_constraint import CANVAS, SVG_OPEN
+from common.svg_values import NAMED_COLOURS, Command, parse_points
+from corpus.outline import arc_points
+from corpus.paint import Gradient, Paint, short_hex
+from corpus.shorten import Shape, ShapeGroup
+from svg_constraint import CANVAS
 
 # Names people use; the CSS list also has "papayawhip". A space is put in where the name is two words.
 PLAIN_NAMES = (
@@ -57,47 +53,57 @@ class Box:
         return min(self.left, self.top) >= -0.5 and max(self.right, self.bottom) <= CANVAS + 0.5
 
 
-def answer(name: str, shapes: list[Shape]) -> str:
-    """Return `<reasoning>…</reasoning>` and the SVG with a comment before each block."""
-    blocks = [list(run) for _, run in groupby(shapes, key=lambda shape: (shape.fill, shape.stroke))]
-    comments = [describe_block(block) for block in blocks]
-    lines = [SVG_OPEN]
-    for comment, block in zip(comments, blocks, strict=True):
-        lines += [f"<!-- {comment} -->", *(shape.text() for shape in block)]
-    svg = "\n".join([*lines, "</svg>"])
-    return f"<reasoning>\n{reasoning(name, shapes, comments)}\n</reasoning>\n\n{svg}"
+def flat(parts: Iterable[Shape | ShapeGroup]) -> Iterator[Shape]:
+    """Yield the shapes, those of groups included."""
+    for part in parts:
+        if isinstance(part, ShapeGroup):
+            yield from flat(part.members)
+        else:
+            yield part
 
 
-def describe_block(block: list[Shape]) -> str:
+def describe_block(block: list[Shape | ShapeGroup]) -> str:
     """What and colour: "large gold circle, center", "2 small brown ellipses, top"."""
-    box = bounds(block)
-    first = block[0]
-    colour = colour_name(first.fill) if first.fill != "none" else colour_name(first.stroke)
-    kinds = {kind(shape) for shape in block}
+    shapes = list(flat(block))
+    box = bounds(shapes)
+    kinds = {kind(shape) for shape in shapes}
     noun = kinds.pop() if len(kinds) == 1 else "shape"
-    if len(block) > 1:
+    if len(shapes) > 1:
         noun += "s" if not noun.endswith("s") else ""
-    count = f"{len(block)} " if len(block) > 1 else ""
-    size = bounds(block[:1]).size() if len(block) == 1 else ""
-    outline = " outline" if first.fill == "none" else ""
-    return f"{count}{size}{colour} {noun}{outline}, {box.place()}"
+    paints = {shape.fill or shape.stroke for shape in shapes}
+    colour = paint_name(paints.pop()) if len(paints) == 1 else "many-colored"
+    count = f"{len(shapes)} " if len(shapes) > 1 else ""
+    size = box.size() if len(shapes) == 1 else ""
+    outlined = " outline" if shapes[0].fill is None else ""
+    clear = "translucent " if any(part.opacity for part in block) else ""
+    return f"{count}{size}{clear}{colour} {noun}{outlined}, {box.place()}"
 
 
-def reasoning(name: str, shapes: list[Shape], comments: list[str]) -> str:
+def paint_name(paint: Paint) -> str:
+    """ "gold", or "gold to red gradient"."""
+    if not isinstance(paint, Gradient):
+        return colour_name(paint)
+    first, last = colour_name(paint.stops[0].colour), colour_name(paint.stops[-1].colour)
+    return f"{first} to {last} gradient" if first != last else f"{first} gradient"
+
+
+def reasoning(name: str, parts: list[Shape | ShapeGroup], comments: list[str]) -> str:
     """The template's seven steps, each true of this drawing."""
+    shapes = list(flat(parts))
     kinds = Counter(kind(shape) for shape in shapes)
     elements = ", ".join(f"{n} {word}{'s' if n > 1 else ''}" for word, n in kinds.most_common())
-    paints = dict.fromkeys(
-        paint for shape in shapes for paint in (shape.fill, shape.stroke) if paint not in ("", "none")
+    paints = dict.fromkeys(paint for shape in shapes for paint in (shape.fill, shape.stroke) if paint)
+    colours = dict.fromkeys(
+        c for p in paints for c in ([stop.colour for stop in p.stops] if isinstance(p, Gradient) else [p])
     )
-    palette = ", ".join(f"{colour_name(paint)} ({short_hex(paint)})" for paint in paints)
+    palette = ", ".join(f"{colour_name(colour)} ({short_hex(colour)})" for colour in colours)
     box = bounds(shapes)
     width, height = (box.right - box.left) / CANVAS, (box.bottom - box.top) / CANVAS
-    transforms = sum(bool(shape.transform) for shape in shapes)
+    groups = sum(isinstance(part, ShapeGroup) for part in parts)
     rest = comments[1 : 1 + MAX_DETAILS]
     more = len(comments) - 1 - len(rest)
     details = "; ".join(rest) + (f"; {more} more" if more > 0 else "") if rest else "none needed"
-    shape_word, colour_word = ("shape" if len(shapes) == 1 else "shapes"), ("color" if len(paints) == 1 else "colors")
+    shape_word, colour_word = ("shape" if len(shapes) == 1 else "shapes"), ("color" if len(colours) == 1 else "colors")
     review = "all inside the viewBox" if box.inside() else "some reach over the edge of the viewBox"
     if len(shapes) == 1:
         review = review.replace("all inside", "inside").replace("some reach", "it reaches")
@@ -108,8 +114,8 @@ def reasoning(name: str, shapes: list[Shape], comments: list[str]) -> str:
             f"3. Layout: {box.place()}, about {width:.0%} of the width and {height:.0%} of the height",
             f"4. Base shapes: {comments[0]}",
             f"5. Details: {details}",
-            f"6. Grouping: {f'transform on {transforms} of the shapes' if transforms else 'none needed'}",
-            f"7. Review: {len(shapes)} {shape_word} in {len(paints)} {colour_word}, {review}",
+            f"6. Grouping: {f'{groups} translucent' if groups else 'none needed'}",
+            f"7. Review: {len(shapes)} {shape_word} in {len(colours)} {colour_word}, {review}",
         )
     )
 
@@ -176,10 +182,7 @@ def _outline(shape: Shape) -> list[tuple[float, float]]:
         rx, ry = g.get("rx", g.get("r", 0.0)), g.get("ry", g.get("r", 0.0))
         turns = (math.tau * i / 32 for i in range(32))
         points = [(cx + rx * math.cos(t), cy + ry * math.sin(t)) for t in turns]
-    if not shape.transform:
-        return points
-    a, b, c, d, e, f = transform_matrix(parse_transform(shape.transform))
-    return [(a * x + c * y + e, b * x + d * y + f) for x, y in points]
+    return points
 
 
 def path_points(commands: tuple[Command, ...], steps: int = 8) -> list[tuple[float, float]]:
@@ -211,7 +214,7 @@ def path_points(commands: tuple[Command, ...], steps: int = 8) -> list[tuple[flo
         if curve:
             points += [_bezier(curve, i / steps) for i in range(1, steps)]
         elif letter == "A":
-            points += _arc_points(at, v, steps)
+            points += arc_points(at, v, steps)
         points.append((x, y))
         before = letter
     return points
@@ -222,28 +225,3 @@ def _bezier(control: list[tuple[float, float]], t: float) -> tuple[float, float]
     while len(control) > 1:
         control = [(a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1])) for a, b in pairwise(control)]
     return control[0]
-
-
-def _arc_points(start: tuple[float, float], v: tuple[float, ...], steps: int) -> list[tuple[float, float]]:
-    """Points on an elliptical arc, by its centre (SVG 2, appendix B.2.4, conversion from endpoints)."""
-    rx, ry, rotation, large, sweep, x2, y2 = v
-    if not rx or not ry or start == (x2, y2):
-        return []
-    cos, sin = math.cos(math.radians(rotation)), math.sin(math.radians(rotation))
-    dx, dy = (start[0] - x2) / 2, (start[1] - y2) / 2
-    x1, y1 = cos * dx + sin * dy, -sin * dx + cos * dy
-    too_small = (x1 / rx) ** 2 + (y1 / ry) ** 2
-    if too_small > 1:
-        rx, ry = rx * math.sqrt(too_small), ry * math.sqrt(too_small)
-    denominator = (rx * y1) ** 2 + (ry * x1) ** 2
-    root = math.sqrt(max(0.0, (rx * ry) ** 2 - denominator) / denominator) * (1 if large != sweep else -1)
-    cx1, cy1 = root * rx * y1 / ry, -root * ry * x1 / rx
-    begin = math.atan2((y1 - cy1) / ry, (x1 - cx1) / rx)
-    delta = (math.atan2((-y1 - cy1) / ry, (-x1 - cx1) / rx) - begin) % math.tau
-    if not sweep:
-        delta -= math.tau
-    centre = multiply((1, 0, 0, 1, (start[0] + x2) / 2, (start[1] + y2) / 2), (cos, sin, -sin, cos, 0, 0))
-    a, b, c, d, e, f = centre
-    angles = (begin + delta * i / steps for i in range(1, steps))
-    local = ((cx1 + rx * math.cos(t), cy1 + ry * math.sin(t)) for t in angles)
-    return [(a * x + c * y + e, b * x + d * y + f) for x, y in local]

@@ -12,8 +12,9 @@ from lxml import etree
 from common.render import picture_difference, render_rgb
 from common.svg_values import parse_paint
 from corpus.build_dataset import MAX_ERROR, MAX_TILE_ERROR, artwork, build_one, emoji_name, square
-from corpus.describe_geometry import bounds, colour_name
-from corpus.normalise import Refused, normalise
+from corpus.describe_geometry import bounds, colour_name, flat
+from corpus.resolve import resolve
+from corpus.shorten import shorten
 from prompt_template import extract_reasoning, extract_svg
 from svg_constraint import CANVAS, SVG_OPEN, check
 from tests.paths import ROOT
@@ -83,48 +84,12 @@ def test_bounds_are_those_of_the_pixels(stem):
         render_rgb(re.sub(r'(fill|stroke)="#\w+"', r'\1="#000"', re.sub(r' opacity="[^"]*"', "", svg))) < 128
     ).any(axis=2)
     ys, xs = np.nonzero(painted)
-    box = bounds(normalise(FILES[stem].read_bytes()))
+    shapes = shorten(resolve(FILES[stem].read_bytes()), 0, gradients=False)
+    box = bounds(flat(shapes))
     for computed, seen in zip(
         (box.left, box.top, box.right, box.bottom), (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1), strict=True
     ):
         assert min(max(computed, 0), CANVAS) == pytest.approx(seen, abs=1.6)
-
-
-@pytest.mark.parametrize(
-    ("body", "reason"),
-    [
-        ('<linearGradient id="a"/>', "linearGradient"),
-        ('<g clip-path="url(#a)"><path d="M0 0h9v9z"/></g>', "attribute clip-path"),
-        ('<path d="M0 0h9v9z" fill="url(#a)"/>', "paint server"),
-        ('<text x="1">a</text>', "text"),
-        ('<g opacity=".5"><path d="M0 0h9v9z"/><path d="M0 0h9v9z"/></g>', "group opacity"),
-        ('<path d="M0 0h9v"/>', "bad value: path"),
-        ("", "nothing is drawn"),
-    ],
-)
-def test_what_cannot_be_expressed_is_refused_by_name(body, reason):
-    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 36 36">{body}</svg>'
-    with pytest.raises(Refused, match=f"^{re.escape(reason)}$"):
-        normalise(svg.encode())
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        '<g transform="translate(3 4) rotate(20)"><rect x="5" y="2" width="14" height="9" fill="red"/></g>',
-        '<path d="M2 2c4 0 8 4 8 8s-4 8-8 8q3-3 0-6t0-6z" transform="matrix(1 .2 .1 1 3 2)" fill="green"/>',
-        '<ellipse cx="9" cy="9" rx="6" ry="3" transform="rotate(30 9 9)" fill="navy"/>',
-        '<path d="M4 4a5 9 20 1 1 8 9a3 3 0 0 1-4-1z" fill="purple" opacity=".5"/>',
-        '<g fill="orange" stroke="black"><circle cx="9" cy="9" r="5" stroke-width="2"/></g>',
-        '<path style="fill:#123456;stroke:none" d="M1 1h20v10h-20z"/>',
-    ],
-)
-@pytest.mark.parametrize("view_box", ["0 0 36 36", "2 1 30 20", "-10 0 40 64"])
-def test_transforms_groups_and_view_boxes_keep_the_picture(body, view_box):
-    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{view_box}">{body}</svg>'
-    result = SVG_OPEN + "".join(shape.text() for shape in normalise(svg.encode(), decimals=1)) + "</svg>"
-    error, worst_tile = picture_difference(render_rgb(square(svg)), render_rgb(result))
-    assert error < 0.004 and worst_tile < 0.05
 
 
 def test_command_writes_the_same_bytes_each_time_with_card_and_sheet(tmp_path):

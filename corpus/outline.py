@@ -1,0 +1,278 @@
+"""Outlines on the canvas: path data in canonical commands, moved, stroked, clipped, and freed of the even-odd rule.
+
+Canonical: absolute M, L, C, Q, A, Z. The boolean operations and stroking are Skia's (skia-pathops).
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from common.svg_values import Command, Matrix, absolute_path, parse_path
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+
+@dataclass(frozen=True)
+class Ends:
+    """How a stroke ends and turns, in SVG's words. The dialect knows the defaults only."""
+
+    cap: str = "butt"
+    join: str = "miter"
+    miter_limit: float = 4.0
+
+
+PLAIN = Ends()
+
+
+def is_closed(commands: list[Command]) -> bool:
+    """Does every subpath end in Z?"""
+    following = [letter for letter, _ in commands[1:]] + ["M"]
+    return all(letter == "Z" for (letter, _), after in zip(commands, following, strict=True) if after == "M")
+
+
+def parse(d: str) -> list[Command]:
+    """Return path data in canonical commands. Raises ValueFault."""
+    return canonical(absolute_path(parse_path(d)))
+
+
+def canonical(commands: Iterable[Command]) -> list[Command]:
+    """Write H and V as L, S as C, T as Q; drop what follows a Z without a moveto into a subpath of its own."""
+    result: list[Command] = []
+    x = y = start_x = start_y = 0.0
+    control: tuple[float, float] | None = None
+    kind = ""  # of the command before, C or Q, when `control` is its last control point
+    for letter, v in commands:
+        if letter == "Z":
+            result.append((letter, v))
+            x, y, kind = start_x, start_y, ""
+            continue
+        if result and result[-1][0] == "Z" and letter != "M":
+            result.append(("M", (x, y)))
+        if letter == "H":
+            letter, v = "L", (v[0], y)
+        elif letter == "V":
+            letter, v = "L", (x, v[0])
+        elif letter in "ST":
+            curve = "C" if letter == "S" else "Q"
+            first = (2 * x - control[0], 2 * y - control[1]) if kind == curve and control else (x, y)
+            letter, v = curve, (*first, *v)
+        result.append((letter, v))
+        kind = letter if letter in "CQ" else ""
+        control = (v[-4], v[-3]) if kind else None
+        x, y = v[-2:]
+        if letter == "M":
+            start_x, start_y = x, y
+    return result
+
+
+def moved(commands: list[Command], m: Matrix) -> list[Command]:
+    """Apply a matrix. Arcs stay arcs where it keeps circles round, else they become curves."""
+    a, b, c, d, e, f = m
+    if any(letter == "A" for letter, _ in commands):
+        if not keeps_circles(m):
+            commands = arcs_as_curves(commands)
+        else:
+            scale, turn, mirrored = math.hypot(a, b), math.degrees(math.atan2(b, a)), a * d < b * c
+            commands = [
+                (letter, _arc(v, scale, turn, mirrored)) if letter == "A" else (letter, v) for letter, v in commands
+            ]
+    result: list[Command] = []
+    for letter, v in commands:
+        head, pairs = (v[:5], v[5:]) if letter == "A" else ((), v)
+        points = []
+        for i in range(0, len(pairs), 2):
+            x, y = pairs[i], pairs[i + 1]
+            points += (a * x + c * y + e, b * x + d * y + f)
+        result.append((letter, (*head, *points)))
+    return result
+
+
+def _arc(v: tuple[float, ...], scale: float, turn: float, mirrored: bool) -> tuple[float, ...]:
+    angle = (turn - v[2] if mirrored else turn + v[2]) % 180
+    return v[0] * scale, v[1] * scale, angle, v[3], 1 - v[4] if mirrored else v[4], *v[5:]
+
+
+def keeps_circles(m: Matrix) -> bool:
+    """Is the matrix a similarity: rotation, reflection, even scaling?"""
+    a, b, c, d, _, _ = m
+    size = max(abs(a), abs(b), abs(c), abs(d))
+    return abs(a * a + b * b - c * c - d * d) <= 1e-6 * size * size and abs(a * c + b * d) <= 1e-6 * size * size
+
+
+def arcs_as_curves(commands: list[Command]) -> list[Command]:
+    result: list[Command] = []
+    at = (0.0, 0.0)
+    for letter, v in commands:
+        if letter == "A":
+            result += arc_curves(at, v)
+        else:
+            result.append((letter, v))
+        at = v[-2:] if v else at
+    return result
+
+
+@dataclass(frozen=True)
+class _Arc:
+    """An elliptical arc by its center (SVG 2, appendix B.2.4): angles in radians, of the circle it is an image of."""
+
+    center: tuple[float, float]
+    rx: float
+    ry: float
+    cos: float
+    sin: float
+    first: float
+    turn: float
+
+    def place(self, u: float, w: float) -> tuple[float, float]:
+        """Return the image of a point of the unit circle's plane."""
+        x, y = self.rx * u, self.ry * w
+        return self.center[0] + self.cos * x - self.sin * y, self.center[1] + self.sin * x + self.cos * y
+
+
+def _by_center(start: tuple[float, float], v: tuple[float, ...]) -> _Arc:
+    rx, ry, degrees, large, sweep, x, y = v
+    rx, ry, cos, sin = abs(rx), abs(ry), math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    dx, dy = (start[0] - x) / 2, (start[1] - y) / 2
+    px, py = cos * dx + sin * dy, cos * dy - sin * dx
+    reach = (px / rx) ** 2 + (py / ry) ** 2
+    if reach > 1:  # too small to reach: scaled up
+        rx, ry = rx * math.sqrt(reach), ry * math.sqrt(reach)
+    share = max(0.0, 1 / min(reach, 1.0) - 1) if reach else 0.0
+    factor = math.sqrt(share) * (-1 if bool(large) == bool(sweep) else 1)
+    qx, qy = factor * rx * py / ry, -factor * ry * px / rx
+    center = (cos * qx - sin * qy + (start[0] + x) / 2, sin * qx + cos * qy + (start[1] + y) / 2)
+    first = math.atan2((py - qy) / ry, (px - qx) / rx)
+    turn = (math.atan2((-py - qy) / ry, (-px - qx) / rx) - first) % (2 * math.pi)
+    return _Arc(center, rx, ry, cos, sin, first, turn if sweep else turn - 2 * math.pi)
+
+
+def _is_arc(start: tuple[float, float], v: tuple[float, ...]) -> bool:
+    return bool(v[0] and v[1]) and start != v[5:]
+
+
+def arc_curves(start: tuple[float, float], v: tuple[float, ...]) -> list[Command]:
+    """Return an elliptical arc as cubic curves of at most a quarter turn each."""
+    if not _is_arc(start, v):
+        return [] if start == v[5:] else [("L", v[5:])]
+    arc = _by_center(start, v)
+    count = max(1, math.ceil(abs(arc.turn) / (math.pi / 2) - 1e-9))
+    step = arc.turn / count
+    handle = 4 / 3 * math.tan(step / 4)
+    curves: list[Command] = []
+    for i in range(count):
+        s, t = arc.first + i * step, arc.first + (i + 1) * step
+        c1 = arc.place(math.cos(s) - handle * math.sin(s), math.sin(s) + handle * math.cos(s))
+        c2 = arc.place(math.cos(t) + handle * math.sin(t), math.sin(t) - handle * math.cos(t))
+        end = v[5:] if i == count - 1 else arc.place(math.cos(t), math.sin(t))
+        curves.append(("C", (*c1, *c2, *end)))
+    return curves
+
+
+def arc_points(start: tuple[float, float], v: tuple[float, ...], steps: int) -> list[tuple[float, float]]:
+    """Return the `steps` - 1 points between the ends of an arc, at even angles."""
+    if not _is_arc(start, v):
+        return []
+    arc = _by_center(start, v)
+    angles = (arc.first + arc.turn * i / steps for i in range(1, steps))
+    return [arc.place(math.cos(angle), math.sin(angle)) for angle in angles]
+
+
+def bounds(commands: list[Command]) -> Box:
+    """Return a box that holds the outline: that of its control points, arcs as curves."""
+    xs: list[float] = []
+    ys: list[float] = []
+    for letter, v in arcs_as_curves(commands) if any(c[0] == "A" for c in commands) else commands:
+        if letter != "Z":
+            xs += v[::2]
+            ys += v[1::2]
+    return (min(xs), min(ys), max(xs), max(ys)) if xs else (0.0, 0.0, 0.0, 0.0)
+
+
+# --- what Skia does ---------------------------------------------------------------------------------------------
+
+
+def stroked(
+    commands: list[Command], width: float, ends: Ends, dashes: tuple[float, ...] = (), dash_offset: float = 0.0
+) -> list[Command]:
+    """Return the outline of a stroke, to be filled."""
+    import pathops
+
+    caps = {"butt": pathops.LineCap.BUTT_CAP, "round": pathops.LineCap.ROUND_CAP, "square": pathops.LineCap.SQUARE_CAP}
+    joins = {"miter": pathops.LineJoin.MITER_JOIN, "round": pathops.LineJoin.ROUND_JOIN}
+    path = _to_skia(commands)
+    dashes = dashes * 2 if len(dashes) % 2 else dashes
+    join = joins.get(ends.join, pathops.LineJoin.BEVEL_JOIN)
+    path.stroke(width, caps[ends.cap], join, ends.miter_limit, dashes or None, dash_offset)
+    path.convertConicsToQuads()
+    return _from_skia(path)
+
+
+def clipped(commands: list[Command], even_odd: bool, clip: "list[Command]") -> list[Command]:
+    """Return the part of a filled outline within a clip (nonzero)."""
+    import pathops
+
+    result = pathops.op(_to_skia(commands, even_odd), _to_skia(clip), pathops.PathOp.INTERSECTION, fix_winding=True)
+    result.convertConicsToQuads()
+    return _from_skia(result)
+
+
+def union(parts: Iterable[list[Command]]) -> list[Command]:
+    import pathops
+
+    builder = pathops.OpBuilder(fix_winding=True)
+    for part in parts:
+        builder.add(_to_skia(part), pathops.PathOp.UNION)
+    result = builder.resolve()
+    result.convertConicsToQuads()
+    return _from_skia(result)
+
+
+def nonzero(commands: list[Command]) -> list[Command]:
+    """Return an outline that fills by the nonzero rule what `commands` fills by the even-odd rule."""
+    import pathops
+
+    if sum(letter == "M" for letter, _ in commands) < 2 and not _may_cross(commands):
+        return commands
+    even_odd = _to_skia(commands, True)
+    plain = _to_skia(commands)
+    difference = pathops.op(even_odd, plain, pathops.PathOp.XOR)
+    if abs(difference.area) < 1e-2:  # subpaths run in opposite directions, as most programs write them
+        return commands
+    even_odd.simplify(fix_winding=True)
+    even_odd.convertConicsToQuads()
+    return _from_skia(even_odd)
+
+
+def _may_cross(commands: list[Command]) -> bool:
+    return len(commands) > 4
+
+
+def _to_skia(commands: list[Command], even_odd: bool = False):
+    import pathops
+
+    path = pathops.Path(fillType=pathops.FillType.EVEN_ODD if even_odd else pathops.FillType.WINDING)
+    for letter, v in arcs_as_curves(commands):
+        if letter == "M":
+            path.moveTo(*v)
+        elif letter == "L":
+            path.lineTo(*v)
+        elif letter == "Q":
+            path.quadTo(*v)
+        elif letter == "C":
+            path.cubicTo(*v)
+        else:
+            path.close()
+    return path
+
+
+def _from_skia(path) -> list[Command]:
+    import pathops
+
+    letters = {
+        pathops.PathVerb.MOVE: "M",
+        pathops.PathVerb.LINE: "L",
+        pathops.PathVerb.QUAD: "Q",
+        pathops.PathVerb.CUBIC: "C",
+        pathops.PathVerb.CLOSE: "Z",
+    }
+    return [(letters[verb], tuple(value for point in points for value in point)) for verb, points in path]

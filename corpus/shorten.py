@@ -1,0 +1,501 @@
+"""Stage 2: painted outlines → few tokens. What the eye does not see at 256 pixels is left out.
+
+On a tokenizer with one token a digit (Qwen's), path data costs about a token a character, so short text is what counts:
+fewer segments, numbers on the integer grid, relative commands, merged paths. Everything after `approximate` and
+rounding is exact, and a function of the outlines alone: text that is read again comes out the same, byte for byte.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from common.svg_values import Command
+from corpus import outline
+from corpus.paint import Gradient, Paint
+from corpus.refusal import Refused
+from corpus.resolve import Drawn, Group
+from corpus.strokes import plain_strokes
+from svg_constraint import CANVAS
+
+TOLERANCE = 0.35  # canvas units that an outline may move when segments are joined; rounding adds up to 0.5
+# Outlines up to this side, and radii and widths, get one decimal more than the rest; so do strokes, which differ on
+# both sides where they are moved.
+SMALL = 20.0
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One element of the result, on the canvas. commands: of a path, absolute, as written in geometry["d"]."""
+
+    tag: str
+    geometry: dict[str, str]
+    fill: Paint
+    stroke: Paint = None
+    stroke_width: str = ""
+    opacity: str = ""
+    commands: tuple[Command, ...] = ()
+
+
+@dataclass(frozen=True)
+class ShapeGroup:
+    """Members made translucent together."""
+
+    opacity: str
+    members: tuple["Shape | ShapeGroup", ...]
+
+
+def shorten(
+    drawn: Iterable[Drawn | Group], decimals: int, gradients: bool, exact: bool = False, cubic: bool = False
+) -> list[Shape | ShapeGroup]:
+    """Return Shapes and ShapeGroups. decimals: of coordinates. gradients: keep them, else their mean colour.
+
+    exact: nothing is approximated; for what is in the dialect already. cubic: curves and lines as cubic curves only.
+    """
+    parts = _parts(drawn, decimals, gradients, exact, cubic)
+    if not parts:
+        raise Refused("nothing is drawn")
+    return parts
+
+
+def _parts(
+    drawn: Iterable[Drawn | Group], decimals: int, gradients: bool, exact: bool, cubic: bool
+) -> list[Shape | ShapeGroup]:
+    parts: list[Shape | ShapeGroup] = []
+    for part in drawn:
+        if isinstance(part, Group):
+            members = _parts(part.members, decimals, gradients, exact, cubic)
+            opacity = number(part.opacity, 2)
+            if opacity == "0" or not members:
+                continue
+            if len(members) == 1:  # the others draw nothing
+                opacity = number(float(opacity) * float(members[0].opacity or 1), 2)
+                parts.append(replace(members[0], opacity=opacity))
+            else:
+                parts.append(ShapeGroup(opacity, tuple(members)))
+            continue
+        for plain in plain_strokes(part if gradients else _solid(part)):
+            shape = _shape(plain, decimals, exact, cubic)
+            if shape and parts and isinstance(parts[-1], Shape) and (joined := _joined(parts[-1], shape)):
+                parts[-1] = joined
+            elif shape:
+                parts.append(shape)
+    return parts
+
+
+# --- paint ------------------------------------------------------------------------------------------------------
+
+
+def _solid(part: Drawn) -> Drawn:
+    """Replace a gradient by its mean colour over the outline's middle: the nearest one colour comes."""
+    for name in ("fill", "stroke"):
+        paint = getattr(part, name)
+        if isinstance(paint, Gradient):
+            colour, opacity = mean_colour(paint)
+            if opacity < 1 and part.fill and part.stroke:
+                raise Refused("translucent gradient")
+            part = replace(part, **{name: colour}, opacity=part.opacity * opacity)
+    return part
+
+
+def mean_colour(gradient: Gradient) -> tuple[str, float]:
+    """Return the mean over the offsets, weighed by area for a radial one."""
+    stops = gradient.stops
+    samples = [(i + 0.5) / 32 for i in range(32)]
+    totals, weights, alphas = [0.0, 0.0, 0.0], 0.0, 0.0
+    for t in samples:
+        weight = t if gradient.kind == "radialGradient" else 1.0
+        red, green, blue, alpha = _at(stops, t)
+        weights, alphas = weights + weight, alphas + weight * alpha
+        for i, value in enumerate((red, green, blue)):
+            totals[i] += weight * alpha * value
+    if alphas == 0:
+        return "#000000", 0.0
+    return "#" + "".join(f"{round(total / alphas):02x}" for total in totals), alphas / weights
+
+
+def _at(stops, t: float) -> tuple[float, float, float, float]:
+    parts = [(*(int(s.colour[i : i + 2], 16) for i in (1, 3, 5)), s.opacity) for s in stops]
+    if t <= stops[0].offset:
+        return parts[0]
+    for (a, b), (p, q) in zip(pairwise(stops), pairwise(parts), strict=True):
+        if t <= b.offset:
+            share = (t - a.offset) / (b.offset - a.offset) if b.offset > a.offset else 1.0
+            return tuple(x + share * (y - x) for x, y in zip(p, q, strict=True))
+    return parts[-1]
+
+
+# --- one shape --------------------------------------------------------------------------------------------------
+
+
+def _shape(part: Drawn, decimals: int, exact: bool, cubic: bool) -> Shape | None:
+    opacity = number(part.opacity, 2)
+    if opacity == "0" or not part.path:
+        return None
+    reach = 2 * part.width
+    left, top, right, bottom = outline.bounds(part.path)
+    if left - reach >= CANVAS or top - reach >= CANVAS or right + reach <= 0 or bottom + reach <= 0:
+        return None
+    stroke = part.stroke
+    width = number(part.width, decimals + 1) if stroke else ""
+    if width == "0":
+        stroke, width = None, ""
+        if part.fill is None:
+            return None
+    look = {
+        "fill": part.fill,
+        "stroke": stroke,
+        "stroke_width": "" if width == "1" else width,
+        "opacity": "" if opacity == "1" else opacity,
+    }
+    basic = part.basic or ((_as_circle(part.path) or ()) if not exact else ())
+    if basic and not cubic and (geometry := _basic_geometry(basic, decimals)) is not None:
+        tag, values = geometry
+        return Shape(tag, values, **look) if values else None
+    commands = part.path
+    if not exact and (stroke or max(right - left, bottom - top) <= SMALL):
+        decimals += 1
+    places = 3 if exact else decimals
+    if not exact:
+        commands = rounded(approximate(commands, cubic=cubic), places)
+    commands = tidy(commands, bool(stroke))
+    if not any(letter not in "MZ" for letter, _ in commands):
+        return None
+    return Shape("path", {"d": path_text(commands, places)}, commands=tuple(commands), **look)
+
+
+def _basic_geometry(basic: tuple, decimals: int) -> tuple[str, dict[str, str]] | None:
+    """Return (tag, attributes), with {} where it rounds to nothing; None where a path is to be written instead."""
+    kind, *v = basic
+    if kind == "rect":
+        x, y, width, height, rx, ry = v
+        right, bottom = round(x + width, decimals), round(y + height, decimals)
+        x, y = round(x, decimals), round(y, decimals)
+        if right <= x or bottom <= y:  # thinner than the grid
+            return None
+        values = {"x": number(x, decimals), "y": number(y, decimals), "width": number(right - x, decimals),
+                  "height": number(bottom - y, decimals), "rx": number(rx, decimals + 1), "ry": ""}  # fmt: skip
+        if abs(rx - ry) > 0.05:
+            values["ry"] = number(ry, decimals + 1)
+        return "rect", {name: value for name, value in values.items() if value not in ("", "0") or name in ("width",)}
+    center = {
+        "cx": number(v[0], decimals + (min(v[2:]) <= SMALL)),
+        "cy": number(v[1], decimals + (min(v[2:]) <= SMALL)),
+    }
+    center = {name: value for name, value in center.items() if value != "0"}
+    radii = [number(radius, decimals + 1) for radius in v[2:]]
+    if "0" in radii:
+        return kind, {}
+    if kind == "circle":
+        return "circle", center | {"r": radii[0]}
+    if radii[0] == radii[1]:
+        return "circle", center | {"r": radii[0]}
+    return "ellipse", center | {"rx": radii[0], "ry": radii[1]}
+
+
+def _as_circle(path: list[Command]) -> tuple | None:
+    """Return ("circle", cx, cy, r) where a closed path is one: of arcs, or of four curves."""
+    if not 3 <= len(path) <= 7 or path[0][0] != "M" or any(letter not in "AC" for letter, _ in path[1:-1]):
+        return None
+    ends = [path[0][1]] + [v[-2:] for letter, v in path[1:] if letter != "Z"]
+    if path[-1][0] not in "ZAC" or math.dist(ends[0], ends[-1]) > 0.05 or len(ends) < 3:
+        return None
+    left, top, right, bottom = _tight_bounds(path)
+    cx, cy, r = (left + right) / 2, (top + bottom) / 2, (right - left) / 2
+    if r <= 0 or abs((bottom - top) / 2 - r) > 0.1:
+        return None
+    at = path[0][1]
+    for letter, v in path[1:]:
+        if letter == "Z":
+            continue
+        curves = outline.arc_curves(at, v) if letter == "A" else [(letter, v)]
+        for _, c in curves:
+            for t in (0.25, 0.5, 1.0):
+                if abs(math.dist(_cubic((*at, *c), t), (cx, cy)) - r) > 0.12:
+                    return None
+            at = c[-2:]
+    return ("circle", cx, cy, r)
+
+
+def _tight_bounds(path: list[Command]) -> outline.Box:
+    xs, ys = [], []
+    at = path[0][1]
+    for letter, v in outline.arcs_as_curves(path):
+        if letter in "MZ":
+            continue
+        for i in range(9):
+            x, y = _cubic((*at, *v), i / 8)
+            xs.append(x)
+            ys.append(y)
+        at = v[-2:]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _cubic(p: tuple[float, ...], t: float) -> tuple[float, float]:
+    u = 1 - t
+    a, b, c, d = u * u * u, 3 * u * u * t, 3 * u * t * t, t * t * t
+    return a * p[0] + b * p[2] + c * p[4] + d * p[6], a * p[1] + b * p[3] + c * p[5] + d * p[7]
+
+
+# --- fewer segments ---------------------------------------------------------------------------------------------
+
+
+def approximate(commands: list[Command], cubic: bool = False) -> list[Command]:
+    """Join segments that are nearly one, straighten curves that are nearly straight."""
+    result: list[Command] = []
+    at = (0.0, 0.0)
+    for letter, v in commands:
+        if letter == "A" and (cubic or max(abs(v[0]), abs(v[1])) < 3):
+            for curve in outline.arc_curves(at, v):
+                _push(result, *curve)
+        elif letter == "Q":
+            (x, y), (qx, qy, ex, ey) = at, v
+            curve = (x + 2 / 3 * (qx - x), y + 2 / 3 * (qy - y), ex + 2 / 3 * (qx - ex), ey + 2 / 3 * (qy - ey), ex, ey)
+            _push(result, "C", curve)
+        else:
+            _push(result, letter, v)
+        at = v[-2:] if v else at
+    if cubic:
+        return [("C", _as_cubic(p, v)) if letter == "L" else (letter, v) for p, letter, v in _with_starts(result)]
+    return [_simplest(p, letter, v) for p, letter, v in _with_starts(result)]
+
+
+def _with_starts(commands: list[Command]):
+    at = start = (0.0, 0.0)
+    for letter, v in commands:
+        yield at, letter, v
+        at = start if letter == "Z" else v[-2:]
+        if letter == "M":
+            start = at
+
+
+def _as_cubic(p: tuple[float, float], v: tuple[float, ...]) -> tuple[float, ...]:
+    (x, y), (ex, ey) = p, v
+    return x + (ex - x) / 3, y + (ey - y) / 3, x + 2 * (ex - x) / 3, y + 2 * (ey - y) / 3, ex, ey
+
+
+def _push(result: list[Command], letter: str, v: tuple[float, ...]) -> None:
+    """Append a segment, joined with the one before where that changes little."""
+    if letter not in "LC" or len(result) < 2 or result[-1][0] not in "LC" or result[-2][0] == "Z":
+        result.append((letter, v))
+        return
+    p0, (before, w) = result[-2][1][-2:], result[-1]
+    p3 = w[-2:]
+    joined = None
+    if letter == before == "L":
+        joined = v if _from_line(p3, p0, v[-2:]) < TOLERANCE and _ahead(p0, p3, v[-2:]) else None
+    elif letter == before == "C":
+        joined = _one_curve(p0, w, v)
+    if joined:
+        result[-1] = (letter, joined)
+    else:
+        result.append((letter, v))
+
+
+def _one_curve(p0: tuple[float, float], w: tuple[float, ...], v: tuple[float, ...]) -> tuple[float, ...] | None:
+    """Return the curve that two were cut from, if there is one nearby: their tangents in common, handles longer."""
+    (ax, ay), (bx, by), (cx, cy) = w[2:4], w[4:6], v[0:2]
+    ux, uy, wx, wy = bx - ax, by - ay, cx - bx, cy - by
+    before, after = math.hypot(ux, uy), math.hypot(wx, wy)
+    if before + after < 1e-9 or before < 1e-9 or after < 1e-9:
+        return None
+    if ux * wx + uy * wy < 0.97 * before * after:  # a corner
+        return None
+    t = before / (before + after)
+    t = min(0.9, max(0.1, t))
+    ex, ey = v[4:6]
+    q1 = (p0[0] + (w[0] - p0[0]) / t, p0[1] + (w[1] - p0[1]) / t)
+    q2 = (ex + (v[2] - ex) / (1 - t), ey + (v[3] - ey) / (1 - t))
+    joined = (*p0, *q1, *q2, ex, ey)
+    first, second = (*p0, *w), (bx, by, *v)
+    for share in (0.35, 0.7, 1.0):
+        if math.dist(_cubic(joined, t * share), _cubic(first, share)) > TOLERANCE:
+            return None
+    for share in (0.35, 0.7):
+        if math.dist(_cubic(joined, t + (1 - t) * share), _cubic(second, share)) > TOLERANCE:
+            return None
+    return joined[2:]
+
+
+def _from_line(p: tuple[float, float], a: tuple[float, float], b: tuple[float, float]) -> float:
+    length = math.dist(a, b)
+    if length < 1e-9:
+        return math.dist(p, a)
+    return abs((b[0] - a[0]) * (a[1] - p[1]) - (a[0] - p[0]) * (b[1] - a[1])) / length
+
+
+def _ahead(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
+    return (b[0] - a[0]) * (c[0] - b[0]) + (b[1] - a[1]) * (c[1] - b[1]) >= 0
+
+
+def _simplest(p: tuple[float, float], letter: str, v: tuple[float, ...]) -> Command:
+    """A cubic curve as a line or a quadratic curve where it nearly is one."""
+    if letter != "C":
+        return letter, v
+    c1, c2, end = v[0:2], v[2:4], v[4:6]
+    flat = max(_from_line(c1, p, end), _from_line(c2, p, end))
+    if flat < TOLERANCE and _ahead(p, c1, end) and _ahead(p, c2, end) and math.dist(p, end) > 0:
+        return "L", end
+    third = [(end[i] - 3 * c2[i] + 3 * c1[i] - p[i]) for i in (0, 1)]
+    if math.hypot(*third) * math.sqrt(3) / 36 < TOLERANCE / 2:
+        return "Q", (
+            (3 * (c1[0] + c2[0]) - p[0] - end[0]) / 4, (3 * (c1[1] + c2[1]) - p[1] - end[1]) / 4, *end,
+        )  # fmt: skip
+    return letter, v
+
+
+# --- on the grid ------------------------------------------------------------------------------------------------
+
+
+def rounded(commands: list[Command], decimals: int) -> list[Command]:
+    """Round all numbers; an arc that rounding would bend into another becomes curves."""
+    result: list[Command] = []
+    at = (0.0, 0.0)  # before rounding
+    for letter, v in commands:
+        if letter == "A":
+            start = result[-1][1][-2:] if result[-1][0] != "Z" else at
+            result += _rounded_arc(at, v, start, decimals)
+        else:
+            result.append((letter, tuple(round(value, decimals) + 0.0 for value in v)))
+        at = v[-2:] if v else at
+    return result
+
+
+def _rounded_arc(
+    at: tuple[float, float], v: tuple[float, ...], start: tuple[float, float], decimals: int
+) -> list[Command]:
+    """An arc's radii are nearly free where it is short and decide its bulge where it is a half turn."""
+    end = tuple(round(value, decimals) + 0.0 for value in v[5:])
+    wanted = outline.arc_points(at, v, 4)
+    places = decimals + (min(v[:2]) < SMALL)
+    half = math.dist(start, end) / 2
+    for radii in ((v[0], v[1]), (min(v[0], half), min(v[1], half))):
+        arc = (*(math.floor(r * 10**places + 0.5) / 10**places for r in radii), round(v[2], 0), v[3], v[4], *end)
+        if arc[0] and arc[1] and start != end:
+            found = outline.arc_points(start, arc, 4)
+            if all(math.dist(p, q) < 0.75 for p, q in zip(wanted, found, strict=False)):
+                return [("A", arc)]
+    curves = outline.arc_curves(at, v)
+    return [("C", tuple(round(value, decimals) + 0.0 for value in curve)) for _, curve in curves if len(curve) == 6]
+
+
+def tidy(commands: list[Command], stroked: bool) -> list[Command]:
+    """Leave out segments and subpaths that have become points, and closing lines that filling draws anyway."""
+    result: list[Command] = []
+    for subpath in _subpaths(commands):
+        start = at = subpath[0][1]
+        closed = subpath[-1][0] == "Z"
+        kept: list[Command] = []
+        for letter, v in subpath[1 : len(subpath) - closed]:
+            if letter == "A" and (not v[0] or not v[1]):
+                letter, v = "L", v[-2:]
+            if all((v[i], v[i + 1]) == at for i in range(5 if letter == "A" else 0, len(v), 2)):
+                continue
+            kept.append((letter, v))
+            at = v[-2:]
+        if kept and kept[-1][0] == "L" and at == start and (closed or not stroked) and len(kept) > 1:
+            kept.pop()
+        if not stroked and len(kept) == 1 and kept[0][0] == "L":
+            continue  # a line has no inside
+        if kept:
+            result += [("M", start), *kept]
+            if closed and stroked:
+                result.append(("Z", ()))
+    return result
+
+
+def _subpaths(commands: list[Command]) -> list[list[Command]]:
+    subpaths: list[list[Command]] = []
+    for command in commands:
+        if command[0] == "M":
+            subpaths.append([command])
+        else:
+            subpaths[-1].append(command)
+    return subpaths
+
+
+# --- as text ----------------------------------------------------------------------------------------------------
+
+
+def number(value: float, decimals: int) -> str:
+    """Write a number as short as it goes: 12, 2.5, .5, -.5."""
+    text = f"{value:.{decimals}f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+        text = text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+    return "0" if text in ("-0", "", "-") else text
+
+
+def _join(values: Iterable[float], decimals: int) -> str:
+    text = ""
+    for value in values:
+        part = number(value, decimals)
+        text += part if not text or part[0] == "-" else " " + part
+    return text
+
+
+def path_text(commands: list[Command], decimals: int) -> str:
+    """Write each command absolute or relative, whichever is shorter; L as H or V, C as S, Q as T where they say it."""
+    text, last = "", ""
+    at = start = (0.0, 0.0)
+    control: tuple[float, float] | None = None
+    kind = ""
+    for letter, v in commands:
+        if letter == "Z":
+            text, last, at, kind = text + "z", "z", start, ""
+            continue
+        x, y = at
+        flags = v[:5] if letter == "A" else ()
+        points = v[len(flags) :]
+        mirrored = (2 * x - control[0], 2 * y - control[1]) if kind == letter and control else at
+        after = (v[-4], v[-3]) if letter in "CQ" else None
+        name = letter
+        if letter == "L" and v[1] == y:
+            name, absolute, relative = "H", points[:1], (v[0] - x,)
+        elif letter == "L" and v[0] == x:
+            name, absolute, relative = "V", points[1:], (v[1] - y,)
+        else:
+            if letter in "CQ" and math.dist(v[:2], mirrored) < 1e-6:
+                name, points = ("S" if letter == "C" else "T"), points[2:]
+            absolute = points
+            relative = tuple(value - (y if i % 2 else x) for i, value in enumerate(points))
+        choices = []
+        for code, values in ((name.lower(), relative), (name, absolute)):
+            head, tail = _arc_head(flags, decimals), _join(values, decimals)
+            numbers = head + (" " if head and tail[0] != "-" else "") + tail
+            implied = {"m": "l", "M": "L"}.get(last, last)  # after a moveto, more pairs are lines
+            if code == implied and code not in "mM":
+                joint = "" if numbers[0] == "-" else " "
+                choices.append(joint + numbers)
+            else:
+                choices.append(code + numbers)
+        shortest = min(range(2), key=lambda i: (len(choices[i]), i)) if text else 1
+        text += choices[shortest]
+        last = (name.lower(), name)[shortest]
+        kind, control, at = (letter if letter in "CQ" else ""), after, v[-2:]
+        if letter == "M":
+            start = at
+    return text
+
+
+def _arc_head(flags: tuple[float, ...], decimals: int) -> str:
+    if not flags:
+        return ""
+    rx, ry, angle, large, sweep = flags
+    angle = 0 if rx == ry else angle
+    return f"{number(rx, decimals + 1)} {number(ry, decimals + 1)} {number(angle, 1)} {int(large)} {int(sweep)}"
+
+
+def _joined(a: Shape, b: Shape) -> Shape | None:
+    """Return two neighbouring paths of the same look as one, where they lie apart."""
+    if a.tag != "path" or b.tag != "path" or a.stroke or b.stroke or isinstance(a.fill, Gradient):
+        return None
+    if (a.fill, a.opacity) != (b.fill, b.opacity):
+        return None
+    p, q = outline.bounds(list(a.commands)), outline.bounds(list(b.commands))
+    if p[0] < q[2] and q[0] < p[2] and p[1] < q[3] and q[1] < p[3]:
+        return None
+    commands = (*a.commands, *b.commands)
+    if len(commands) > 400:
+        return None
+    return replace(a, geometry={"d": path_text(list(commands), 3)}, commands=commands)

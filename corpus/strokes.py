@@ -1,0 +1,159 @@
+"""Strokes with round caps or joins, which the dialect lacks, as strokes without: nearly the same, or else exactly.
+
+A round cap on a thin line is a line that ends a little later; on a thick one it is a circle. A round join that is
+nearly a mitre is left to be one. Where neither is near enough, the stroke becomes the outline that Skia makes of it.
+"""
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+from common.svg_values import Command
+from corpus import outline
+from corpus.outline import PLAIN, Ends
+from corpus.resolve import Drawn
+
+THIN = 11.0  # canvas units: up to this width a cap may be replaced by a longer line
+LONGER = math.pi / 8  # of the width: as much area as half a disc
+MAX_CORNER = 8.0  # square units by which a join may differ
+
+
+def plain_strokes(part: Drawn) -> list[Drawn]:
+    """Return parts with butt caps and mitre joins that look like `part`."""
+    if not part.stroke or part.ends == PLAIN or (part.basic and part.basic[0] != "rect"):
+        return [replace(part, ends=PLAIN)] if part.stroke else [part]
+    ends, width = part.ends, part.width
+    if _corner_error(part.path, ends) * (width / 2) ** 2 > MAX_CORNER:
+        return _as_outline(part)
+    if ends.cap == "butt" or part.basic or outline.is_closed(part.path):
+        return [replace(part, ends=PLAIN)]
+    opaque = part.opacity == 1 and isinstance(part.stroke, str)
+    if ends.cap == "square" or width <= THIN:
+        by = width * (0.5 if ends.cap == "square" else LONGER)
+        path, dots = _longer(part.path, by)
+        longer = [replace(part, path=path, ends=PLAIN)] if path else []
+        return longer + [_disc(point, width / 2, part) for point in dots if ends.cap == "round"]
+    if not opaque:
+        return _as_outline(part)
+    tips, dots = _tips(part.path)
+    discs = [_disc(point, width / 2, part) for point in dict.fromkeys(tips + dots)]
+    lines = any(letter not in "MZ" for letter, _ in part.path)
+    return ([replace(part, ends=PLAIN)] if lines else []) + discs
+
+
+def _as_outline(part: Drawn) -> list[Drawn]:
+    area = Drawn(outline.stroked(part.path, part.width, part.ends), part.stroke, opacity=part.opacity)
+    filled = [replace(part, stroke=None, width=0.0, ends=PLAIN)] if part.fill else []
+    return [*filled, area]
+
+
+def _disc(center: tuple[float, float], radius: float, part: Drawn) -> Drawn:
+    x, y = center
+    arc = (radius, radius, 0.0, 0.0, 1.0)
+    path: list[Command] = [
+        ("M", (x + radius, y)),
+        ("A", (*arc, x - radius, y)),
+        ("A", (*arc, x + radius, y)),
+        ("Z", ()),
+    ]
+    return Drawn(path, part.stroke, opacity=part.opacity, basic=("circle", x, y, radius))
+
+
+def _tangents(at: tuple[float, float], letter: str, v: tuple[float, ...]) -> tuple[tuple, tuple]:
+    """Return the unit directions in which a segment starts and ends, (0, 0) for a point."""
+    if letter == "A":
+        curves = outline.arc_curves(at, v)
+        if not curves:
+            return (0.0, 0.0), (0.0, 0.0)
+        last = curves[-2][1][-2:] if len(curves) > 1 else at
+        return _tangents(at, *curves[0])[0], _tangents(last, *curves[-1])[1]
+    points = [at, *((v[i], v[i + 1]) for i in range(0, len(v), 2))]
+    first = next((p for p in points[1:] if math.dist(p, at) > 1e-6), at)
+    before = next((p for p in reversed(points[:-1]) if math.dist(p, points[-1]) > 1e-6), points[-1])
+    return _unit(at, first), _unit(before, points[-1])
+
+
+def _unit(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
+    length = math.dist(a, b)
+    return ((b[0] - a[0]) / length, (b[1] - a[1]) / length) if length else (0.0, 0.0)
+
+
+def _corner_error(path: list[Command], ends: Ends) -> float:
+    """Return the largest difference of area at a corner, for a half width of 1."""
+    if ends.join == "miter" and ends.miter_limit == 4:
+        return 0.0
+    worst = 0.0
+    for start, segments, closed in _segments(path):
+        at, directions = start, []
+        for letter, v in segments:
+            directions.append(_tangents(at, letter, v))
+            at = v[-2:]
+        if closed and math.dist(at, start) > 1e-6:
+            directions.append((_unit(at, start), _unit(at, start)))
+        around = [*directions, directions[0]] if closed else directions
+        for (_, u), (w, _) in pairwise(around):
+            worst = max(worst, _turn_error(u, w, ends))
+    return worst
+
+
+def _turn_error(u: tuple[float, float], w: tuple[float, float], ends: Ends) -> float:
+    cos = max(-1.0, min(1.0, u[0] * w[0] + u[1] * w[1]))
+    turn = math.acos(cos)
+    if turn < 0.1 or u == (0.0, 0.0) or w == (0.0, 0.0):
+        return 0.0
+    bevel, disc = math.sin(turn) / 2, turn / 2
+    mitre = math.tan(turn / 2) if turn < math.pi - 0.51 else bevel  # beyond the mitre limit of 4 it is cut off
+    if ends.join == "miter":
+        wanted = math.tan(turn / 2) if 1 / max(1e-9, math.cos(turn / 2)) <= ends.miter_limit else bevel
+    else:
+        wanted = disc if ends.join == "round" else bevel
+    return abs(mitre - wanted)
+
+
+def _segments(path: list[Command]):
+    """Yield (start, segments, closed) of each subpath."""
+    start, segments = (0.0, 0.0), []
+    for letter, v in [*path, ("M", (0.0, 0.0))]:
+        if letter in "MZ":
+            if segments or letter == "Z":
+                yield start, segments, letter == "Z"
+            segments = []
+            start = v if letter == "M" else start
+        else:
+            segments.append((letter, v))
+
+
+def _tips(path: list[Command]) -> tuple[list, list]:
+    """Return the ends of open subpaths, and the places of subpaths that are points."""
+    tips, dots = [], []
+    for start, segments, closed in _segments(path):
+        end = segments[-1][1][-2:] if segments else start
+        if not any(_tangents(start, letter, v)[0] != (0.0, 0.0) for letter, v in segments):
+            dots.append(start)
+        elif not closed:
+            tips += [start, end]
+    return tips, dots
+
+
+def _longer(path: list[Command], by: float) -> tuple[list[Command], list[tuple[float, float]]]:
+    """Return the path with its open ends moved on, and the places of subpaths that are points."""
+    result: list[Command] = []
+    dots = []
+    for start, segments, closed in _segments(path):
+        if not any(_tangents(start, letter, v)[0] != (0.0, 0.0) for letter, v in segments):
+            dots.append(start)
+            continue
+        if closed:
+            result += [("M", start), *segments, ("Z", ())]
+            continue
+        u, v = _tangents(start, *segments[0])[0]
+        last = segments[-2][1][-2:] if len(segments) > 1 else start
+        p, q = _tangents(last, *segments[-1])[1]
+        x, y = segments[-1][1][-2:]
+        before, after = (start[0] - by * u, start[1] - by * v), (x + by * p, y + by * q)
+        # A line ends later; a curve keeps its shape and is followed by a line.
+        result.append(("M", before))
+        result += [] if segments[0][0] == "L" else [("L", start)]
+        result += segments[:-1] if segments[-1][0] == "L" else segments
+        result.append(("L", after))
+    return result, dots
