@@ -18,7 +18,7 @@ from corpus.resolve import Drawn, Group
 from corpus.strokes import plain_strokes
 from svg_constraint import CANVAS
 
-TOLERANCE = 0.35  # canvas units that an outline may move when segments are joined; rounding adds up to 0.5
+TOLERANCE = 0.5  # canvas units that an outline may move when segments are joined; rounding adds up to 0.5
 # Outlines up to this side, and radii and widths, get one decimal more than the rest; so do strokes, which differ on
 # both sides where they are moved.
 SMALL = 20.0
@@ -245,8 +245,9 @@ def approximate(commands: list[Command], cubic: bool = False) -> list[Command]:
     result: list[Command] = []
     at = (0.0, 0.0)
     for letter, v in commands:
-        if letter == "A" and (cubic or max(abs(v[0]), abs(v[1])) < 3):
-            for curve in outline.arc_curves(at, v):
+        curves = outline.arc_curves(at, v) if letter == "A" else []
+        if letter == "A" and (cubic or len(curves) < 2):  # up to a quarter turn a curve is shorter to write
+            for curve in curves:
                 _push(result, *curve)
         elif letter == "Q":
             (x, y), (qx, qy, ex, ey) = at, v
