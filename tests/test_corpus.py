@@ -11,21 +11,22 @@ from lxml import etree
 
 from common.render import picture_difference, render_rgb
 from common.svg_values import parse_paint
-from corpus.build_dataset import MAX_ERROR, MAX_TILE_ERROR, artwork, build_one, emoji_name, square
+from corpus.build_dataset import MAX_ERROR, MAX_TILE_ERROR, build_one
 from corpus.describe_geometry import bounds, colour_name, flat
 from corpus.resolve import resolve
 from corpus.shorten import shorten
+from corpus.sources import drawings, emoji_name
 from prompt_template import extract_reasoning, extract_svg
 from svg_constraint import CANVAS, SVG_OPEN, check
 from tests.paths import ROOT
 
-FILES = {path.stem: path for path in artwork()}
+FILES = {drawing.id: drawing for drawing in drawings("twemoji")}
 # a face of circles and ellipses, a flag, rotations, a matrix, a group with a fill, evenodd, opacity, arcs
 NAMED = ("1f600", "1f1e7-1f1ea", "1f58d", "1f354", "1f408", "26f5", "1f4a7", "1f3b1", "2764")
 
 
 def built(stem: str):
-    return build_one(FILES[stem], 12_000, (MAX_ERROR, MAX_TILE_ERROR))
+    return build_one(FILES[stem], "prompt", 12_000, (MAX_ERROR, MAX_TILE_ERROR))
 
 
 def test_only_base_emoji_of_the_package():
@@ -40,7 +41,7 @@ def test_the_picture_stays_and_the_drawing_is_legal(stem):
     record = built(stem).record
     svg = extract_svg(record["svg_content"])
     assert svg.startswith(SVG_OPEN) and check(svg).violations == []
-    before = render_rgb(square(FILES[stem].read_text(encoding="utf-8")))
+    before = render_rgb(FILES[stem].svg)
     error, worst_tile = picture_difference(before, render_rgb(svg))
     assert error <= 0.01 and worst_tile <= 0.10
     assert record["group"] == stem.split("-")[0] and record["license"] == "CC-BY-4.0"
@@ -84,7 +85,7 @@ def test_bounds_are_those_of_the_pixels(stem):
         render_rgb(re.sub(r'(fill|stroke)="#\w+"', r'\1="#000"', re.sub(r' opacity="[^"]*"', "", svg))) < 128
     ).any(axis=2)
     ys, xs = np.nonzero(painted)
-    shapes = shorten(resolve(FILES[stem].read_bytes()), 0, gradients=False)
+    shapes = shorten(resolve(FILES[stem].svg), 0, gradients=False)
     box = bounds(flat(shapes))
     for computed, seen in zip(
         (box.left, box.top, box.right, box.bottom), (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1), strict=True
@@ -111,3 +112,34 @@ def test_command_writes_the_same_bytes_each_time_with_card_and_sheet(tmp_path):
     assert f"{len(records)} samples written" in printed and len(records) >= 38
     assert list(records[0])[:3] == ["id", "description", "svg_content"]
     assert "CC-BY 4.0" in outputs[0][1].decode()
+
+
+def test_iconify_files_and_folders_are_sources_too(tmp_path):
+    """The same emoji of another set is in the same group; licences come from the file beside; skin tones stay out."""
+    icons = {
+        "fox": {"body": '<circle cx="8" cy="8" r="6" fill="orange"/>'},
+        "wave-dark": {"body": '<rect width="9" height="9"/>'},
+        "letter": {"body": "<text>a</text>", "width": 32},
+        "old": {"body": '<rect width="9" height="9"/>', "hidden": True},
+    }
+    (tmp_path / "icons.json").write_text(json.dumps({"prefix": "tiny", "icons": icons, "width": 16, "height": 16}))
+    (tmp_path / "info.json").write_text(json.dumps({"license": {"spdx": "MIT"}}))
+    (tmp_path / "chars.json").write_text(json.dumps({"1f98a": "fox", "1f44b-1f3ff": "wave-dark"}))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "red-square.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect width="9" height="9" fill="red"/></svg>'
+    )
+    (tmp_path / "mine" / "broken.svg").write_text("<svg")
+    output = tmp_path / "out" / "d.jsonl"
+    command = [sys.executable, "-m", "corpus.build_dataset", "--output", str(output)]
+    sources = ["--sources", f"{tmp_path / 'icons.json'}, {tmp_path / 'mine'}"]
+    done = subprocess.run([*command, *sources], cwd=ROOT, capture_output=True, text=True)
+    assert "2 samples written, 2 left out" in done.stdout, done.stderr
+    fox, square = (json.loads(line) for line in output.read_text().splitlines())
+    assert (fox["description"], fox["group"], fox["license"]) == ("fox", "1f98a", "MIT")
+    assert FILES["1f98a"].group == fox["group"]
+    assert (square["description"], square["license"]) == ("red square", "unknown")
+    card = output.with_suffix(".md").read_text()
+    assert "| tiny | MIT | 1 |" in card and "not in the dialect: text | 1" in card and "not well-formed | 1" in card
+    done = subprocess.run([*command, "--sources", "nowhere"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode and "'nowhere' is none of twemoji, openmoji" in done.stderr

