@@ -77,6 +77,23 @@ def test_loss_logits_and_gradients_are_those_of_the_libraries(family, checkpoint
         torch.testing.assert_close(our_gradients[name], gradient, atol=1e-6, rtol=1e-3)
 
 
+def test_a_half_precision_base_under_autocast_learns_in_the_same_direction():
+    """As on a GPU with FP16, whose base is fp16 and whose adapters are fp32; here by the CPU's own half kernels."""
+    full = adapted(FAMILIES["qwen2"], True, ROWS_SDPA)
+    half = copy.deepcopy(full)
+    for p in half.parameters():
+        if not p.requires_grad:
+            p.data = p.data.half()
+    _, expected = loss_and_gradients(full)
+    with torch.autocast("cpu", torch.float16):
+        out = half(**batch())
+    (64 * out.loss).backward()  # scaled, as a GradScaler does
+    for name, p in half.named_parameters():
+        if p.requires_grad:
+            assert p.grad.dtype == torch.float32 and p.grad.isfinite().all()
+            assert torch.cosine_similarity(p.grad.flatten(), expected[name].flatten(), dim=0) > 0.99, name
+
+
 def test_four_tenths_of_what_autograd_kept_are_gone():
     def kept(lean: bool) -> int:
         model = adapted(LlamaConfig(**SIZES | {"hidden_size": 128, "intermediate_size": 512}), lean, ROWS_SDPA)
