@@ -115,7 +115,7 @@ def write_config(path: Path, constants: SimpleNamespace) -> None:
 def _parse_command_line(script: str | Path, declared: list[Constant], argv: list[str]) -> dict[str, Any]:
     source = Path(script).read_text(encoding="utf-8")
     parser = _Parser(
-        prog=f"python {Path(script).name}",
+        prog=f"python {_as_run(Path(script))}",
         description=ast.get_docstring(ast.parse(source)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
@@ -130,6 +130,13 @@ def _parse_command_line(script: str | Path, declared: list[Constant], argv: list
     given = vars(parser.parse_args(argv))
     by_name = {constant.name: constant for constant in declared}
     return {n: v if n == "config" else _typed(by_name[n], v, by_name[n].flag) for n, v in given.items()}
+
+
+def _as_run(script: Path) -> str:
+    """Return how a script is started: train.py, or -m corpus.optimize for one inside a room."""
+    room = script.resolve().parent
+    is_room = (room.parent / "train.py").is_file() and not (room / "train.py").is_file()
+    return f"-m {room.name}.{script.stem}" if is_room else script.name
 
 
 def _metavar(constant: Constant) -> dict[str, Any]:

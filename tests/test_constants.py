@@ -119,3 +119,9 @@ def test_the_defaults_of_training_are_the_specified_ones():
 def test_shipped_configs_are_valid(path: Path):
     c = constants_in_force(ROOT / "train.py", ["--config", str(path)])
     assert all(getattr(c, name.upper()) == value for name, value in yaml.safe_load(path.read_text()).items())
+
+
+def test_usage_says_how_the_script_is_run():
+    for script, start in (("train.py", "python train.py"), ("corpus/optimize.py", "python -m corpus.optimize")):
+        command = [sys.executable, *start.split()[1:], "--help"]
+        assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.startswith(f"usage: {start} ")
