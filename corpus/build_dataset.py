@@ -27,6 +27,7 @@ SOURCES: str = "twemoji"  # of corpus/sources.py, with commas between: twemoji, 
 OUTPUT: str = "data/twemoji.jsonl"  # replaced when it is there; the .md and .png beside it too
 # What is kept
 DIALECT: str = "prompt"  # "prompt" (gradients become their mean colour) or "prompt+gradients"
+COMPACT_PATHS: bool = False  # path data in two thirds of the tokens, which a small model does not learn to write
 MAX_ANSWER_CHARACTERS: int = 12000  # longer answers are left out; train.py drops by its own limit in tokens
 MAX_ERROR: float = 0.01  # mean absolute difference of the pictures before and after, 0 to 1
 MAX_TILE_ERROR: float = 0.10  # the same in the worst tile of 16 × 16 pixels
@@ -60,6 +61,7 @@ def main() -> None:
     build = partial(
         build_one,
         dialect=c.DIALECT,
+        compact=c.COMPACT_PATHS,
         max_characters=c.MAX_ANSWER_CHARACTERS,
         max_error=(c.MAX_ERROR, c.MAX_TILE_ERROR),
     )
@@ -75,7 +77,9 @@ def main() -> None:
         print(f"  {count:>5}  {reason}")
 
 
-def build_one(drawing: Drawing, dialect: str, max_characters: int, max_error: tuple[float, float]) -> Built:
+def build_one(
+    drawing: Drawing, dialect: str, compact: bool, max_characters: int, max_error: tuple[float, float]
+) -> Built:
     """Turn one drawing into a record, or say why not."""
     from common.render import picture_difference, render_rgb
     from corpus.document import write_answer
@@ -96,7 +100,7 @@ def build_one(drawing: Drawing, dialect: str, max_characters: int, max_error: tu
             return Built(None, f"not in the dialect: {refusal}")
         except ValueError:
             return Built(None, "does not render")
-        text = write_answer(drawing.description, shapes)
+        text = write_answer(drawing.description, shapes, compact)
         svg = extract_svg(text) or ""
         verdict = check(svg, dialect)
         if not verdict.valid:

@@ -8,18 +8,22 @@ from common.svg_values import multiply
 from corpus import outline
 from corpus.describe_geometry import describe_block, flat, reasoning
 from corpus.paint import Gradient, Paint, colour_text
-from corpus.shorten import Shape, ShapeGroup, number
+from corpus.path_text import compact_path, number, plain_path
+from corpus.shorten import Shape, ShapeGroup
 from svg_constraint import SVG_OPEN
 
 
-def write_answer(name: str, parts: list[Shape | ShapeGroup]) -> str:
+def write_answer(name: str, parts: list[Shape | ShapeGroup], compact: bool = False) -> str:
     """Return `<reasoning>…</reasoning>` and the SVG: an answer as the training data has it."""
     comments = [describe_block(block) for block in _blocks(parts)]
-    return f"<reasoning>\n{reasoning(name, parts, comments)}\n</reasoning>\n\n{write_document(parts)}"
+    return f"<reasoning>\n{reasoning(name, parts, comments)}\n</reasoning>\n\n{write_document(parts, compact=compact)}"
 
 
-def write_document(parts: list[Shape | ShapeGroup], comments: bool = True) -> str:
-    """Return the SVG text. comments: one before each visual block, which the prompt dialects ask for."""
+def write_document(parts: list[Shape | ShapeGroup], comments: bool = True, compact: bool = True) -> str:
+    """Return the SVG text. comments: one before each visual block, which the prompt dialects ask for.
+
+    compact: path data in few tokens, else plain (corpus/path_text.py).
+    """
     names: dict[Gradient, str] = {}
     for shape in flat(parts):
         for paint in (shape.fill, shape.stroke):
@@ -32,7 +36,7 @@ def write_document(parts: list[Shape | ShapeGroup], comments: bool = True) -> st
         if comments:
             lines.append(f"<!-- {describe_block(block)} -->")
         for part in block:
-            lines += _lines(part, names)
+            lines += _lines(part, names, compact)
     return "\n".join([*lines, "</svg>"])
 
 
@@ -46,9 +50,9 @@ def _blocks(parts: list[Shape | ShapeGroup]) -> Iterator[list[Shape | ShapeGroup
         yield list(block)
 
 
-def _lines(part: Shape | ShapeGroup, names: dict[Gradient, str]) -> Iterable[str]:
+def _lines(part: Shape | ShapeGroup, names: dict[Gradient, str], compact: bool) -> Iterable[str]:
     if isinstance(part, ShapeGroup):
-        inner = [line for member in part.members for line in _lines(member, names)]
+        inner = [line for member in part.members for line in _lines(member, names, compact)]
         return [f'<g opacity="{part.opacity}">', *inner, "</g>"]
     paint = [
         ("fill", "" if part.fill == "#000000" else paint_text(part.fill, names)),
@@ -56,7 +60,8 @@ def _lines(part: Shape | ShapeGroup, names: dict[Gradient, str]) -> Iterable[str
         ("stroke-width", part.stroke_width),
         ("opacity", part.opacity),
     ]
-    attributes = [*part.geometry.items(), *paint]
+    path = {"d": (compact_path if compact else plain_path)(part.commands)} if part.commands else {}
+    attributes = [*path.items(), *part.geometry.items(), *paint]
     return [f"<{part.tag} " + " ".join(f'{name}="{value}"' for name, value in attributes if value) + "/>"]
 
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 from common.svg_values import Command
 from corpus import outline
 from corpus.paint import Gradient, Paint
+from corpus.path_text import number
 from corpus.refusal import Refused
 from corpus.resolve import Drawn, Group
 from corpus.strokes import plain_strokes
@@ -26,7 +27,7 @@ SMALL = 20.0
 
 @dataclass(frozen=True)
 class Shape:
-    """One element of the result, on the canvas. commands: of a path, absolute, as written in geometry["d"]."""
+    """One element of the result, on the canvas. geometry: its attributes; commands: of a path, absolute, instead."""
 
     tag: str
     geometry: dict[str, str]
@@ -161,7 +162,7 @@ def _shape(part: Drawn, decimals: int, exact: bool, cubic: bool) -> Shape | None
     commands = tidy(commands, bool(stroke))
     if not any(letter not in "MZ" for letter, _ in commands):
         return None
-    return Shape("path", {"d": path_text(commands, places)}, commands=tuple(commands), **look)
+    return Shape("path", {}, commands=tuple(commands), **look)
 
 
 def _basic_geometry(basic: tuple, decimals: int) -> tuple[str, dict[str, str]] | None:
@@ -415,76 +416,7 @@ def _subpaths(commands: list[Command]) -> list[list[Command]]:
     return subpaths
 
 
-# --- as text ----------------------------------------------------------------------------------------------------
-
-
-def number(value: float, decimals: int) -> str:
-    """Write a number as short as it goes: 12, 2.5, .5, -.5."""
-    text = f"{value:.{decimals}f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-        text = text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
-    return "0" if text in ("-0", "", "-") else text
-
-
-def _join(values: Iterable[float], decimals: int) -> str:
-    text = ""
-    for value in values:
-        part = number(value, decimals)
-        text += part if not text or part[0] == "-" else " " + part
-    return text
-
-
-def path_text(commands: list[Command], decimals: int) -> str:
-    """Write each command absolute or relative, whichever is shorter; L as H or V, C as S, Q as T where they say it."""
-    text, last = "", ""
-    at = start = (0.0, 0.0)
-    control: tuple[float, float] | None = None
-    kind = ""
-    for letter, v in commands:
-        if letter == "Z":
-            text, last, at, kind = text + "z", "z", start, ""
-            continue
-        x, y = at
-        flags = v[:5] if letter == "A" else ()
-        points = v[len(flags) :]
-        mirrored = (2 * x - control[0], 2 * y - control[1]) if kind == letter and control else at
-        after = (v[-4], v[-3]) if letter in "CQ" else None
-        name = letter
-        if letter == "L" and v[1] == y:
-            name, absolute, relative = "H", points[:1], (v[0] - x,)
-        elif letter == "L" and v[0] == x:
-            name, absolute, relative = "V", points[1:], (v[1] - y,)
-        else:
-            if letter in "CQ" and math.dist(v[:2], mirrored) < 1e-6:
-                name, points = ("S" if letter == "C" else "T"), points[2:]
-            absolute = points
-            relative = tuple(value - (y if i % 2 else x) for i, value in enumerate(points))
-        choices = []
-        for code, values in ((name.lower(), relative), (name, absolute)):
-            head, tail = _arc_head(flags, decimals), _join(values, decimals)
-            numbers = head + (" " if head and tail[0] != "-" else "") + tail
-            implied = {"m": "l", "M": "L"}.get(last, last)  # after a moveto, more pairs are lines
-            if code == implied and code not in "mM":
-                joint = "" if numbers[0] == "-" else " "
-                choices.append(joint + numbers)
-            else:
-                choices.append(code + numbers)
-        shortest = min(range(2), key=lambda i: (len(choices[i]), i)) if text else 1
-        text += choices[shortest]
-        last = (name.lower(), name)[shortest]
-        kind, control, at = (letter if letter in "CQ" else ""), after, v[-2:]
-        if letter == "M":
-            start = at
-    return text
-
-
-def _arc_head(flags: tuple[float, ...], decimals: int) -> str:
-    if not flags:
-        return ""
-    rx, ry, angle, large, sweep = flags
-    angle = 0 if rx == ry else angle
-    return f"{number(rx, decimals + 1)} {number(ry, decimals + 1)} {number(angle, 1)} {int(large)} {int(sweep)}"
+# --- neighbours -------------------------------------------------------------------------------------------------
 
 
 def _joined(a: Shape, b: Shape) -> Shape | None:
@@ -499,4 +431,4 @@ def _joined(a: Shape, b: Shape) -> Shape | None:
     commands = (*a.commands, *b.commands)
     if len(commands) > 400:
         return None
-    return replace(a, geometry={"d": path_text(list(commands), 3)}, commands=commands)
+    return replace(a, commands=commands)

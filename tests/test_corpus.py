@@ -26,7 +26,7 @@ NAMED = ("1f600", "1f1e7-1f1ea", "1f58d", "1f354", "1f408", "26f5", "1f4a7", "1f
 
 
 def built(stem: str):
-    return build_one(FILES[stem], "prompt", 12_000, (MAX_ERROR, MAX_TILE_ERROR))
+    return build_one(FILES[stem], "prompt", False, 12_000, (MAX_ERROR, MAX_TILE_ERROR))
 
 
 def test_only_base_emoji_of_the_package():
