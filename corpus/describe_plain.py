@@ -1,0 +1,249 @@
+"""Truthful words for a drawing, from its geometry alone: a comment before each block and a short reasoning.
+
+A block is a run of neighbouring shapes with the same fill and stroke, as `svg_constraint.py` has it.
+"""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby, pairwise
+
+from common.svg_values import (
+    NAMED_COLOURS,
+    Command,
+    multiply,
+    parse_points,
+    parse_transform,
+    transform_matrix,
+)
+from corpus.normalise import Shape, short_hex
+from svg_constraint import CANVAS, SVG_OPEN
+
+# Names people use; the CSS list also has "papayawhip". A space is put in where the name is two words.
+PLAIN_NAMES = (
+    "black white gray silver red crimson brown maroon orange gold yellow khaki beige tan green lime olive teal cyan "
+    "turquoise blue navy purple indigo violet lavender magenta pink salmon coral tomato chocolate sienna wheat "
+    "dark-gray light-gray dim-gray dark-red dark-orange dark-green forest-green light-green sea-green sky-blue "
+    "light-blue royal-blue steel-blue slate-gray saddle-brown sandy-brown peach-puff hot-pink light-pink light-yellow "
+    "dark-slate-gray peru"
+).split()
+WORDS = {"circle": "circle", "ellipse": "ellipse", "rect": "rectangle", "line": "line", "polyline": "polyline"}
+MAX_DETAILS = 4  # blocks named in the reasoning's step 5
+
+
+@dataclass(frozen=True)
+class Box:
+    """Bounds on the canvas, in canvas units."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def place(self) -> str:
+        """Where the middle lies, on a grid of three by three."""
+        x, y = (self.left + self.right) / 2, (self.top + self.bottom) / 2
+        column = "left" if x < CANVAS * 0.4 else "right" if x > CANVAS * 0.6 else ""
+        row = "top" if y < CANVAS * 0.4 else "bottom" if y > CANVAS * 0.6 else ""
+        return " ".join(part for part in (row, column) if part) or "center"
+
+    def size(self) -> str:
+        """A word for the larger side: "large " from 60 % of the canvas, "small " below 20 %, else nothing."""
+        side = max(self.right - self.left, self.bottom - self.top) / CANVAS
+        return "large " if side >= 0.6 else "small " if side < 0.2 else ""
+
+    def inside(self) -> bool:
+        return min(self.left, self.top) >= -0.5 and max(self.right, self.bottom) <= CANVAS + 0.5
+
+
+def answer(name: str, shapes: list[Shape]) -> str:
+    """Return `<reasoning>…</reasoning>` and the SVG with a comment before each block."""
+    blocks = [list(run) for _, run in groupby(shapes, key=lambda shape: (shape.fill, shape.stroke))]
+    comments = [describe_block(block) for block in blocks]
+    lines = [SVG_OPEN]
+    for comment, block in zip(comments, blocks, strict=True):
+        lines += [f"<!-- {comment} -->", *(shape.text() for shape in block)]
+    svg = "\n".join([*lines, "</svg>"])
+    return f"<reasoning>\n{reasoning(name, shapes, comments)}\n</reasoning>\n\n{svg}"
+
+
+def describe_block(block: list[Shape]) -> str:
+    """What and colour: "large gold circle, center", "2 small brown ellipses, top"."""
+    box = bounds(block)
+    first = block[0]
+    colour = colour_name(first.fill) if first.fill != "none" else colour_name(first.stroke)
+    kinds = {kind(shape) for shape in block}
+    noun = kinds.pop() if len(kinds) == 1 else "shape"
+    if len(block) > 1:
+        noun += "s" if not noun.endswith("s") else ""
+    count = f"{len(block)} " if len(block) > 1 else ""
+    size = bounds(block[:1]).size() if len(block) == 1 else ""
+    outline = " outline" if first.fill == "none" else ""
+    return f"{count}{size}{colour} {noun}{outline}, {box.place()}"
+
+
+def reasoning(name: str, shapes: list[Shape], comments: list[str]) -> str:
+    """The template's seven steps, each true of this drawing."""
+    kinds = Counter(kind(shape) for shape in shapes)
+    elements = ", ".join(f"{n} {word}{'s' if n > 1 else ''}" for word, n in kinds.most_common())
+    paints = dict.fromkeys(
+        paint for shape in shapes for paint in (shape.fill, shape.stroke) if paint not in ("", "none")
+    )
+    palette = ", ".join(f"{colour_name(paint)} ({short_hex(paint)})" for paint in paints)
+    box = bounds(shapes)
+    width, height = (box.right - box.left) / CANVAS, (box.bottom - box.top) / CANVAS
+    transforms = sum(bool(shape.transform) for shape in shapes)
+    rest = comments[1 : 1 + MAX_DETAILS]
+    more = len(comments) - 1 - len(rest)
+    details = "; ".join(rest) + (f"; {more} more" if more > 0 else "") if rest else "none needed"
+    shape_word, colour_word = ("shape" if len(shapes) == 1 else "shapes"), ("color" if len(paints) == 1 else "colors")
+    review = "all inside the viewBox" if box.inside() else "some reach over the edge of the viewBox"
+    if len(shapes) == 1:
+        review = review.replace("all inside", "inside").replace("some reach", "it reaches")
+    return "\n".join(
+        (
+            f"1. Visual elements: {name}, drawn with {elements}",
+            f"2. Color palette: {palette}",
+            f"3. Layout: {box.place()}, about {width:.0%} of the width and {height:.0%} of the height",
+            f"4. Base shapes: {comments[0]}",
+            f"5. Details: {details}",
+            f"6. Grouping: {f'transform on {transforms} of the shapes' if transforms else 'none needed'}",
+            f"7. Review: {len(shapes)} {shape_word} in {len(paints)} {colour_word}, {review}",
+        )
+    )
+
+
+def kind(shape: Shape) -> str:
+    """The word for a shape: what its element draws; a path of straight lines is a polygon."""
+    if shape.tag == "polygon" or (shape.tag == "path" and all(letter in "MLHVZ" for letter, _ in shape.commands)):
+        return "polygon"
+    return WORDS.get(shape.tag, "shape")
+
+
+# --- colour names ---------------------------------------------------------------------------------------------
+
+
+@cache
+def colour_name(colour: str) -> str:
+    """Return the plain name nearest to #rrggbb in OKLab, a space made so that distance is what the eye sees."""
+    wanted = _oklab(colour)
+    best = min(PLAIN_NAMES, key=lambda name: math.dist(wanted, _oklab(NAMED_COLOURS[name.replace("-", "")])))
+    return best.replace("-", " ")
+
+
+@cache
+def _oklab(colour: str) -> tuple[float, float, float]:
+    """#rrggbb → (L, a, b). Formula and matrices: Björn Ottosson, "A perceptual color space", 2020."""
+    linear = []
+    for i in (1, 3, 5):
+        c = int(colour[i : i + 2], 16) / 255
+        linear.append(c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4)
+    r, g, b = linear
+    l = math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b)  # noqa: E741
+    m = math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b)
+    s = math.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b)
+    return (
+        0.2104542553 * l + 0.7936177850 * m - 0.0040720468 * s,
+        1.9779984951 * l - 2.4285922050 * m + 0.4505937099 * s,
+        0.0259040371 * l + 0.7827717662 * m - 0.8086757660 * s,
+    )
+
+
+# --- bounds ---------------------------------------------------------------------------------------------------
+
+
+def bounds(shapes: list[Shape]) -> Box:
+    """Bounds of the shapes' outlines (without stroke width) on the canvas."""
+    points = [point for shape in shapes for point in _outline(shape)]
+    xs, ys = zip(*points, strict=True)
+    return Box(min(xs), min(ys), max(xs), max(ys))
+
+
+def _outline(shape: Shape) -> list[tuple[float, float]]:
+    g = {name: float(value) for name, value in shape.geometry.items() if name not in ("d", "points")}
+    if shape.tag == "path":
+        points = path_points(shape.commands)
+    elif "points" in shape.geometry:
+        points = parse_points(shape.geometry["points"])
+    elif shape.tag == "rect":
+        x, y = g.get("x", 0.0), g.get("y", 0.0)
+        points = [(x, y), (x + g["width"], y), (x + g["width"], y + g["height"]), (x, y + g["height"])]
+    elif shape.tag == "line":
+        points = [(g.get("x1", 0.0), g.get("y1", 0.0)), (g.get("x2", 0.0), g.get("y2", 0.0))]
+    else:
+        cx, cy = g.get("cx", 0.0), g.get("cy", 0.0)
+        rx, ry = g.get("rx", g.get("r", 0.0)), g.get("ry", g.get("r", 0.0))
+        turns = (math.tau * i / 32 for i in range(32))
+        points = [(cx + rx * math.cos(t), cy + ry * math.sin(t)) for t in turns]
+    if not shape.transform:
+        return points
+    a, b, c, d, e, f = transform_matrix(parse_transform(shape.transform))
+    return [(a * x + c * y + e, b * x + d * y + f) for x, y in points]
+
+
+def path_points(commands: tuple[Command, ...], steps: int = 8) -> list[tuple[float, float]]:
+    """Return points on an absolute path: the ends of every segment and `steps` - 1 between them on curves."""
+    points: list[tuple[float, float]] = []
+    x = y = start_x = start_y = 0.0
+    control: tuple[float, float] | None = None
+    before = ""
+    for letter, v in commands:
+        at = (x, y)
+        if letter == "Z":
+            x, y = start_x, start_y
+        else:
+            x = v[0] if letter == "H" else x if letter == "V" else v[-2]
+            y = v[0] if letter == "V" else y if letter == "H" else v[-1]
+        if letter == "M":
+            start_x, start_y = x, y
+        mirrored = (2 * at[0] - control[0], 2 * at[1] - control[1]) if control else at
+        curve: list[tuple[float, float]] = []
+        if letter in "CS":
+            first = (v[0], v[1]) if letter == "C" else mirrored if before in "CS" and before else at
+            control = (v[-4], v[-3])
+            curve = [at, first, control, (x, y)]
+        elif letter in "QT":
+            control = (v[0], v[1]) if letter == "Q" else mirrored if before in "QT" and before else at
+            curve = [at, control, (x, y)]
+        else:
+            control = None
+        if curve:
+            points += [_bezier(curve, i / steps) for i in range(1, steps)]
+        elif letter == "A":
+            points += _arc_points(at, v, steps)
+        points.append((x, y))
+        before = letter
+    return points
+
+
+def _bezier(control: list[tuple[float, float]], t: float) -> tuple[float, float]:
+    """De Casteljau."""
+    while len(control) > 1:
+        control = [(a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1])) for a, b in pairwise(control)]
+    return control[0]
+
+
+def _arc_points(start: tuple[float, float], v: tuple[float, ...], steps: int) -> list[tuple[float, float]]:
+    """Points on an elliptical arc, by its centre (SVG 2, appendix B.2.4, conversion from endpoints)."""
+    rx, ry, rotation, large, sweep, x2, y2 = v
+    if not rx or not ry or start == (x2, y2):
+        return []
+    cos, sin = math.cos(math.radians(rotation)), math.sin(math.radians(rotation))
+    dx, dy = (start[0] - x2) / 2, (start[1] - y2) / 2
+    x1, y1 = cos * dx + sin * dy, -sin * dx + cos * dy
+    too_small = (x1 / rx) ** 2 + (y1 / ry) ** 2
+    if too_small > 1:
+        rx, ry = rx * math.sqrt(too_small), ry * math.sqrt(too_small)
+    denominator = (rx * y1) ** 2 + (ry * x1) ** 2
+    root = math.sqrt(max(0.0, (rx * ry) ** 2 - denominator) / denominator) * (1 if large != sweep else -1)
+    cx1, cy1 = root * rx * y1 / ry, -root * ry * x1 / rx
+    begin = math.atan2((y1 - cy1) / ry, (x1 - cx1) / rx)
+    delta = (math.atan2((-y1 - cy1) / ry, (-x1 - cx1) / rx) - begin) % math.tau
+    if not sweep:
+        delta -= math.tau
+    centre = multiply((1, 0, 0, 1, (start[0] + x2) / 2, (start[1] + y2) / 2), (cos, sin, -sin, cos, 0, 0))
+    a, b, c, d, e, f = centre
+    angles = (begin + delta * i / steps for i in range(1, steps))
+    local = ((cx1 + rx * math.cos(t), cy1 + ry * math.sin(t)) for t in angles)
+    return [(a * x + c * y + e, b * x + d * y + f) for x, y in local]
