@@ -1,4 +1,4 @@
-# make quickstart   from nothing to pictures: install, data, lengths, training, test (2 cores, about 9 minutes)
+# make quickstart   from nothing to pictures: install, data, lengths, training, test (2 cores, about 10 minutes)
 # make test         the whole test suite       make lint   ruff check and format
 
 PYTHON ?= python3
