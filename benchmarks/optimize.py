@@ -73,8 +73,8 @@ def load(path: Path) -> dict[str, str]:
 
 def measure(icons: dict[str, str], tokenizer, dialect: str) -> dict:
     from common.render import picture_difference, render_rgb
+    from corpus.optimization.refusal import Refused
     from corpus.optimize import optimize_svg_string
-    from corpus.refusal import Refused
 
     refused: Counter[str] = Counter()
     times, ratios, bare, errors, stable = [], [], [], [], 0

@@ -82,10 +82,10 @@ def build_one(
 ) -> Built:
     """Turn one drawing into a record, or say why not."""
     from common.render import picture_difference, render_rgb
-    from corpus.document import write_answer
-    from corpus.refusal import Refused
-    from corpus.resolve import resolve
-    from corpus.shorten import shorten
+    from corpus.optimization.document import write_answer
+    from corpus.optimization.refusal import Refused
+    from corpus.optimization.resolve import resolve
+    from corpus.optimization.shorten import shorten
     from prompt_template import extract_svg
     from svg_constraint import check
 

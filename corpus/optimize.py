@@ -6,9 +6,9 @@ Writes  the optimized files or lines; on the terminal, how many were refused and
     python -m corpus.optimize --input-dir icons/ --output-dir optimized/
     python -m corpus.optimize --input-file mined.jsonl --output-file optimized.jsonl
 
-Stage 1 (corpus/resolve.py) resolves what real files hold into painted outlines on the 256 × 256 canvas; what cannot be
-expressed (filters, masks, patterns, text, images) is refused by name. Stage 2 (corpus/shorten.py) makes it short. The
-result always passes svg_constraint.py, and optimizing it again changes nothing, byte for byte.
+Both stages are in corpus/optimization/. Stage 1 (resolve.py) resolves what real files hold into painted outlines on the
+256 × 256 canvas; what cannot be expressed (filters, masks, patterns, text, images) is refused by name. Stage 2
+(shorten.py) makes it short. The result always passes svg_constraint.py, and optimizing it again changes nothing.
 """
 
 import json
@@ -24,7 +24,7 @@ from types import SimpleNamespace
 
 from common.constants import constants_in_force
 from common.errors import UserError, run
-from corpus.refusal import Refused
+from corpus.optimization.refusal import Refused
 
 # Input: a folder or a file
 INPUT_DIR: str = ""  # folder of .svg files, read with its subfolders
@@ -37,9 +37,7 @@ OUTPUT_FILE: str = ""
 DIALECT: str = "prompt"  # of svg_constraint.py: "prompt" (gradients become their mean colour) or "prompt+gradients"
 DECIMALS: int = 0  # of coordinates; small outlines, radii and stroke widths get one more
 CUBIC_ONLY: bool = False  # outlines as cubic curves alone, for models that know no other command
-SVGO_CONFIG: str = (
-    ""  # a svgo.config.mjs: SVGO (Node) as stage 2 in place of our own; the result is checked all the same
-)
+SVGO_CONFIG: str = ""  # a svgo.config.mjs: SVGO (needs Node) in place of our own stage 2; checked all the same
 # Machine
 WORKERS: int = 2  # processes
 
@@ -64,9 +62,9 @@ def optimize_svg_string(
     comments: one before each visual block, as the prompt asks for; without them (and from SVGO, which drops them) the
     text is legal but for that. svgo_config: see SVGO_CONFIG.
     """
-    from corpus.document import write_document
-    from corpus.resolve import resolve
-    from corpus.shorten import shorten
+    from corpus.optimization.document import write_document
+    from corpus.optimization.resolve import resolve
+    from corpus.optimization.shorten import shorten
     from svg_constraint import check
 
     # What is in the dialect already is not approximated again.

@@ -12,9 +12,9 @@ from lxml import etree
 from common.render import picture_difference, render_rgb
 from common.svg_values import parse_paint
 from corpus.build_dataset import MAX_ERROR, MAX_TILE_ERROR, build_one
-from corpus.describe_geometry import bounds, colour_name, flat
-from corpus.resolve import resolve
-from corpus.shorten import shorten
+from corpus.optimization.describe_geometry import bounds, colour_name, flat
+from corpus.optimization.resolve import resolve
+from corpus.optimization.shorten import shorten
 from corpus.sources import drawings, emoji_name
 from prompt_template import extract_reasoning, extract_svg
 from svg_constraint import CANVAS, SVG_OPEN, check

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from common.render import picture_difference, render_rgb
+from corpus.optimization.refusal import Refused
 from corpus.optimize import Job, convert_one, optimize_svg_string
-from corpus.refusal import Refused
 from corpus.sources import drawings
 from corpus.workers import CRASHED, in_processes
 from svg_constraint import check

@@ -68,7 +68,7 @@ def test_absolute_path_ends_where_the_relative_one_does():
 
 
 def test_hull_holds_the_curve():
-    from corpus.describe_geometry import path_points
+    from corpus.optimization.describe_geometry import path_points
 
     for d in (
         "M10 10C200 0 0 200 100 100S250 250 20 200",

@@ -3,8 +3,8 @@
 from typing import Any
 
 from common.svg_values import Command, parse_points
-from corpus import outline
-from corpus.svg_style import Style
+from corpus.optimization import outline
+from corpus.optimization.svg_style import Style
 
 MARKED = ("path", "line", "polyline", "polygon")
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from common.svg_values import NAMED_COLOURS, Matrix, ValueFault, parse_paint
-from corpus.refusal import Refused
-from corpus.svg_style import Style
+from corpus.optimization.refusal import Refused
+from corpus.optimization.svg_style import Style
 
 # Names that any tokenizer has as one or two tokens; the longer ones of CSS cost more than their #rrggbb.
 SHORT_NAMES = {

@@ -11,9 +11,9 @@ from functools import cache
 from itertools import pairwise
 
 from common.svg_values import NAMED_COLOURS, Command, parse_points
-from corpus.outline import arc_points
-from corpus.paint import Gradient, Paint, short_hex
-from corpus.shorten import Shape, ShapeGroup
+from corpus.optimization.outline import arc_points
+from corpus.optimization.paint import Gradient, Paint, short_hex
+from corpus.optimization.shorten import Shape, ShapeGroup
 from svg_constraint import CANVAS
 
 # Names people use; the CSS list also has "papayawhip". A space is put in where the name is two words.

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from common.svg_values import IDENTITY, Command, Matrix, ValueFault, multiply
-from corpus import outline
-from corpus.basic_shapes import BASIC_SHAPES, MARKED
-from corpus.outline import PLAIN, Ends
-from corpus.paint import Gradient, Paint, Stop, colour
-from corpus.refusal import Refused
-from corpus.svg_style import Style, StyleSheets, inherit, own_style
-from corpus.units import dashes, fit, length, share, transform, view_box
+from corpus.optimization import outline
+from corpus.optimization.basic_shapes import BASIC_SHAPES, MARKED
+from corpus.optimization.outline import PLAIN, Ends
+from corpus.optimization.paint import Gradient, Paint, Stop, colour
+from corpus.optimization.refusal import Refused
+from corpus.optimization.svg_style import Style, StyleSheets, inherit, own_style
+from corpus.optimization.units import dashes, fit, length, share, transform, view_box
 from svg_constraint import CANVAS, SVG_NAMESPACE
 
 MAX_FILE = 4 * 2**20  # bytes

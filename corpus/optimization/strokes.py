@@ -9,9 +9,9 @@ from dataclasses import replace
 from itertools import pairwise
 
 from common.svg_values import Command
-from corpus import outline
-from corpus.outline import PLAIN, Ends
-from corpus.resolve import Drawn
+from corpus.optimization import outline
+from corpus.optimization.outline import PLAIN, Ends
+from corpus.optimization.resolve import Drawn
 
 THIN = 11.0  # canvas units: up to this width a cap may be replaced by a longer line
 LONGER = math.pi / 8  # of the width: as much area as half a disc

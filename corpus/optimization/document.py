@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from common.svg_values import multiply
-from corpus import outline
-from corpus.describe_geometry import describe_block, flat, reasoning
-from corpus.paint import Gradient, Paint, colour_text
-from corpus.path_text import compact_path, number, plain_path
-from corpus.shorten import Shape, ShapeGroup
+from corpus.optimization import outline
+from corpus.optimization.describe_geometry import describe_block, flat, reasoning
+from corpus.optimization.paint import Gradient, Paint, colour_text
+from corpus.optimization.path_text import compact_path, number, plain_path
+from corpus.optimization.shorten import Shape, ShapeGroup
 from svg_constraint import SVG_OPEN
 
 
@@ -22,7 +22,7 @@ def write_answer(name: str, parts: list[Shape | ShapeGroup], compact: bool = Fal
 def write_document(parts: list[Shape | ShapeGroup], comments: bool = True, compact: bool = True) -> str:
     """Return the SVG text. comments: one before each visual block, which the prompt dialects ask for.
 
-    compact: path data in few tokens, else plain (corpus/path_text.py).
+    compact: path data in few tokens, else plain (corpus/optimization/path_text.py).
     """
     names: dict[Gradient, str] = {}
     for shape in flat(parts):

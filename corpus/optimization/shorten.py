@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from common.svg_values import Command
-from corpus import outline
-from corpus.paint import Gradient, Paint
-from corpus.path_text import number
-from corpus.refusal import Refused
-from corpus.resolve import Drawn, Group
-from corpus.strokes import plain_strokes
+from corpus.optimization import outline
+from corpus.optimization.paint import Gradient, Paint
+from corpus.optimization.path_text import number
+from corpus.optimization.refusal import Refused
+from corpus.optimization.resolve import Drawn, Group
+from corpus.optimization.strokes import plain_strokes
 from svg_constraint import CANVAS
 
 TOLERANCE = 0.5  # canvas units that an outline may move when segments are joined; rounding adds up to 0.5
