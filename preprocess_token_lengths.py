@@ -10,6 +10,7 @@ from pathlib import Path
 
 from common.constants import constants_in_force
 from common.errors import run
+from common.token_lengths import PARTS
 
 # Input
 DATA_PATH: str = "data/svg_results.jsonl"  # the samples: JSON lines with id, description, svg_content
@@ -22,7 +23,6 @@ MAX_LENGTH: int = 1560  # tokens, prompt + answer: the limit drawn and counted a
 OUTPUT_DIR: str = "outputs/token_lengths"  # created when missing
 
 CANDIDATE_LIMITS = (512, 768, 1024, 1280, 1560, 2048, 3072, 4096)
-PARTS = ("prompt", "reasoning", "svg", "answer", "total")
 
 
 def main() -> None:
@@ -30,6 +30,7 @@ def main() -> None:
     from common.dataset import ReadResult, in_batches, stream_samples
     from common.model import load_tokenizer
     from common.run_folder import write_json
+    from common.token_lengths import draw, measure
 
     tokenizer = load_tokenizer(c.TOKENIZER)
     data, lengths, over = ReadResult(Path(c.DATA_PATH)), {part: [] for part in PARTS}, []
@@ -56,27 +57,6 @@ def main() -> None:
     draw(lengths, c.MAX_LENGTH, folder / "token_lengths.png")
     print_table(lengths, figures)
     print(f"\n{folder / 'token_lengths.png'} · {folder / 'token_lengths.json'}")
-
-
-def measure(tokenizer, samples: list, prompt_form: str) -> dict[str, list[int]]:
-    """Return the token counts of each part of each sample; `total` = prompt + answer + end-of-turn token.
-
-    `answer` is more than `reasoning` + `svg`: it has the white space between them and the end-of-turn token.
-    """
-    from common.tokens import encode, token_ids
-    from prompt_template import extract_reasoning, extract_svg
-
-    encoded = encode(tokenizer, samples, prompt_form)
-    found = [extract_reasoning(sample.answer) for sample in samples]
-    reasoning = [f"<reasoning>{text}</reasoning>" for text in found if text]
-    svg = [text for sample in samples if (text := extract_svg(sample.answer))]
-    return {
-        "prompt": [len(row.prompt) for row in encoded],
-        "reasoning": [len(ids) for ids in token_ids(tokenizer, reasoning)],
-        "svg": [len(ids) for ids in token_ids(tokenizer, svg)],
-        "answer": [len(row.answer) for row in encoded],
-        "total": [row.length for row in encoded],
-    }
 
 
 def template_tokens(tokenizer) -> int:
@@ -125,39 +105,6 @@ def print_table(lengths: dict[str, list[int]], figures: dict) -> None:
     if dropped:
         shown = ", ".join(dropped[:8]) + (f" … and {len(dropped) - 8} more" if len(dropped) > 8 else "")
         print(f"dropped at {figures['limit']}: {shown} (all in token_lengths.json)")
-
-
-def draw(lengths: dict[str, list[int]], limit: int, path: Path) -> None:
-    """Draw one histogram each for prompt, reasoning, SVG and total, with percentiles and the limit."""
-    from common.plots import figure_grid, save
-
-    figure, axes = figure_grid(2, 2)
-    for part, axis in zip(("prompt", "reasoning", "svg", "total"), axes.flat, strict=True):
-        draw_part(axis, part, lengths[part], limit if part == "total" else None)
-    save(figure, path)
-
-
-def draw_part(axis, part: str, values: list[int], limit: int | None) -> None:
-    import numpy as np
-
-    axis.hist(values, bins=min(60, max(values) - min(values) + 1), color="#5b8def")
-    top = axis.get_ylim()[1] * 1.3  # room for the labels above the bars
-    axis.set_ylim(0, top)
-    label = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}  # readable where lines cross it
-    for i, percentile in enumerate((50, 90, 99)):
-        value = float(np.percentile(values, percentile))
-        axis.axvline(value, color="#888888", linewidth=0.8, linestyle=":")
-        axis.annotate(f"p{percentile} {value:.0f}", (value, top * (0.97 - 0.07 * i)), fontsize=8, va="top",
-                      xytext=(3, 0), textcoords="offset points", bbox=label)  # fmt: skip
-    if limit is not None:
-        over = sum(value > limit for value in values)
-        axis.axvline(limit, color="#d1495b", linewidth=1.5)
-        axis.annotate(f"limit {limit}: {over} over", (limit, top * 0.72), color="#d1495b", fontsize=9,
-                      xytext=(4, 0), textcoords="offset points")  # fmt: skip
-    axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.set_title(f"{part} (n = {len(values)})")
-    axis.set_xlabel("tokens")
-    axis.set_ylabel("samples")
 
 
 if __name__ == "__main__":

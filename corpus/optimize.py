@@ -99,15 +99,16 @@ def main() -> None:
     check_constants(c)
     from tqdm import tqdm
 
-    from corpus.workers import in_processes
+    from corpus.workers import CRASHED, in_processes
 
     convert = partial(
         convert_one, dialect=c.DIALECT, decimals=c.DECIMALS, cubic_only=c.CUBIC_ONLY, svgo_config=c.SVGO_CONFIG
     )
     jobs = from_folder(c) if c.INPUT_DIR else from_lines(c)
+    results = in_processes(convert, jobs, c.WORKERS, lambda _: ("", CRASHED))
     counts: Counter[str] = Counter()
     with writer(c) as write:
-        for job, (svg, reason) in tqdm(in_processes(convert, jobs, c.WORKERS), desc="SVGs", unit="", disable=None):
+        for job, (svg, reason) in tqdm(results, desc="SVGs", unit="", disable=None):
             counts[reason] += 1
             if svg:
                 write(job, svg)

@@ -1,6 +1,6 @@
-"""Where drawings come from: emoji sets as pip packages, Iconify JSON files, folders of .svg files.
+"""Where drawings come from: emoji packages, Iconify JSON files, folders of .svg files, tables and hub datasets.
 
-Each gives the drawing with its name in words, its licence, and the group it belongs to: the same emoji drawn by another
+Each gives the drawing with its description, its licence, and the group it belongs to: the same emoji drawn by another
 set has the same group, so that no split of a training set separates them. Skin-tone copies are left out.
 """
 
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import UserError
+from corpus.content_hash import content_hash
+from corpus.tables import HUB, is_table, rows
 
 SKIN_TONES = range(0x1F3FB, 0x1F400)
 
@@ -37,18 +39,34 @@ ATTRIBUTIONS = {
 }
 
 
-def drawings(source: str) -> Iterator[Drawing]:
-    """Yield the drawings of "twemoji", "openmoji", an Iconify .json or a folder, in a fixed order."""
+@dataclass(frozen=True)
+class Columns:
+    """Where a table has what; a row may also have `id`, `group`, `source` and `license`."""
+
+    svg: str = "svg"
+    description: str = "description"
+    license: str = "unknown"  # of rows without one
+
+
+def drawings(source: str, columns: Columns = Columns(), captions: dict[str, str] | None = None) -> Iterator[Drawing]:
+    """Yield the drawings of a source, in a fixed order.
+
+    source: "twemoji", "openmoji", an Iconify .json, a folder, or a table as corpus/tables.py reads it. captions:
+    descriptions by content hash, for rows and files that have none.
+    """
     path = Path(source)
     if source in PACKAGES:
         yield from of_package(source)
+    elif is_table(source):
+        yield from of_table(source, columns, captions or {})
     elif path.suffix == ".json" and path.is_file():
         yield from of_iconify(path)
     elif path.is_dir():
-        yield from of_folder(path)
+        yield from of_folder(path, columns, captions or {})
     else:
         raise UserError(
-            f"SOURCES: {source!r} is none of {', '.join(PACKAGES)}, no Iconify .json file and no folder of .svg files."
+            f"SOURCES: {source!r} is none of {', '.join(PACKAGES)}, no Iconify .json file, no folder of .svg files, "
+            "and no table (.jsonl, .csv, .parquet, hub:OWNER/NAME)."
         )
 
 
@@ -98,11 +116,39 @@ def _beside(path: Path, name: str) -> dict:
     return json.loads(other.read_text(encoding="utf-8")) if other.is_file() else {}
 
 
-def of_folder(folder: Path) -> Iterator[Drawing]:
+def of_folder(folder: Path, columns: Columns, captions: dict[str, str]) -> Iterator[Drawing]:
     for path in sorted(folder.rglob("*.svg")):
         id = f"{folder.name}-{path.relative_to(folder).with_suffix('')}"
-        words = " ".join(path.stem.replace("-", " ").replace("_", " ").split()) or None
-        yield Drawing(id, words, path.read_text(encoding="utf-8", errors="replace"), id, folder.name, "unknown")
+        svg = path.read_text(encoding="utf-8", errors="replace")
+        words = captions.get(content_hash(svg)) or " ".join(path.stem.replace("-", " ").replace("_", " ").split())
+        yield Drawing(id, words or None, svg, id, folder.name, columns.license)
+
+
+def of_table(source: str, columns: Columns, captions: dict[str, str]) -> Iterator[Drawing]:
+    """Rows of mined shards, optimized lines, a CSV or a hub dataset."""
+    own = source.removeprefix(HUB) if source.startswith(HUB) else Path(source).parent.name or Path(source).stem
+    for place, row in rows(source):
+        svg = row.get(columns.svg)
+        if not isinstance(svg, str):
+            raise UserError(
+                f"{place}: no text in the column {columns.svg!r}, only {', '.join(map(str, row))}; name the one that "
+                "holds the SVG with `--svg-column`."
+            )
+        key = content_hash(svg)
+        id = str(row.get("id") or key)
+        words = captions.get(key) or str(row.get(columns.description) or "").strip() or None
+        license = str(row.get("license") or columns.license)
+        yield Drawing(id, words, svg, str(row.get("group") or id), str(row.get("source") or own), license)
+
+
+def read_captions(pattern: str) -> dict[str, str]:
+    """Return captions by content hash, as corpus/caption.py writes them; of several for one hash the last."""
+    found = {}
+    for place, row in rows(pattern):
+        if not isinstance(row.get("hash"), str) or not isinstance(row.get("caption"), str):
+            raise UserError(f"{place}: a caption needs `hash` and `caption`; give a file that corpus.caption wrote.")
+        found[row["hash"]] = row["caption"]
+    return found
 
 
 def _codes(stem: str) -> list[int]:

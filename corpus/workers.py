@@ -1,20 +1,21 @@
-"""Work on many files in several processes, in order, where one that crashes its process is one that failed."""
+"""Work on many things in several processes, in order, where one that crashes its process is one that failed."""
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
 Job = TypeVar("Job")
+Result = TypeVar("Result")
 CRASHED = "crashed the process"
 AHEAD = 64  # jobs handed to each process before their results are asked for
 
 
 def in_processes(
-    work: Callable[[Job], tuple[str, str]], jobs: Iterable[Job], processes: int
-) -> Iterator[tuple[Job, tuple[str, str]]]:
-    """Yield (job, result of work) in the order of the jobs. A result is (text, ""), or ("", why there is none)."""
+    work: Callable[[Job], Result], jobs: Iterable[Job], processes: int, crashed: Callable[[Job], Result]
+) -> Iterator[tuple[Job, Result]]:
+    """Yield (job, result of `work`) in the order of the jobs; of `crashed` for a job that ends its process."""
     jobs = iter(jobs)
     pool = ProcessPoolExecutor(processes)
     try:
@@ -26,7 +27,7 @@ def in_processes(
                     yield job, future.result()
                 except BrokenProcessPool:  # by this one or a neighbour: alone, it shows
                     broken = True
-                    yield job, _alone(work, job)
+                    yield job, _alone(work, job, crashed)
             if broken:
                 pool.shutdown()
                 pool = ProcessPoolExecutor(processes)
@@ -34,10 +35,9 @@ def in_processes(
         pool.shutdown(cancel_futures=True)
 
 
-def _alone(work: Callable[[Job], tuple[str, str]], job: Job) -> tuple[str, str]:
+def _alone(work: Callable[[Job], Result], job: Job, crashed: Callable[[Job], Result]) -> Result:
     with ProcessPoolExecutor(1) as pool:
-        future: Future = pool.submit(work, job)
         try:
-            return future.result()
+            return pool.submit(work, job).result()
         except BrokenProcessPool:
-            return "", CRASHED
+            return crashed(job)

