@@ -13,16 +13,18 @@ svg_constraint.py; what does not pass is left out and counted, and so are near-d
 one `group`, which no split separates. The output is the same byte for byte each time.
 """
 
-import json
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from common.constants import constants_in_force
 from common.errors import UserError, run
-from corpus.sources import Columns, Drawing, drawings, read_captions
+from corpus.sources import Columns
 from svg_constraint import DIALECTS
+
+if TYPE_CHECKING:
+    from corpus.dataset.plan import Plan
 
 # Input
 SOURCES: str = "twemoji"  # with commas between: twemoji, openmoji, FILE.json (Iconify), FOLDER, TABLE, hub:OWNER/NAME
@@ -38,7 +40,7 @@ MAX_ANSWER_CHARACTERS: int = 12000  # longer answers are left out; train.py drop
 MAX_ERROR: float = 0.01  # mean absolute difference of two pictures that are the same, 0 to 1
 MAX_TILE_ERROR: float = 0.10  # the same in the worst tile of 16 × 16 pixels
 DROP_NEAR_DUPLICATES: bool = True  # leave out a picture that an earlier one shows already
-LIMIT: int = 0  # only the first so many drawings; 0 = all
+LIMIT: int = 0  # only the first so many drawings of each source; 0 = all
 # Form
 COMPACT_PATHS: bool = False  # path data in fewer characters, which a small model does not learn to write
 RECOLOURED_COPIES: int = 0  # of each drawing, in other colours, with the words for them changed to match
@@ -47,83 +49,77 @@ SEED: int = 0  # for the colours of the copies
 TOKENIZER: str = ""  # hub id, local folder or .gguf file: the card then also shows token lengths
 MAX_LENGTH: int = 1560  # tokens, the limit drawn in that plot, as in train.py
 # Machine
-WORKERS: int = 2  # processes
+EXECUTOR: str = "here"  # "here", or datatrove's "local", "slurm", "ray" with TASKS tasks (corpus/dataset/cluster.py)
+WORKERS: int = 2  # processes here; tasks at a time elsewhere
+TASKS: int = 8  # shares of the sources, each file of a pattern going to one
+SLURM: str = "partition=cpu time=12:00:00"  # what else the executor takes: mem_per_cpu_gb=4 qos=normal …
 
 
 def main() -> None:
     c = constants_in_force(__file__)
     check_constants(c)
+    from corpus.dataset.plan import plan
+    from corpus.dataset.record import Rules
+
+    bounds = (c.MAX_ERROR, c.MAX_TILE_ERROR)
+    rules = Rules(c.DIALECT, c.COMPACT_PATHS, c.MAX_ANSWER_CHARACTERS, bounds, c.RECOLOURED_COPIES, c.SEED)
+    columns = Columns(c.SVG_COLUMN, c.DESCRIPTION_COLUMN, c.LICENSE)
+    output = Path(c.OUTPUT)
+    made = plan(c.SOURCES, columns, c.CAPTIONS, c.LIMIT, rules, output)
+    made.folder.mkdir(parents=True, exist_ok=True)
+    finish = partial(
+        join_and_describe,
+        plan=made,
+        output=output,
+        drop_near=c.DROP_NEAR_DUPLICATES,
+        tokenizer=c.TOKENIZER,
+        max_length=c.MAX_LENGTH,
+    )
+    if c.EXECUTOR == "here":
+        prepare(made, c.WORKERS)
+        finish()
+    else:
+        from corpus.dataset.cluster import run_on
+
+        run_on(c.EXECUTOR, made, finish, c.TASKS, c.WORKERS, dict(pair.split("=", 1) for pair in c.SLURM.split()))
+
+
+def prepare(plan: "Plan", workers: int) -> None:
+    """Write what is missing of the plan, with a bar."""
+    from tqdm import tqdm
+
+    from corpus.dataset.record import build_all
+
+    missing = plan.missing()
+    done = build_all(plan.drawings(missing), plan.rules, workers)
+    plan.write(missing, tqdm(done, desc="drawings", unit="", disable=None))
+
+
+def join_and_describe(plan: "Plan", output: Path, drop_near: bool, tokenizer: str, max_length: int) -> None:
+    """Write the data set and its card from what is prepared, which then goes."""
+    import shutil
+
     from corpus.dataset.card import write_card
     from corpus.dataset.join import join
 
-    tokenizer = load_tokenizer(c.TOKENIZER)
-    output = Path(c.OUTPUT)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    prepared = output.with_name(output.name + ".prepared")
-    try:
-        prepare(all_drawings(c), prepared, c)
-        counts = join([prepared], output, c.DROP_NEAR_DUPLICATES, (c.MAX_ERROR, c.MAX_TILE_ERROR))
-    finally:
-        prepared.unlink(missing_ok=True)
+    counts = join(plan.paths(), output, drop_near, plan.rules.max_error)
     lengths = token_lengths(output, tokenizer) if tokenizer else {}
-    write_card(output, counts, "python -m corpus.build_dataset", lengths, c.MAX_LENGTH)
+    write_card(output, counts, "python -m corpus.build_dataset", lengths, max_length)
+    shutil.rmtree(plan.folder)
     print(f"{output}: {counts.written} samples written, {sum(counts.refused.values())} drawings left out")
     for (source, reason), count in counts.refused.most_common():
         print(f"  {count:>5}  {reason} ({source})")
 
 
-def all_drawings(c: SimpleNamespace) -> Iterator[Drawing]:
-    """Yield the drawings of all SOURCES, up to LIMIT."""
-    from itertools import chain, islice
-
-    columns = Columns(c.SVG_COLUMN, c.DESCRIPTION_COLUMN, c.LICENSE)
-    captions = read_captions(c.CAPTIONS) if c.CAPTIONS else {}
-    found = chain.from_iterable(drawings(source.strip(), columns, captions) for source in c.SOURCES.split(","))
-    return islice(found, c.LIMIT or None)
-
-
-def prepare(found: Iterator[Drawing], path: Path, c: SimpleNamespace) -> None:
-    """Write a line for each drawing, or more with its copies, as corpus/dataset/record.py makes them."""
-    from tqdm import tqdm
-
-    from corpus.dataset.record import build, refused
-    from corpus.workers import CRASHED, in_processes
-
-    work = partial(build, rules=rules(c))
-    results = in_processes(work, found, c.WORKERS, lambda drawing: [refused(drawing, CRASHED)])
-    with path.open("w", encoding="utf-8") as file:
-        for _, lines in tqdm(results, desc="drawings", unit="", disable=None):
-            file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-
-
-def rules(c: SimpleNamespace):
-    from corpus.dataset.record import Rules
-
-    return Rules(
-        c.DIALECT,
-        c.COMPACT_PATHS,
-        c.MAX_ANSWER_CHARACTERS,
-        (c.MAX_ERROR, c.MAX_TILE_ERROR),
-        c.RECOLOURED_COPIES,
-        c.SEED,
-    )
-
-
-def load_tokenizer(name: str):
-    if not name:
-        return None
-    from common.model import load_tokenizer
-
-    return load_tokenizer(name)
-
-
-def token_lengths(path: Path, tokenizer) -> dict[str, list[int]]:
+def token_lengths(path: Path, tokenizer: str) -> dict[str, list[int]]:
     from common.dataset import ReadResult, in_batches, stream_samples
+    from common.model import load_tokenizer
     from common.token_lengths import PARTS, measure
 
+    loaded = load_tokenizer(tokenizer)
     lengths: dict[str, list[int]] = {part: [] for part in PARTS}
     for batch in in_batches(stream_samples(ReadResult(path)), 256):
-        for part, counts in measure(tokenizer, batch, "chat").items():
+        for part, counts in measure(loaded, batch, "chat").items():
             lengths[part] += counts
     return lengths
 
@@ -131,8 +127,16 @@ def token_lengths(path: Path, tokenizer) -> dict[str, list[int]]:
 def check_constants(c: SimpleNamespace) -> None:
     if c.DIALECT not in DIALECTS[:2]:
         raise UserError(f"DIALECT must be one of {', '.join(DIALECTS[:2])}, not {c.DIALECT!r}.")
-    if c.WORKERS < 1 or c.RECOLOURED_COPIES < 0:
-        raise UserError("WORKERS must be 1 or more, and RECOLOURED_COPIES 0 or more.")
+    if c.EXECUTOR not in ("here", "local", "slurm", "ray"):
+        raise UserError(f"EXECUTOR must be here, local, slurm or ray, not {c.EXECUTOR!r}.")
+    if min(c.WORKERS, c.TASKS) < 1 or c.RECOLOURED_COPIES < 0:
+        raise UserError("WORKERS and TASKS must be 1 or more, and RECOLOURED_COPIES 0 or more.")
+    if not all("=" in pair for pair in c.SLURM.split()):
+        raise UserError(f"SLURM must be like 'partition=cpu time=12:00:00', not {c.SLURM!r}.")
+    if c.TOKENIZER:  # before the work, not after it
+        from common.model import load_tokenizer
+
+        load_tokenizer(c.TOKENIZER)
 
 
 if __name__ == "__main__":

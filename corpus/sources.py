@@ -12,7 +12,7 @@ from pathlib import Path
 
 from common.errors import UserError
 from corpus.content_hash import content_hash
-from corpus.tables import HUB, is_table, rows
+from corpus.tables import HUB, is_table, rows, table_files
 
 SKIN_TONES = range(0x1F3FB, 0x1F400)
 
@@ -46,6 +46,15 @@ class Columns:
     svg: str = "svg"
     description: str = "description"
     license: str = "unknown"  # of rows without one
+
+
+def pieces(sources: str) -> Iterator[str]:
+    """Yield the sources of a text with commas between, each file of a pattern as one."""
+    for source in (part.strip() for part in sources.split(",")):
+        if is_table(source):
+            yield from table_files(source)
+        else:
+            yield source
 
 
 def drawings(source: str, columns: Columns = Columns(), captions: dict[str, str] | None = None) -> Iterator[Drawing]:

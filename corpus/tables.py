@@ -19,19 +19,25 @@ def is_table(source: str) -> bool:
     return source.startswith(HUB) or source.removesuffix(".gz").endswith(KINDS)
 
 
+def table_files(source: str) -> list[str]:
+    """Return the files of a path or pattern ("shards/*.jsonl") by name; a dataset of the hub as it is."""
+    if source.startswith(HUB) or Path(source).is_file():
+        return [source]
+    if paths := sorted(glob.glob(source, recursive=True)):
+        return paths
+    raise UserError(f"{source} does not exist, and no file has a name like it; check the path or pattern.")
+
+
 def rows(source: str) -> Iterator[tuple[str, dict]]:
     """Yield (where it stands, row) one by one, files in the order of their names.
 
-    source: a path or pattern ("shards/*.jsonl"), or "hub:OWNER/NAME", whose split "train" is streamed.
-    Raises UserError naming file and line for what cannot be read.
+    source: a path or pattern, or "hub:OWNER/NAME", whose split "train" is streamed. Raises UserError naming file and
+    line for what cannot be read.
     """
     if source.startswith(HUB):
         yield from _of_hub(source.removeprefix(HUB))
         return
-    paths = [source] if Path(source).is_file() else sorted(glob.glob(source, recursive=True))
-    if not paths:
-        raise UserError(f"{source} does not exist, and no file has a name like it; check the path or pattern.")
-    for path in paths:
+    for path in table_files(source):
         read = _of_parquet if path.endswith(".parquet") else _of_csv if ".csv" in Path(path).suffixes else _of_lines
         yield from read(path)
 

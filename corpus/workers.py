@@ -1,5 +1,8 @@
 """Work on many things in several processes, in order, where one that crashes its process is one that failed."""
 
+import ctypes
+import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -17,7 +20,7 @@ def in_processes(
 ) -> Iterator[tuple[Job, Result]]:
     """Yield (job, result of `work`) in the order of the jobs; of `crashed` for a job that ends its process."""
     jobs = iter(jobs)
-    pool = ProcessPoolExecutor(processes)
+    pool = ProcessPoolExecutor(processes, initializer=_die_with_parent)
     try:
         while window := list(islice(jobs, AHEAD * processes)):
             futures = [pool.submit(work, job) for job in window]
@@ -30,14 +33,21 @@ def in_processes(
                     yield job, _alone(work, job, crashed)
             if broken:
                 pool.shutdown()
-                pool = ProcessPoolExecutor(processes)
+                pool = ProcessPoolExecutor(processes, initializer=_die_with_parent)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _alone(work: Callable[[Job], Result], job: Job, crashed: Callable[[Job], Result]) -> Result:
-    with ProcessPoolExecutor(1) as pool:
+    with ProcessPoolExecutor(1, initializer=_die_with_parent) as pool:
         try:
             return pool.submit(work, job).result()
         except BrokenProcessPool:
             return crashed(job)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when its parent is killed: it would wait for jobs for ever, and a grandparent that
+    watches the parent through a pipe would not see it go."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

@@ -1,11 +1,13 @@
 """One drawing → samples: in the dialect, with reasoning and comments, compared with the original picture."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from corpus.sources import Drawing
+from corpus.workers import CRASHED, in_processes
 
 DECIMALS_TRIED = (0, 1)  # integers first; one decimal where they change the picture
 
@@ -20,6 +22,18 @@ class Rules:
     max_error: tuple[float, float]
     copies: int
     seed: int
+
+
+def build_all(found: Iterable[tuple[int, Drawing]], rules: Rules, processes: int) -> Iterator[tuple[int, dict]]:
+    """Yield (piece, line) for (piece, drawing), in order. No drawing stops it, not even one that crashes a process."""
+    work = partial(_build_of_piece, rules=rules)
+    for (piece, _), lines in in_processes(work, found, processes, lambda job: [refused(job[1], CRASHED)]):
+        for line in lines:
+            yield piece, line
+
+
+def _build_of_piece(job: tuple[int, Drawing], rules: Rules) -> list[dict]:
+    return build(job[1], rules)
 
 
 def build(drawing: Drawing, rules: Rules) -> list[dict]:
