@@ -52,8 +52,8 @@ def main() -> None:
     collection = Collection(themes, c.COUNT)
     for record in written_before(Path(c.OUTPUT), "id"):
         collection.restore(record)
-    for example in examples:
-        collection.known.add(example)
+    for example in [*examples, *(line for lines in our_themes.values() for line in lines)]:
+        collection.known.add(example)  # small models give the examples back
     before = collection.size
     idle = collect(c, collection, examples) if before < c.COUNT else 0
     print(f"{c.OUTPUT}: {collection.size - before} descriptions written" + (f", {before} were there" if before else ""))

@@ -126,6 +126,14 @@ def test_examples_of_the_user_show_the_form_and_are_not_written_again(run_descri
         assert len(shots) == describe.SHOTS
 
 
+def test_a_model_that_gives_the_examples_back_has_said_nothing(run_describe):
+    with (
+        chat_server(lambda body, number: body["messages"][0]["content"]) as server,
+        pytest.raises(UserError, match="nothing new, at 0 of 5"),
+    ):
+        run_describe(server, "--count", 5)
+
+
 def test_wrong_input_is_one_sentence(run_describe, tmp_path):
     (tmp_path / "bad.jsonl").write_text('{"description": "a fox"}\n{"text": "a fox"}\n')
     with chat_server(inventive) as server:
@@ -153,10 +161,13 @@ def test_wrong_input_is_one_sentence(run_describe, tmp_path):
         ("the skyline of Paris at night", "names somebody"),
         ("a nike shoe", "names a brand"),
         ("an open box of lego bricks", "names a brand"),
+        ("a bag of mcdonald's fries", "names a brand"),
         ("a sign saying stop", "has writing"),
         ('a mug with "best dog" on it', "has writing"),
         ("the logo of a coffee shop", "has writing"),
         ("une maison 家 rouge", "not in English"),
+        ("this is a simple picture of a tree", "speaks about"),
+        ("a stone on a stone beside a stone", "three times"),
         ("teapot", "fewer than 2 words"),
         (" ".join(["blue"] * 15), "more than 14 words"),
         ("a " + "very" * 60 + " long word", "200 characters"),
@@ -169,9 +180,10 @@ def test_what_cannot_be_drawn_here_is_refused(description, reason):
 @pytest.mark.parametrize(
     "description",
     [
-        " ".join(["blue"] * 14),
+        " ".join(f"blue{i}" for i in range(14)),
         "A red fox asleep",
         "a men's coat with wide sleeves",
+        "a boys’ school with red shutters",
         "a chess king beside two pawns",
         "a woodpecker on a mango tree",
         "a marionette with crossed strings",

@@ -29,7 +29,7 @@ def descriptions_in(answer: str) -> list[str]:
     """Return the descriptions in an answer, without bullets, numbers, quotes, or a first capital."""
     found = []
     for line in answer.splitlines():
-        line = _BULLET.sub("", line).strip().strip("\"'“”*`").strip().removesuffix(".")
+        line = _BULLET.sub("", line).strip().strip("\"'“”*`").strip().rstrip(".,;")
         if not line or line.endswith(":") or line.startswith(("#", "```")):  # "Here are 20 descriptions:", a heading
             continue
         shout = len(line) > 1 and line[1].isupper()
