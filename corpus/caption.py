@@ -110,6 +110,7 @@ def described(c: SimpleNamespace, seen: set[str], counts: Counter) -> Iterator[l
     engine = open_engine(c)  # now that there is something to describe: loading takes minutes
     source = c.MODEL.rstrip("/").rpartition("/")[2]
     shown: list[tuple[Any, str]] = []
+    written = 0
     made = batches(prepend(first, texts), seen, c.BATCH_SIZE, c.RESOLUTION, c.TIMEOUT)
     with tqdm(total=c.MAX_SAMPLES, desc="SVGs", unit="", disable=None) as bar:
         for batch in one_ahead(made):
@@ -126,6 +127,8 @@ def described(c: SimpleNamespace, seen: set[str], counts: Counter) -> Iterator[l
                 if len(shown) < SHEET:
                     shown.append((job.picture, caption))
             yield records
+            written += len(records)
+            bar.set_postfix(captions=written, refresh=False)
             bar.update(batch.records)
     if shown:
         contact_sheet(shown, Path(c.OUTPUT).with_suffix(".png"))

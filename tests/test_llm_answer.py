@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from common.errors import UserError
-from corpus.chat_endpoint import AskFailed, ChatEndpoint
+from corpus.chat_endpoint import ChatEndpoint
 from corpus.llm_answer import answer_for
 from prompt_template import build_prompt, extract_reasoning, extract_svg
 from svg_constraint import SVG_OPEN, check
@@ -104,15 +104,3 @@ def test_what_ends_a_run_is_not_swallowed():
 
     with pytest.raises(UserError):
         answer_for("a face", SVG, ask)
-
-
-def test_many_are_asked_at_once_and_come_in_order():
-    with chat_server(lambda body, number: body["messages"][0]["content"].upper()) as server:
-        endpoint = ChatEndpoint(server.url, "m", concurrency=6)
-        conversations = [[{"role": "user", "content": f"word {i}"}] for i in range(40)]
-        assert endpoint.ask_all(conversations) == [(f"WORD {i}", "") for i in range(40)]
-        server.reply = lambda body, number: (400, {})
-        with pytest.raises(AskFailed, match="400"):
-            endpoint.ask(conversations[0])
-        server.reply = lambda body, number: "fine"  # one success, and the failures are not in a row any more
-        assert endpoint.ask(conversations[0]) == "fine"
