@@ -1,8 +1,8 @@
-"""The name of an SVG text: the same wherever it was found, so that captions find their drawing again."""
+"""The name of a drawing by its text, which the miner stores it under and captions are joined by."""
 
 import hashlib
 
 
 def content_hash(svg: str) -> str:
-    """Return the MD5 of the text's UTF-8 bytes, 32 hexadecimal digits. It names the text; it protects nothing."""
+    """Return the MD5 of the SVG's text as UTF-8, 32 hexadecimal digits; a name, no protection against forgery."""
     return hashlib.md5(svg.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
