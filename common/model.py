@@ -1,18 +1,16 @@
 """Loading a base model, its tokenizer and its LoRA adapter: from the hub, a local folder or a .gguf file."""
 
-import os
-import socket
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from common.attention import ROWS_SDPA
 from common.errors import UserError
+from common.hub import hub_reachable
 from common.lean import make_lean
 
 # All linear layers of a Llama/Qwen block. The head stays frozen: it is tied to the embedding and huge.
@@ -118,24 +116,10 @@ def _source(base: str) -> dict[str, Any]:
             f"base model folder {base} does not exist; give a folder, a .gguf file or a hub id (owner/name) "
             "with `--base-model`."
         )
-    if not _hub_reachable():
+    if not hub_reachable():
         # Straight to the cache: the hub client would retry for the better part of a minute.
         return {"pretrained_model_name_or_path": base, "local_files_only": True}
     return {"pretrained_model_name_or_path": base}
-
-
-def _hub_reachable() -> bool:
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
-        return False
-    address = urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
-    proxied = any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))
-    try:
-        if not proxied:
-            port = address.port or (443 if address.scheme == "https" else 80)
-            socket.create_connection((address.hostname or "", port), timeout=5).close()
-        return True
-    except OSError:
-        return False
 
 
 @contextmanager

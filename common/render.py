@@ -21,25 +21,26 @@ TIME_LIMIT = 5.0  # seconds for one drawing; an honest one takes milliseconds
 _READS_FILES = {"image", "feImage"}  # resvg opens the file they name
 
 
-def png_bytes(svg: str, size: int = 256, background: str | None = "#ffffff") -> bytes:
+def png_bytes(svg: str, size: int = 256, background: str | None = "#ffffff", seconds: float | None = None) -> bytes:
     """Return the drawing as PNG, fitted into size × size pixels, on `background` (None = transparent).
 
-    Raises ValueError when it cannot be rendered, or not within TIME_LIMIT, or asks for other files.
+    Raises ValueError when it cannot be rendered, or not within `seconds` (None = TIME_LIMIT), or asks for other files.
     """
     _refuse_files(svg)
-    answer = _ask({"svg_string": svg, "width": size, "height": size, "background": background})
+    options = {"svg_string": svg, "width": size, "height": size, "background": background}
+    answer = _ask(options, TIME_LIMIT if seconds is None else seconds)
     if answer[:1] != b"P":
         raise ValueError(f"resvg cannot render the SVG ({answer[1:].decode('utf-8')})")
     return answer[1:]
 
 
-def render_rgb(svg: str, size: int = 256) -> Any:
+def render_rgb(svg: str, size: int = 256, seconds: float | None = None) -> Any:
     """Return the drawing, centred on white, as a uint8 array (size, size, 3); ValueError as `png_bytes`."""
     import numpy as np
     from PIL import Image
 
     canvas = Image.new("RGB", (size, size), "white")
-    with Image.open(io.BytesIO(png_bytes(svg, size))) as image:
+    with Image.open(io.BytesIO(png_bytes(svg, size, seconds=seconds))) as image:
         canvas.paste(image.convert("RGB"), ((size - image.width) // 2, (size - image.height) // 2))
     return np.asarray(canvas)
 
@@ -76,7 +77,7 @@ _lock = threading.Lock()
 _worker: subprocess.Popen | None = None
 
 
-def _ask(options: dict) -> bytes:
+def _ask(options: dict, seconds: float) -> bytes:
     """Send one drawing to the worker and return its answer; a worker that dies or dawdles is replaced."""
     global _worker
     with _lock:
@@ -89,7 +90,7 @@ def _ask(options: dict) -> bytes:
                 stderr=subprocess.DEVNULL,
             )
         worker = _worker
-        alarm = threading.Timer(TIME_LIMIT, worker.kill)
+        alarm = threading.Timer(seconds, worker.kill)
         alarm.start()
         try:
             write_frame(worker.stdin, json.dumps(options).encode())
@@ -100,7 +101,7 @@ def _ask(options: dict) -> bytes:
             alarm.cancel()
         if answer is None:
             _stop()
-            raise ValueError(f"resvg crashed on the SVG or took over {TIME_LIMIT:g} s")
+            raise ValueError(f"resvg crashed on the SVG or took over {seconds:g} s")
         return answer
 
 

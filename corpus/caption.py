@@ -1,0 +1,206 @@
+"""Pictures to words: render SVGs and let a vision-language model describe them.
+
+Reads   DATASET: JSON lines with an SVG in each (mined shards, optimized lines), or a dataset from the hub, streamed;
+        or SOURCES, whose drawings have names, for ENGINE labels.
+Writes  OUTPUT (JSON lines: hash, caption, source, prompt), and beside it a contact sheet (.png) of the first pictures.
+
+    python -m corpus.caption --dataset "mined/*.jsonl" --output data/captions.jsonl
+    python -m corpus.caption --dataset VectorGraphics/svg-corpus --data-files "*_stage2*" --max-samples 100000
+    python -m corpus.caption --engine endpoint --base-url http://localhost:8000/v1 --dataset optimized.jsonl
+    python -m corpus.caption --engine labels --sources "twemoji, noto/icons.json" --output data/labels.jsonl
+
+`hash` is the MD5 of the SVG text, by which captions find their drawings again; `source` the model, or the labelled set.
+Stopped at any moment, the same command goes on where it was; a drawing that failed is tried again then.
+"""
+
+import glob
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from common.constants import constants_in_force
+from common.errors import UserError, run
+
+# Input
+DATASET: str = "VectorGraphics/svg-corpus"  # JSON or JSONL file, folder or "glob*.jsonl" of them, or hub id
+DATA_FILES: str = ""  # pattern of the files wanted of a folder or a hub dataset, like "*_stage2*"; "" = all
+SVG_FIELD: str = "svg"  # of a record
+SOURCES: str = "twemoji"  # for ENGINE labels: those of corpus/sources.py, with commas between
+START_INDEX: int = 0  # records to pass over
+MAX_SAMPLES: int | None = None  # records to read from there; None = all
+# Output
+OUTPUT: str = "data/captions.jsonl"  # continued when it is there
+# Model
+ENGINE: str = "transformers"  # "transformers", "lmdeploy", "endpoint" (BASE_URL) or "labels" (names, no model)
+# The checkpoint in transformers' own form, which LMDeploy and vLLM load too. OpenGVLab/InternVL3-2B, the same weights,
+# comes with Python of its own, which no engine here runs.
+MODEL: str = "OpenGVLab/InternVL3-2B-hf"  # hub id or folder; for ENGINE endpoint the name it is served under
+BASE_URL: str = ""  # for ENGINE endpoint, like http://localhost:8000/v1; its key comes from OPENAI_API_KEY
+RESOLUTION: int = 224  # pixels, width and height of the picture that is shown to the model
+BATCH_SIZE: int = 64  # pictures asked about together; halved when the memory does not suffice
+TEMPERATURE: float = 0.01  # up to 0.01 the likeliest word is always taken, and captions are the same each time
+MAX_NEW_TOKENS: int = 128  # of a caption; one that is cut is not written
+TP: int = 1  # GPUs that share each layer (LMDeploy)
+SESSION_LEN: int = 16384  # tokens of prompt, picture and caption (LMDeploy)
+TIMEOUT: float = 1.0  # seconds for drawing one SVG
+SEED: int = 12343  # of the choice of prompts, and of sampling
+
+GREEDY = 0.01  # temperatures up to this
+SHEET = 24  # pictures on the contact sheet
+
+
+def main() -> None:
+    c = constants_in_force(__file__)
+    check_constants(c)
+    from corpus.resume import append, written_before
+
+    path = Path(c.OUTPUT)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    seen = {record["hash"] for record in written_before(path, "hash")}
+    counts: Counter[str] = Counter()
+    before = len(seen)
+    captioned = labelled(c, seen, counts) if c.ENGINE == "labels" else described(c, seen, counts)
+    written = 0
+    for records in captioned:
+        append(path, records)
+        written += len(records)
+    print(f"{path}: {written} captions written" + (f", {before} were there" if before else ""))
+    for reason, count in counts.most_common():
+        print(f"  {count:>6}  {reason}")
+    if not written and not before:
+        raise UserError(f"no caption was written to {path}; the reasons are counted above.")
+
+
+def labelled(c: SimpleNamespace, seen: set[str], counts: Counter) -> Iterator[list[dict]]:
+    """Yield the names that drawings of labelled sets have as captions, all in one list."""
+    from corpus.content_hash import content_hash
+    from corpus.sources import drawings
+
+    records = []
+    found = (drawing for source in c.SOURCES.split(",") for drawing in drawings(source.strip()))
+    for drawing in window(c, found):
+        hash = content_hash(drawing.svg)
+        if drawing.description is None:
+            counts["no name"] += 1
+        elif hash in seen:
+            counts["has a caption already, or is here twice"] += 1
+        else:
+            seen.add(hash)
+            caption = {"hash": hash, "caption": drawing.description, "source": drawing.source, "prompt": ""}
+            records.append(caption)
+    yield records
+
+
+def described(c: SimpleNamespace, seen: set[str], counts: Counter) -> Iterator[list[dict]]:
+    """Yield the captions of a batch of pictures at a time."""
+    from tqdm import tqdm
+
+    from corpus.captioning.clean import clean_caption
+    from corpus.captioning.inputs import svg_texts
+    from corpus.captioning.pictures import batches, one_ahead
+    from corpus.captioning.prompts import prompt_for
+
+    texts = window(c, svg_texts(c.DATASET, c.DATA_FILES, c.SVG_FIELD))
+    first = next(texts, None)
+    if first is None:
+        raise UserError(f"DATASET {c.DATASET} holds no record from START_INDEX {c.START_INDEX} on.")
+    engine = open_engine(c)  # now that there is something to describe: loading takes minutes
+    source = c.MODEL.rstrip("/").rpartition("/")[2]
+    shown: list[tuple[Any, str]] = []
+    written = 0
+    made = batches(prepend(first, texts), seen, c.BATCH_SIZE, c.RESOLUTION, c.TIMEOUT)
+    with tqdm(total=c.MAX_SAMPLES, desc="SVGs", unit="", disable=None) as bar:
+        for batch in one_ahead(made):
+            counts.update(batch.refused)
+            prompts = [prompt_for(job.hash, c.SEED) for job in batch.jobs]
+            answers = engine.captions([job.picture for job in batch.jobs], prompts) if batch.jobs else []
+            records = []
+            for job, prompt, (text, reason) in zip(batch.jobs, prompts, answers, strict=True):
+                caption, reason = clean_caption(text) if not reason else ("", reason)
+                if reason:
+                    counts[reason] += 1
+                    continue
+                records.append({"hash": job.hash, "caption": caption, "source": source, "prompt": prompt})
+                if len(shown) < SHEET:
+                    shown.append((job.picture, caption))
+            yield records
+            written += len(records)
+            bar.set_postfix(captions=written, refresh=False)
+            bar.update(batch.records)
+    if shown:
+        contact_sheet(shown, Path(c.OUTPUT).with_suffix(".png"))
+
+
+def window(c: SimpleNamespace, items: Iterator) -> Iterator:
+    return islice(items, c.START_INDEX, None if c.MAX_SAMPLES is None else c.START_INDEX + c.MAX_SAMPLES)
+
+
+def prepend(first: Any, rest: Iterator) -> Iterator:
+    yield first
+    yield from rest
+
+
+def open_engine(c: SimpleNamespace) -> Any:
+    """Return an object whose captions(pictures, prompts) answers with (text, "") or ("", why not) for each."""
+    temperature = c.TEMPERATURE if c.TEMPERATURE > GREEDY else 0.0
+    if c.ENGINE == "endpoint":
+        from corpus.captioning.endpoint_engine import EndpointEngine
+        from corpus.chat_endpoint import ChatEndpoint
+
+        endpoint = ChatEndpoint(c.BASE_URL, c.MODEL, concurrency=c.BATCH_SIZE)
+        return EndpointEngine(endpoint, temperature, c.MAX_NEW_TOKENS, c.SEED)
+    if c.ENGINE == "lmdeploy":
+        from corpus.captioning.lmdeploy_engine import LMDeployEngine
+
+        return LMDeployEngine(c.MODEL, c.BATCH_SIZE, c.TP, c.SESSION_LEN, temperature, c.MAX_NEW_TOKENS, c.SEED)
+    from common.before_imports import settle
+
+    settle()
+    from corpus.captioning.transformers_engine import TransformersEngine
+
+    return TransformersEngine(c.MODEL, c.BATCH_SIZE, temperature, c.MAX_NEW_TOKENS, c.SEED)
+
+
+def contact_sheet(shown: list[tuple[Any, str]], path: Path, columns: int = 6, size: int = 160) -> None:
+    """Draw the pictures with their captions below, in rows."""
+    import textwrap
+
+    from PIL import Image, ImageDraw, ImageFont
+
+    label, font = 64, ImageFont.load_default(12)
+    rows = -(-len(shown) // columns)
+    sheet = Image.new("RGB", (columns * (size + 16), rows * (size + label)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for i, (picture, caption) in enumerate(shown):
+        x, y = (i % columns) * (size + 16) + 8, (i // columns) * (size + label)
+        sheet.paste(picture.resize((size, size)), (x, y))
+        lines = textwrap.wrap(caption, 26, max_lines=4, placeholder=" …")
+        draw.multiline_text((x, y + size + 2), "\n".join(lines), fill="#333333", font=font, spacing=2)
+    sheet.save(path, optimize=True)
+
+
+def check_constants(c: SimpleNamespace) -> None:
+    if c.ENGINE not in ("transformers", "lmdeploy", "endpoint", "labels"):
+        raise UserError(f"ENGINE must be 'transformers', 'lmdeploy', 'endpoint' or 'labels', not {c.ENGINE!r}.")
+    if c.ENGINE == "endpoint" and not c.BASE_URL:
+        raise UserError("ENGINE is 'endpoint': give its address with `--base-url http://localhost:8000/v1`.")
+    if c.BASE_URL and c.ENGINE != "endpoint":
+        raise UserError(f"BASE_URL is given, but ENGINE is {c.ENGINE!r}; add `--engine endpoint`.")
+    if c.TP > 1 and c.ENGINE != "lmdeploy":
+        raise UserError("TP above 1 is for `--engine lmdeploy`; a server behind an endpoint has an option of its own.")
+    if min(c.BATCH_SIZE, c.RESOLUTION, c.MAX_NEW_TOKENS, c.TP, c.SESSION_LEN) < 1 or c.TIMEOUT <= 0:
+        raise UserError("BATCH_SIZE, RESOLUTION, MAX_NEW_TOKENS, TP, SESSION_LEN and TIMEOUT must be above 0.")
+    if c.START_INDEX < 0 or (c.MAX_SAMPLES is not None and c.MAX_SAMPLES < 1):
+        raise UserError("START_INDEX must be 0 or more, MAX_SAMPLES 1 or more (or None).")
+    if not 0 <= c.TEMPERATURE <= 2:
+        raise UserError("TEMPERATURE must be 0 to 2.")
+    output, inputs = Path(c.OUTPUT).resolve(), [c.DATASET, *glob.glob(c.DATASET)]
+    if c.ENGINE != "labels" and any(output.is_relative_to(Path(name).resolve()) for name in inputs if name):
+        raise UserError(f"OUTPUT {c.OUTPUT} is, or lies in, the DATASET; give another.")
+
+
+if __name__ == "__main__":
+    run(main)
