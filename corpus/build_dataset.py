@@ -45,6 +45,12 @@ LIMIT: int = 0  # only the first so many drawings of each source; 0 = all
 COMPACT_PATHS: bool = False  # path data in fewer characters, which a small model does not learn to write
 RECOLOURED_COPIES: int = 0  # of each drawing, in other colours, with the words for them changed to match
 SEED: int = 0  # for the colours of the copies
+# Reasoning and comments
+REASONING: str = "geometry"  # "geometry" (no model), or "llm": by a model behind BASE_URL, checked and asked again
+BASE_URL: str = ""  # of an OpenAI-compatible endpoint, like http://localhost:8000/v1; its key: OPENAI_API_KEY
+MODEL: str = ""  # the name it serves the model under
+ATTEMPTS: int = 3  # answers asked for until one is legal and draws the same picture
+AT_ONCE: int = 16  # requests
 # Card
 TOKENIZER: str = ""  # hub id, local folder or .gguf file: the card then also shows token lengths
 MAX_LENGTH: int = 1560  # tokens, the limit drawn in that plot, as in train.py
@@ -58,6 +64,7 @@ SLURM: str = "partition=cpu time=12:00:00"  # what else the executor takes: mem_
 def main() -> None:
     c = constants_in_force(__file__)
     check_constants(c)
+    from corpus.dataset.explain import Asking
     from corpus.dataset.plan import plan
     from corpus.dataset.record import Rules
 
@@ -65,7 +72,8 @@ def main() -> None:
     rules = Rules(c.DIALECT, c.COMPACT_PATHS, c.MAX_ANSWER_CHARACTERS, bounds, c.RECOLOURED_COPIES, c.SEED)
     columns = Columns(c.SVG_COLUMN, c.DESCRIPTION_COLUMN, c.LICENSE)
     output = Path(c.OUTPUT)
-    made = plan(c.SOURCES, columns, c.CAPTIONS, c.LIMIT, rules, output)
+    asking = Asking(c.BASE_URL, c.MODEL, c.ATTEMPTS, c.AT_ONCE) if c.REASONING == "llm" else None
+    made = plan(c.SOURCES, columns, c.CAPTIONS, c.LIMIT, rules, asking, output)
     made.folder.mkdir(parents=True, exist_ok=True)
     finish = partial(
         join_and_describe,
@@ -88,10 +96,8 @@ def prepare(plan: "Plan", workers: int) -> None:
     """Write what is missing of the plan, with a bar."""
     from tqdm import tqdm
 
-    from corpus.dataset.record import build_all
-
     missing = plan.missing()
-    done = build_all(plan.drawings(missing), plan.rules, workers)
+    done = plan.lines(plan.drawings(missing), workers)
     plan.write(missing, tqdm(done, desc="drawings", unit="", disable=None))
 
 
@@ -127,10 +133,14 @@ def token_lengths(path: Path, tokenizer: str) -> dict[str, list[int]]:
 def check_constants(c: SimpleNamespace) -> None:
     if c.DIALECT not in DIALECTS[:2]:
         raise UserError(f"DIALECT must be one of {', '.join(DIALECTS[:2])}, not {c.DIALECT!r}.")
+    if c.REASONING not in ("geometry", "llm"):
+        raise UserError(f"REASONING must be geometry or llm, not {c.REASONING!r}.")
+    if c.REASONING == "llm" and not c.BASE_URL:
+        raise UserError("REASONING is llm: give the endpoint's address with `--base-url http://localhost:8000/v1`.")
     if c.EXECUTOR not in ("here", "local", "slurm", "ray"):
         raise UserError(f"EXECUTOR must be here, local, slurm or ray, not {c.EXECUTOR!r}.")
-    if min(c.WORKERS, c.TASKS) < 1 or c.RECOLOURED_COPIES < 0:
-        raise UserError("WORKERS and TASKS must be 1 or more, and RECOLOURED_COPIES 0 or more.")
+    if min(c.WORKERS, c.TASKS, c.ATTEMPTS, c.AT_ONCE) < 1 or c.RECOLOURED_COPIES < 0:
+        raise UserError("WORKERS, TASKS, ATTEMPTS and AT_ONCE must be 1 or more, and RECOLOURED_COPIES 0 or more.")
     if not all("=" in pair for pair in c.SLURM.split()):
         raise UserError(f"SLURM must be like 'partition=cpu time=12:00:00', not {c.SLURM!r}.")
     if c.TOKENIZER:  # before the work, not after it

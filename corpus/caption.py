@@ -1,6 +1,6 @@
 """Pictures to words: render SVGs and let a vision-language model describe them.
 
-Reads   DATASET: JSON lines with an SVG in each (mined shards, optimized lines), or a dataset from the hub, streamed;
+Reads   DATASET: a table with an SVG in each row (mined shards, optimized lines), or a dataset from the hub, streamed;
         or SOURCES, whose drawings have names, for ENGINE labels.
 Writes  OUTPUT (JSON lines: hash, caption, source, prompt), and beside it a contact sheet (.png) of the first pictures.
 
@@ -25,7 +25,7 @@ from common.constants import constants_in_force
 from common.errors import UserError, run
 
 # Input
-DATASET: str = "VectorGraphics/svg-corpus"  # JSON or JSONL file, folder or "glob*.jsonl" of them, or hub id
+DATASET: str = "VectorGraphics/svg-corpus"  # hub id, or .jsonl, .json, .csv, .parquet: file, folder, "glob*.jsonl"
 DATA_FILES: str = ""  # pattern of the files wanted of a folder or a hub dataset, like "*_stage2*"; "" = all
 SVG_FIELD: str = "svg"  # of a record
 SOURCES: str = "twemoji"  # for ENGINE labels: those of corpus/sources.py, with commas between
@@ -99,11 +99,11 @@ def described(c: SimpleNamespace, seen: set[str], counts: Counter) -> Iterator[l
     from tqdm import tqdm
 
     from corpus.captioning.clean import clean_caption
-    from corpus.captioning.inputs import svg_texts
     from corpus.captioning.pictures import batches, one_ahead
     from corpus.captioning.prompts import prompt_for
+    from corpus.tables import rows, text_in
 
-    texts = window(c, svg_texts(c.DATASET, c.DATA_FILES, c.SVG_FIELD))
+    texts = (text_in(row, c.SVG_FIELD) for row in window(c, rows(c.DATASET, c.DATA_FILES)))
     first = next(texts, None)
     if first is None:
         raise UserError(f"DATASET {c.DATASET} holds no record from START_INDEX {c.START_INDEX} on.")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from common.errors import UserError
 from corpus.content_hash import content_hash
-from corpus.tables import HUB, is_table, rows, table_files
+from corpus.tables import HUB, is_table, rows, table_files, text_in
 
 SKIN_TONES = range(0x1F3FB, 0x1F400)
 
@@ -25,6 +25,7 @@ class Drawing:
     group: str
     source: str
     license: str  # SPDX where it is known, "unknown" else
+    fault: str = ""  # why there is no drawing after all
 
 
 PACKAGES = {  # name → (module, folder of the SVG files in it, source, licence)
@@ -51,31 +52,29 @@ class Columns:
 def pieces(sources: str) -> Iterator[str]:
     """Yield the sources of a text with commas between, each file of a pattern as one."""
     for source in (part.strip() for part in sources.split(",")):
-        if is_table(source):
-            yield from table_files(source)
-        else:
-            yield source
+        files = [] if source in PACKAGES or Path(source).is_dir() else table_files(source)
+        yield from files or [source]
 
 
 def drawings(source: str, columns: Columns = Columns(), captions: dict[str, str] | None = None) -> Iterator[Drawing]:
     """Yield the drawings of a source, in a fixed order.
 
-    source: "twemoji", "openmoji", an Iconify .json, a folder, or a table as corpus/tables.py reads it. captions:
-    descriptions by content hash, for rows and files that have none.
+    source: "twemoji", "openmoji", an Iconify .json, a folder of .svg files, a table or a hub dataset as
+    corpus/tables.py reads them. captions: descriptions by content hash; they go before a table's own.
     """
     path = Path(source)
     if source in PACKAGES:
         yield from of_package(source)
-    elif is_table(source):
-        yield from of_table(source, columns, captions or {})
-    elif path.suffix == ".json" and path.is_file():
-        yield from of_iconify(path)
     elif path.is_dir():
         yield from of_folder(path, columns, captions or {})
+    elif path.suffix == ".json" and path.is_file() and path.read_text(encoding="utf-8").lstrip().startswith("{"):
+        yield from of_iconify(path)
+    elif source.startswith(HUB) or is_table(source):
+        yield from of_table(source, columns, captions or {})
     else:
         raise UserError(
             f"SOURCES: {source!r} is none of {', '.join(PACKAGES)}, no Iconify .json file, no folder of .svg files, "
-            "and no table (.jsonl, .csv, .parquet, hub:OWNER/NAME)."
+            "and no table (.jsonl, .json, .csv, .parquet, hub:OWNER/NAME)."
         )
 
 
@@ -136,27 +135,26 @@ def of_folder(folder: Path, columns: Columns, captions: dict[str, str]) -> Itera
 def of_table(source: str, columns: Columns, captions: dict[str, str]) -> Iterator[Drawing]:
     """Rows of mined shards, optimized lines, a CSV or a hub dataset."""
     own = source.removeprefix(HUB) if source.startswith(HUB) else Path(source).parent.name or Path(source).stem
-    for place, row in rows(source):
-        svg = row.get(columns.svg)
-        if not isinstance(svg, str):
-            raise UserError(
-                f"{place}: no text in the column {columns.svg!r}, only {', '.join(map(str, row))}; name the one that "
-                "holds the SVG with `--svg-column`."
-            )
-        key = content_hash(svg)
-        id = str(row.get("id") or key)
-        words = captions.get(key) or str(row.get(columns.description) or "").strip() or None
-        license = str(row.get("license") or columns.license)
-        yield Drawing(id, words, svg, str(row.get("group") or id), str(row.get("source") or own), license)
+    for row in rows(source):
+        svg, fault = text_in(row, columns.svg)
+        if fault:
+            yield Drawing(row.place, None, svg, "", own, columns.license, fault)
+            continue
+        own_words, key = row.values.get(columns.description), content_hash(svg)
+        words = captions.get(key) or (own_words.strip() if isinstance(own_words, str) else "")
+        id, license = str(row.values.get("id") or key), str(row.values.get("license") or columns.license)
+        group, origin = str(row.values.get("group") or id), str(row.values.get("source") or own)
+        yield Drawing(id, words or None, svg, group, origin, license)
 
 
 def read_captions(pattern: str) -> dict[str, str]:
     """Return captions by content hash, as corpus/caption.py writes them; of several for one hash the last."""
     found = {}
-    for place, row in rows(pattern):
-        if not isinstance(row.get("hash"), str) or not isinstance(row.get("caption"), str):
-            raise UserError(f"{place}: a caption needs `hash` and `caption`; give a file that corpus.caption wrote.")
-        found[row["hash"]] = row["caption"]
+    for row in rows(pattern):
+        (hash, fault), (caption, _) = text_in(row, "hash"), text_in(row, "caption")
+        if fault:
+            raise UserError(f"{row.place}: {fault}; give a file that corpus.caption wrote.")
+        found[hash] = caption
     return found
 
 

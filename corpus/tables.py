@@ -1,76 +1,124 @@
-"""Rows of a table, whatever it is kept in: JSON lines, CSV, Parquet, a dataset of the hub."""
+"""Rows of a table, whatever it is kept in: JSON lines or lists, CSV, Parquet, a dataset of the hub.
+
+One bad line costs one row: it is handed on with what is wrong with it, to be counted.
+"""
 
 import csv
 import glob
 import gzip
 import json
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from common.errors import UserError
 
-HUB = "hub:"  # before the name of a dataset on the Hugging Face hub
-KINDS = (".jsonl", ".csv", ".parquet")  # the first two also with .gz behind
+HUB = "hub:"  # may stand before the name of a dataset on the Hugging Face hub
+KINDS = (".jsonl", ".json", ".csv", ".parquet")  # the first three also with .gz behind
 
 
-def is_table(source: str) -> bool:
-    return source.startswith(HUB) or source.removesuffix(".gz").endswith(KINDS)
+class Row(NamedTuple):
+    place: str  # "file:line", for messages
+    values: dict  # {} where there is a fault
+    fault: str = ""  # a reason to count
 
 
-def table_files(source: str) -> list[str]:
-    """Return the files of a path or pattern ("shards/*.jsonl") by name; a dataset of the hub as it is."""
-    if source.startswith(HUB) or Path(source).is_file():
-        return [source]
-    if paths := sorted(glob.glob(source, recursive=True)):
-        return paths
-    raise UserError(f"{source} does not exist, and no file has a name like it; check the path or pattern.")
+def is_table(name: str) -> bool:
+    return Path(name.removesuffix(".gz")).suffix in KINDS
 
 
-def rows(source: str) -> Iterator[tuple[str, dict]]:
-    """Yield (where it stands, row) one by one, files in the order of their names.
+def table_files(source: str, within: str = "") -> list[str]:
+    """Return the files of a path, a pattern or a folder, by name. within: a pattern for those of a folder."""
+    path = Path(source).expanduser()
+    if path.is_file():
+        return [str(path)]
+    if path.is_dir():
+        return sorted(str(file) for file in path.rglob(within or "*") if is_table(file.name))
+    return sorted(glob.glob(str(path), recursive=True))
 
-    source: a path or pattern, or "hub:OWNER/NAME", whose split "train" is streamed. Raises UserError naming file and
-    line for what cannot be read.
+
+def rows(source: str, within: str = "") -> Iterator[Row]:
+    """Yield rows one by one, files in the order of their names.
+
+    source: a file, a pattern ("shards/*.jsonl"), a folder, or a hub dataset (OWNER/NAME, split "train", streamed).
+    within: a pattern for the files of a folder or a hub dataset. Raises UserError for what cannot be read at all.
     """
-    if source.startswith(HUB):
-        yield from _of_hub(source.removeprefix(HUB))
+    files = table_files(source, within)
+    for file in files:
+        yield from _of_file(file)
+    if files:
         return
-    for path in table_files(source):
-        read = _of_parquet if path.endswith(".parquet") else _of_csv if ".csv" in Path(path).suffixes else _of_lines
-        yield from read(path)
+    name = source.removeprefix(HUB)
+    if Path(source).is_dir() or (name.count("/") == 1 and not is_table(name) and not set(name) & set("*~?[")):
+        yield from _streamed(name, within)
+    else:
+        raise UserError(f"there is no file, pattern, folder or hub dataset (OWNER/NAME) like {source!r}.")
+
+
+def text_in(row: Row, column: str) -> tuple[str, str]:
+    """Return (the column's text, "") or ("", why there is none).
+
+    Raises UserError where a row has no such column at all and others: then it is the name that is wrong.
+    """
+    if not row.fault and column not in row.values:
+        raise UserError(f"{row.place}: no column {column!r}, but {', '.join(map(str, row.values)) or 'none'}.")
+    text = row.values.get(column)
+    if isinstance(text, str) and text.strip():
+        return text, ""
+    return "", row.fault or f"no text in {column!r}"
+
+
+def _of_file(path: str) -> Iterator[Row]:
+    kind = Path(path.removesuffix(".gz")).suffix
+    try:
+        if kind == ".parquet":
+            yield from _of_parquet(path)
+        else:
+            with _open(path) as file:
+                yield from (_of_csv if kind == ".csv" else _of_json)(path, file)
+    except (OSError, EOFError, zlib.error) as error:  # also a truncated or false .gz
+        raise UserError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).") from None
 
 
 def _open(path: str) -> IO[str]:
-    if path.endswith(".gz"):
-        return gzip.open(path, "rt", encoding="utf-8", newline="")
-    return open(path, encoding="utf-8", newline="")
+    open_any = gzip.open if path.endswith(".gz") else open
+    return open_any(path, "rt", encoding="utf-8", errors="surrogateescape", newline="")
 
 
-def _of_lines(path: str) -> Iterator[tuple[str, dict]]:
-    with _open(path) as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise UserError(f"{path}:{number}: no JSON ({error.msg}); mend or remove the line.") from None
-            if not isinstance(row, dict):
-                raise UserError(f"{path}:{number}: a {type(row).__name__}, not an object; mend or remove the line.")
-            yield f"{path}:{number}", row
+def _of_json(path: str, file: IO[str]) -> Iterator[Row]:
+    """Line by line; a file that is one list is read whole."""
+    if file.read(1) == "[":
+        file.seek(0)
+        try:
+            for number, record in enumerate(json.load(file), 1):
+                yield _checked(f"{path}, record {number}", record)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}:{error.lineno} is not JSON ({error.msg}).") from None
+        return
+    file.seek(0)
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        try:
+            yield _checked(f"{path}:{number}", json.loads(line))
+        except (ValueError, RecursionError):
+            yield Row(f"{path}:{number}", {}, "the line is not JSON")
 
 
-def _of_csv(path: str) -> Iterator[tuple[str, dict]]:
+def _checked(place: str, record: object) -> Row:
+    return Row(place, record) if isinstance(record, dict) else Row(place, {}, "the line is no JSON object")
+
+
+def _of_csv(path: str, file: IO[str]) -> Iterator[Row]:
     csv.field_size_limit(sys.maxsize)  # a drawing is longer than the 128 kB a field may have
-    with _open(path) as file:
-        reader = csv.DictReader(file)
-        for row in reader:
-            yield f"{path}:{reader.line_num}", row
+    reader = csv.DictReader(file)
+    for row in reader:
+        yield Row(f"{path}:{reader.line_num}", row)
 
 
-def _of_parquet(path: str) -> Iterator[tuple[str, dict]]:
+def _of_parquet(path: str) -> Iterator[Row]:
     from pyarrow import ArrowInvalid, parquet
 
     try:
@@ -81,15 +129,20 @@ def _of_parquet(path: str) -> Iterator[tuple[str, dict]]:
     for batch in file.iter_batches(batch_size=1024):
         for row in batch.to_pylist():
             number += 1
-            yield f"{path}, row {number}", row
+            yield Row(f"{path}, row {number}", row)
 
 
-def _of_hub(name: str) -> Iterator[tuple[str, dict]]:
-    from datasets import load_dataset
+def _streamed(name: str, within: str) -> Iterator[Row]:
+    import datasets
 
+    from common.hub import hub_reachable
+
+    if not Path(name).is_dir() and not hub_reachable():
+        raise UserError(f"{name} is neither a file nor a folder here, and the hub cannot be reached.")
     try:
-        found = load_dataset(name, split="train", streaming=True)
-    except Exception as error:  # no network, no such dataset, one behind a gate: the library's types for them vary
-        raise UserError(f"the dataset {name} cannot be had from the hub ({error}); check name and network.") from None
-    for number, row in enumerate(found, 1):
-        yield f"{HUB}{name}, row {number}", row
+        stream = datasets.load_dataset(name, data_files=within or None, split="train", streaming=True)
+        for number, row in enumerate(stream, 1):
+            yield Row(f"{name}, row {number}", row)
+    except Exception as error:  # `datasets` hands on what its many sources raise
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"the dataset {name} cannot be read ({type(error).__name__}: {reason}).") from None

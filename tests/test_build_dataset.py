@@ -1,9 +1,6 @@
 """Training data from drawings: the picture stays, the text is true, repeats go, what is alike is one group."""
 
 import base64
-import csv
-import gzip
-import io
 import json
 import re
 import subprocess
@@ -12,18 +9,16 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
-import pyarrow
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
-from pyarrow import parquet
 
-from common.errors import UserError
 from common.render import picture_difference, render_rgb
 from common.svg_values import NAMED_COLOURS, parse_paint
 from corpus.build_dataset import MAX_ERROR, MAX_TILE_ERROR
 from corpus.content_hash import content_hash
+from corpus.dataset.explain import Asking, explained
 from corpus.dataset.fingerprint import minhash
 from corpus.dataset.near_duplicates import NEIGHBOURS, _candidates, find
 from corpus.dataset.record import Rules, build
@@ -32,9 +27,10 @@ from corpus.optimization.describe_geometry import bounds, colour_name, flat
 from corpus.optimization.paint import short_hex
 from corpus.optimization.resolve import resolve
 from corpus.optimization.shorten import shorten
-from corpus.sources import Columns, Drawing, drawings, emoji_name
+from corpus.sources import Drawing, drawings, emoji_name
 from prompt_template import extract_reasoning, extract_svg
 from svg_constraint import CANVAS, SVG_OPEN, check
+from tests.chat_server import chat_server
 from tests.paths import ROOT
 
 FILES = {drawing.id: drawing for drawing in drawings("twemoji")}
@@ -182,56 +178,90 @@ def test_mined_shards_get_their_descriptions_from_captions(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("kind", ["jsonl", "jsonl.gz", "csv", "parquet"])
-def test_tables_are_read_row_by_row(tmp_path, kind):
-    table = [{"code": ICON.format('<rect width="9" height="8"/>'), "text": "a box", "id": "x"}] * 3
-    path = tmp_path / f"t.{kind}"
-    if kind == "csv":
-        lines = io.StringIO()
-        writer = csv.DictWriter(lines, list(table[0]))
-        writer.writeheader()
-        writer.writerows(table)
-        path.write_text(lines.getvalue())
-    elif kind == "parquet":
-        parquet.write_table(pyarrow.Table.from_pylist(table), path)
-    else:
-        data = "".join(json.dumps(row) + "\n" for row in table).encode()
-        path.write_bytes(gzip.compress(data) if kind.endswith("gz") else data)
-    found = list(drawings(str(path), Columns("code", "text", "CC0-1.0")))
-    assert [(d.description, d.svg, d.license) for d in found] == [("a box", table[0]["code"], "CC0-1.0")] * 3
-    with pytest.raises(UserError, match=r"t\.\S*,?( row |:)\d+: no text in the column 'svg', only code, text, id"):
-        list(drawings(str(path)))
-
-
-def test_a_hub_dataset_is_streamed(monkeypatch):
-    """`datasets` itself, given rows in place of the network."""
-    import datasets
-
-    made = datasets.Dataset.from_list([{"Svg": ICON.format(""), "caption": "nothing"}]).to_iterable_dataset()
-    asked = []
-    monkeypatch.setattr(datasets, "load_dataset", lambda *a, **k: asked.append((a, k)) or made)
-    (found,) = drawings("hub:VectorGraphics/svg-corpus", Columns("Svg", "caption"))
-    assert asked == [(("VectorGraphics/svg-corpus",), {"split": "train", "streaming": True})]
-    assert (found.description, found.source, found.license) == ("nothing", "VectorGraphics/svg-corpus", "unknown")
+def test_rows_of_a_table_may_have_their_own_names_and_faults(tmp_path):
+    box = ICON.format('<rect width="9" height="8"/>')
+    rows = [{"code": box, "text": "a box"}, {"code": "", "text": "none"}, {"code": box, "text": None}]
+    lines = [*map(json.dumps, rows), "{", json.dumps(rows[0] | {"license": "MIT", "group": "g", "id": "x"})]
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    columns = ("--svg-column", "code", "--description-column", "text", "--license", "CC0-1.0")
+    output = tmp_path / "d" / "d.jsonl"
+    done = run_build("--output", str(output), "--sources", f"{tmp_path}/t.jsonl", *columns, "--no-drop-near-duplicates")
+    assert done.returncode == 0, done.stderr
+    first, second = read(output)
+    assert (first["description"], first["license"], first["id"]) == ("a box", "CC0-1.0", content_hash(box))
+    assert (second["license"], second["id"]) == ("MIT", "x") and first["group"] == second["group"]
+    for reason in ("no text in 'code'", "no description", "the line is not JSON"):
+        assert f"1  {reason} (" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("sources", "fault"),
     [
         ("nowhere", "'nowhere' is none of twemoji, openmoji"),
-        ("{}/none*.jsonl", "no file has a name like it"),
-        ("{}/bad.jsonl", "bad.jsonl:2: no JSON"),
-        ("{}/list.jsonl", "list.jsonl:1: a list, not an object"),
+        ("{}/none*.jsonl", "there is no file"),
+        ("{}/t.jsonl", "t.jsonl:1: no column 'svg', but a"),
         ("{}/bad.parquet", "bad.parquet is no Parquet file"),
+        ("{}/icons.json", "icons.json is not an Iconify JSON file"),
+        ("hub:owner/name", "owner/name is neither a file nor a folder here, and the hub cannot be reached"),
     ],
 )
-def test_a_source_that_cannot_be_read_is_named_and_nothing_is_left_behind(tmp_path, sources, fault):
-    (tmp_path / "bad.jsonl").write_text('{"svg": "", "description": "a"}\n{"svg": \n')
-    (tmp_path / "list.jsonl").write_text("[1]\n")
+def test_a_source_that_cannot_be_read_is_named_and_nothing_is_overwritten(tmp_path, sources, fault, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tmp_path / "t.jsonl").write_text('{"a": 1}\n')
+    (tmp_path / "icons.json").write_text('{"a": 1}\n')
     (tmp_path / "bad.parquet").write_text("PAR")
-    done = run_build("--output", str(tmp_path / "out" / "d.jsonl"), "--sources", sources.format(tmp_path))
+    output = tmp_path / "d.jsonl"
+    output.write_text("mine")
+    done = run_build("--output", str(output), "--sources", sources.format(tmp_path))
     assert done.returncode == 2 and fault in done.stderr and "Traceback" not in done.stderr
-    assert not list((tmp_path / "out").iterdir())
+    assert output.read_text() == "mine"
+
+
+# --- reasoning by a language model ------------------------------------------------------------------------------
+
+
+def explain(body: dict, number: int) -> str:
+    """Answer as asked, but for the second drawing, whose circle it moves; the first is wrong only once."""
+    asked = body["messages"][0]["content"]
+    svg = asked.rpartition("```xml\n")[2].partition("```")[0]
+    if "disc 1" in asked or (number == 0 and "disc 0" in asked):
+        svg = re.sub(r'cx="\d+"', 'cx="30"', svg)
+    return "<reasoning>" + "\n".join(f"{i}. Said by a model" for i in range(1, 8)) + f"</reasoning>\n{svg}"
+
+
+@pytest.mark.parametrize("executor", ["here", "local"])
+def test_a_language_model_explains_and_is_not_believed(tmp_path, executor):
+    if executor == "local":
+        pytest.importorskip("datatrove")
+    discs = [{"svg": ICON.format(f'<circle cx="8" cy="8" r="{2 + i}"/>'), "description": f"disc {i}"} for i in range(5)]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(disc) + "\n" for disc in discs))
+    output = tmp_path / "d.jsonl"
+    arguments = ("--sources", f"{tmp_path}/t.jsonl", "--output", str(output), "--executor", executor, "--workers", "1")
+    with chat_server(explain) as server:
+        llm = ("--reasoning", "llm", "--base-url", server.url, "--model", "m", "--attempts", "2", "--at-once", "1")
+        done = run_build(*arguments, *llm)
+    assert done.returncode == 0, done.stderr
+    assert [record["description"] for record in read(output)] == [f"disc {i}" for i in (0, 2, 3, 4)]
+    assert all("Said by a model" in extract_reasoning(record["svg_content"]) for record in read(output))
+    assert "1  language model: the picture differs" in done.stdout
+    assert len(server.requests) == 2 + 2 + 3
+    done = run_build(*arguments, "--reasoning", "llm", "--base-url", server.url, "--model", "m")
+    assert done.returncode == 2 and "nobody answers at BASE_URL" in done.stderr
+
+
+def test_answers_are_kept_for_a_run_that_was_killed(tmp_path):
+    """What has been answered and paid for is not asked again; a half-written answer is."""
+    lines = [(0, line) for line in prepared(*(f'<rect width="{w}" height="3"/>' for w in range(2, 8)))]
+
+    def run() -> tuple[list, int]:
+        with chat_server(explain) as server:
+            return list(explained(lines, Asking(server.url, "m", 1, 4), RULES, tmp_path)), len(server.requests)
+
+    first, asked = run()
+    assert asked == len(lines) and all("Said" in line["record"]["svg_content"] for _, line in first)
+    path = tmp_path / "00000.answers"
+    path.write_bytes(path.read_bytes()[:-9])
+    assert run() == (first, 1)
 
 
 # --- near-duplicates and groups ---------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ from common.errors import UserError
 from common.render import render_rgb
 from corpus import caption, chat_endpoint
 from corpus.captioning.clean import clean_caption
-from corpus.captioning.inputs import svg_texts
 from corpus.captioning.pictures import draw
 from corpus.captioning.prompts import FOCUSES, STYLES, WORD_LIMITS, prompt_for
 from corpus.content_hash import content_hash
@@ -302,38 +301,11 @@ def test_bad_records_and_pictures_are_counted_and_the_rest_goes_on(tmp_path, run
         "the SVG refers to images, which are not rendered": "1",
         "nothing to see: one color all over": "1",
         "the SVG is not Unicode text": "1",
-        "no text in the field 'svg'": "4",
+        "no text in 'svg'": "3",
+        "the line is no JSON object": "1",
         "the line is not JSON": "1",
         "has a caption already, or is here twice": "1",
     }
-
-
-def test_every_form_of_input_gives_the_same_svgs(tmp_path, mined):
-    import datasets
-
-    records = [{"drawing": svg} for svg in SVGS]
-    (tmp_path / "list.json").write_text(json.dumps(records))
-    shards = tmp_path / "shards" / "deep"
-    shards.mkdir(parents=True)
-    for i in range(3):
-        shard = "".join(json.dumps(record) + "\n" for record in records[4 * i : 4 * i + 4])
-        (shards / f"{i}_stage2.jsonl").write_text(shard)
-    (shards / "0_stage1.jsonl").write_text('{"drawing": "raw"}\n')
-    datasets.Dataset.from_list(records).to_parquet(tmp_path / "hub" / "train.parquet")
-    expected = [(svg, "") for svg in SVGS]
-    assert list(svg_texts(str(mined), "", "svg")) == expected
-    for dataset, files in (
-        (tmp_path / "list.json", ""),
-        (tmp_path / "shards", "*_stage2*"),
-        (shards / "*_stage2.jsonl", ""),
-        (tmp_path / "hub", ""),  # through `datasets`, as from the hub
-    ):
-        assert list(svg_texts(str(dataset), files, "drawing")) == expected
-    with pytest.raises(UserError, match="no column 'svg', but drawing"):
-        list(svg_texts(str(tmp_path / "hub"), "", "svg"))
-    for missing in ("no/where", "nowhere.jsonl", "a/b/c", str(tmp_path / "*.xml")):
-        with pytest.raises(UserError, match="DATASET"):
-            list(svg_texts(missing, "", "svg"))
 
 
 def test_the_window_of_records(mined, run_caption):

@@ -134,7 +134,7 @@ def test_slurm_gets_jobs_that_give_the_same(shards, plain, tmp_path):
 
 def test_a_task_that_cannot_read_its_shard_says_so(shards, tmp_path):
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.jsonl").write_text('{"svg": 1}\n')
+    (tmp_path / "in" / "a.jsonl").write_text('{"vg": 1}\n')
     done = run_build(tmp_path / "in", tmp_path / "d.jsonl", "--executor", "local")
-    assert done.returncode == 2 and "a.jsonl:1: no text in the column 'svg'" in done.stderr
+    assert done.returncode == 2 and "a.jsonl:1: no column 'svg', but vg" in done.stderr
     assert "Traceback" not in done.stderr

@@ -17,7 +17,6 @@ from datatrove.pipeline.base import PipelineStep
 
 from common.errors import UserError
 from corpus.dataset.plan import Plan
-from corpus.dataset.record import build_all
 from corpus.workers import in_processes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,7 +48,7 @@ class OptimizeAndAnnotate(PipelineStep):
 
     def run(self, data: Iterable[Document], rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         found = ((document.metadata["piece"], document.metadata["drawing"]) for document in data)
-        for piece, line in build_all(found, self.plan.rules, processes=1):
+        for piece, line in self.plan.lines(found, processes=1):
             self.stat_update("refused" if "refused" in line else "samples")
             record = line.get("record", {"svg_content": "", "id": ""})
             yield Document(text=record["svg_content"], id=record["id"], metadata={"piece": piece, "line": line})

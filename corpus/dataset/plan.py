@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
-from corpus.dataset.record import Rules
+from corpus.dataset.explain import Asking, explained
+from corpus.dataset.record import Rules, build_all
 from corpus.sources import Columns, Drawing, drawings, pieces, read_captions
 from corpus.tables import HUB
 
@@ -21,6 +22,7 @@ class Plan:
     captions: str  # a pattern, "" for none
     limit: int  # drawings of each source; 0 = all
     rules: Rules
+    asking: Asking | None  # None: reasoning and comments come from geometry
     folder: Path
 
     def path(self, piece: int) -> Path:
@@ -39,6 +41,13 @@ class Plan:
             for drawing in islice(drawings(self.pieces[piece], self.columns, captions), self.limit or None):
                 yield piece, drawing
 
+    def lines(self, found: Iterable[tuple[int, Drawing]], processes: int) -> Iterator[tuple[int, dict]]:
+        """Yield (piece, line) for (piece, drawing), in order."""
+        made = build_all(found, self.rules, processes)
+        if self.asking is None:
+            return made
+        return explained(made, self.asking, self.rules, self.folder)
+
     def write(self, some: Iterable[int], lines: Iterable[tuple[int, dict]]) -> None:
         """Write the lines of each piece, which come in the order of the pieces; a file appears whole or not at all."""
         lines = iter(lines)
@@ -52,14 +61,16 @@ class Plan:
             part.rename(self.path(piece))
 
 
-def plan(sources: str, columns: Columns, captions: str, limit: int, rules: Rules, output: Path) -> Plan:
+def plan(
+    sources: str, columns: Columns, captions: str, limit: int, rules: Rules, asking: Asking | None, output: Path
+) -> Plan:
     """Return the plan, with a folder beside `output` named by all that decides what will be in it."""
     found = tuple(pieces(sources))
     read = [*found, *([captions] if captions else [])]
     stamps = [_stamp(Path(path)) for path in read if not path.startswith(HUB)]
-    deciding = json.dumps([found, asdict(columns), captions, limit, asdict(rules), stamps])
+    deciding = json.dumps([found, asdict(columns), captions, limit, asdict(rules), asking and asdict(asking), stamps])
     name = f"{output.name}.prepared-{hashlib.sha256(deciding.encode()).hexdigest()[:8]}"
-    return Plan(found, columns, captions, limit, rules, output.with_name(name))
+    return Plan(found, columns, captions, limit, rules, asking, output.with_name(name))
 
 
 def _stamp(path: Path) -> list:

@@ -43,8 +43,8 @@ def build(drawing: Drawing, rules: Rules) -> list[dict]:
     """
     from corpus.optimization.refusal import Refused
 
-    if not drawing.description:
-        return [refused(drawing, "no description")]
+    if drawing.fault or not drawing.description:
+        return [refused(drawing, drawing.fault or "no description")]
     try:
         return list(_lines(drawing, rules))
     except Refused as refusal:
