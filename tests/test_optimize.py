@@ -10,8 +10,12 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from common.render import picture_difference, render_rgb
+from corpus.optimization import outline
+from corpus.optimization.recognise import NEAR, recognised
 from corpus.optimization.refusal import Refused
 from corpus.optimize import Job, convert_one, optimize_svg_string
 from corpus.sources import drawings
@@ -212,3 +216,62 @@ def test_the_command_takes_folders_and_lines(tmp_path: Path):
     ):
         done = optimize(*wrong)
         assert done.returncode and sentence in done.stderr and "Traceback" not in done.stderr
+
+
+def on_canvas(d: str) -> str:
+    """A file in another size, so that it is not taken as it is: optimized, its shape's line."""
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 512 512"><path transform="scale(2)" d="{}"/></svg>'
+    return optimize_svg_string(svg.format(d), comments=False).splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ("d", "element"),
+    [
+        (
+            "M28 0H228C243.46 0 256 12.54 256 28V228C256 243.46 243.46 256 228 256"
+            "H28C12.54 256 0 243.46 0 228V28C0 12.54 12.54 0 28 0",
+            '<rect width="256" height="256" rx="28"/>',
+        ),
+        ("M20 60a40 40 0 0 1 80 0v90a40 40 0 0 1-80 0z", '<rect x="20" y="20" width="80" height="170" rx="40"/>'),
+        (
+            "M228 128A100 60 0 0 1 128 188A100 60 0 0 1 28 128A100 60 0 0 1 228 128Z",
+            '<ellipse cx="128" cy="128" rx="100" ry="60"/>',
+        ),
+        ("M228 128A100 100 0 1 1 28 128A100 100 0 1 1 228 128", '<circle cx="128" cy="128" r="100"/>'),
+    ],
+)
+def test_paths_that_are_basic_shapes_become_them(d, element):
+    assert on_canvas(d) == element
+
+
+@pytest.mark.parametrize(
+    "d",
+    [
+        "M20 20H80V80H20Z",  # as path data it is shorter
+        "M20 20H80V80H20V19L70 50Z",  # a corner more
+        "M20 20H80V80H24L20 76Z",  # a corner cut
+        "M20 20H200V200H20Z M60 60V80H80V60Z",  # a hole
+        "M20 60a40 40 0 0 1 80 0v90a40 40 0 0 0-80 0z",  # the lower end bulges in
+        "M128 28C200 28 200 228 128 228C56 228 56 28 128 28",  # an egg
+    ],
+)
+def test_what_only_looks_like_a_basic_shape_stays_a_path(d):
+    assert on_canvas(d).startswith("<path")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.floats(0, 100), st.floats(0, 100), st.floats(3, 150), st.floats(3, 150), st.floats(0.5, 1), st.booleans())
+def test_rounded_rectangles_are_recognised_as_what_they_are(x, y, width, height, share, stroked):
+    r = share * min(width, height) / 2
+    right, bottom = x + width, y + height
+    d = (
+        f"M{x + r} {y}H{right - r}A{r} {r} 0 0 1 {right} {y + r}V{bottom - r}A{r} {r} 0 0 1 {right - r} {bottom}"
+        f"H{x + r}A{r} {r} 0 0 1 {x} {bottom - r}V{y + r}A{r} {r} 0 0 1 {x + r} {y}Z"
+    )
+    assume(r > 1.5)
+    kind, *values = recognised(outline.parse(d), stroked)
+    if kind == "rect":
+        assert values[:4] == pytest.approx([x, y, width, height], abs=1e-6)
+        assert values[4] == pytest.approx(r, abs=2 * NEAR)
+    else:
+        assert r > min(width, height) / 2 - 2 * NEAR and kind in ("circle", "ellipse")

@@ -14,6 +14,7 @@ from common.svg_values import Command
 from corpus.optimization import outline
 from corpus.optimization.paint import Gradient, Paint
 from corpus.optimization.path_text import number
+from corpus.optimization.recognise import recognised
 from corpus.optimization.refusal import Refused
 from corpus.optimization.resolve import Drawn, Group
 from corpus.optimization.strokes import plain_strokes
@@ -149,7 +150,7 @@ def _shape(part: Drawn, decimals: int, exact: bool, cubic: bool) -> Shape | None
         "stroke_width": "" if width == "1" else width,
         "opacity": "" if opacity == "1" else opacity,
     }
-    basic = part.basic or ((_as_circle(part.path) or ()) if not exact else ())
+    basic = part.basic or (recognised(part.path, bool(stroke)) if not exact else ())
     if basic and not cubic and (geometry := _basic_geometry(basic, decimals)) is not None:
         tag, values = geometry
         return Shape(tag, values, **look) if values else None
@@ -174,6 +175,8 @@ def _basic_geometry(basic: tuple, decimals: int) -> tuple[str, dict[str, str]] |
         x, y = round(x, decimals), round(y, decimals)
         if right <= x or bottom <= y:  # thinner than the grid
             return None
+        if rx == ry:  # a renderer would cut each at half the rounded side
+            rx = ry = min(rx, (right - x) / 2, (bottom - y) / 2)
         values = {"x": number(x, decimals), "y": number(y, decimals), "width": number(right - x, decimals),
                   "height": number(bottom - y, decimals), "rx": number(rx, decimals + 1), "ry": ""}  # fmt: skip
         if abs(rx - ry) > 0.05:
@@ -192,50 +195,6 @@ def _basic_geometry(basic: tuple, decimals: int) -> tuple[str, dict[str, str]] |
     if radii[0] == radii[1]:
         return "circle", center | {"r": radii[0]}
     return "ellipse", center | {"rx": radii[0], "ry": radii[1]}
-
-
-def _as_circle(path: list[Command]) -> tuple | None:
-    """Return ("circle", cx, cy, r) where a closed path is one: of arcs, or of four curves."""
-    if not 3 <= len(path) <= 7 or path[0][0] != "M" or any(letter not in "AC" for letter, _ in path[1:-1]):
-        return None
-    ends = [path[0][1]] + [v[-2:] for letter, v in path[1:] if letter != "Z"]
-    if path[-1][0] not in "ZAC" or math.dist(ends[0], ends[-1]) > 0.05 or len(ends) < 3:
-        return None
-    left, top, right, bottom = _tight_bounds(path)
-    cx, cy, r = (left + right) / 2, (top + bottom) / 2, (right - left) / 2
-    if r <= 0 or abs((bottom - top) / 2 - r) > 0.1:
-        return None
-    at = path[0][1]
-    for letter, v in path[1:]:
-        if letter == "Z":
-            continue
-        curves = outline.arc_curves(at, v) if letter == "A" else [(letter, v)]
-        for _, c in curves:
-            for t in (0.25, 0.5, 1.0):
-                if abs(math.dist(_cubic((*at, *c), t), (cx, cy)) - r) > 0.12:
-                    return None
-            at = c[-2:]
-    return ("circle", cx, cy, r)
-
-
-def _tight_bounds(path: list[Command]) -> outline.Box:
-    xs, ys = [], []
-    at = path[0][1]
-    for letter, v in outline.arcs_as_curves(path):
-        if letter in "MZ":
-            continue
-        for i in range(9):
-            x, y = _cubic((*at, *v), i / 8)
-            xs.append(x)
-            ys.append(y)
-        at = v[-2:]
-    return min(xs), min(ys), max(xs), max(ys)
-
-
-def _cubic(p: tuple[float, ...], t: float) -> tuple[float, float]:
-    u = 1 - t
-    a, b, c, d = u * u * u, 3 * u * u * t, 3 * u * t * t, t * t * t
-    return a * p[0] + b * p[2] + c * p[4] + d * p[6], a * p[1] + b * p[3] + c * p[5] + d * p[7]
 
 
 # --- fewer segments ---------------------------------------------------------------------------------------------
@@ -344,6 +303,12 @@ def _simplest(p: tuple[float, float], letter: str, v: tuple[float, ...]) -> Comm
             (3 * (c1[0] + c2[0]) - p[0] - end[0]) / 4, (3 * (c1[1] + c2[1]) - p[1] - end[1]) / 4, *end,
         )  # fmt: skip
     return letter, v
+
+
+def _cubic(p: tuple[float, ...], t: float) -> tuple[float, float]:
+    u = 1 - t
+    a, b, c, d = u * u * u, 3 * u * u * t, 3 * u * t * t, t * t * t
+    return a * p[0] + b * p[2] + c * p[4] + d * p[6], a * p[1] + b * p[3] + c * p[5] + d * p[7]
 
 
 # --- on the grid ------------------------------------------------------------------------------------------------
