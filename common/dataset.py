@@ -127,7 +127,7 @@ def stream_samples(result: ReadResult, on_fault: str = "skip") -> Iterator[Sampl
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
         raise UserError(
             f"data file {path} {reason}; give the path of a JSONL file with `--data-path`, or build the "
-            "demo set with `python -m corpus.build_demo`."
+            "demo set with `make data`."
         ) from None
     if not result.read:
         first = f" (first fault, line {result.faults[0].line}: {result.faults[0].message})" if result.faults else ""
