@@ -1,0 +1,173 @@
+"""The SVGs in what was fetched, and the addresses of the ones it links to."""
+
+import base64
+import binascii
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes, urljoin
+
+import webencodings
+from lxml import etree
+from selectolax.lexbor import LexborHTMLParser
+
+from corpus.mining.robots import REFUSING
+from corpus.mining.standalone import MAX_CHARACTERS, Document, NotStandalone, Page
+
+MAX_LINKS = 20  # linked .svg files taken from one page
+MAX_SVGS = 500  # inline ones taken from one page
+# The parser's time grows with the square of some counts (open elements, attributes of one tag). A page within these
+# limits takes it less than a second at worst; ordinary ones have a tenth of it.
+MAX_TAGS = 40_000
+MAX_TAG_BYTES = 100_000  # of one tag, not counting what stands in quotes
+
+_LINK_ATTRIBUTES = ("src", "href", "data", "srcset", "data-src", "data-srcset", "xlink:href")
+_LINKS = ", ".join(f'[{name.replace(":", chr(92) + ":")}*=".svg" i]' for name in _LINK_ATTRIBUTES)
+_DATA_URLS = ", ".join(f'[{name}^="data:image/svg+xml" i]' for name in ("src", "href", "data"))
+_LONG_TAG = re.compile(rb"<[^<>]{%d,}" % MAX_TAG_BYTES)
+_IN_QUOTES = re.compile(rb"\"[^\"]*\"|'[^']*'")
+_PROLOG = re.compile(r"^\s*<\?xml[^>]*\?>\s*")
+_ROOT = re.compile(r"<(?:\w+:)?svg[\s>/]")
+_PARSER_OPTIONS = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False}
+
+
+@dataclass
+class Found:
+    svgs: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)  # absolute; may be of any scheme
+    passed: Counter[str] = field(default_factory=Counter)  # <svg> elements not taken, and why
+
+
+class Unreadable(Exception):
+    """Why nothing can be taken from what was fetched."""
+
+
+def wanted_type(media_type: str) -> bool:
+    """Whether a body of this media type may be a page or an SVG."""
+    return media_type in ("", "text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml") or (
+        media_type in ("text/plain", "application/octet-stream", "image/svg")  # what misconfigured servers call an .svg
+    )
+
+
+def extract(body: bytes, charset: str | None, url: str) -> Found:
+    """Return what a page or an SVG file holds. Raises Unreadable."""
+    if b"svg" not in body and b"SVG" not in body:
+        return Found()
+    head = body[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head.startswith((b"<?xml", b"<svg", b"<!DOCTYPE svg", b"<!--")) and b"<html" not in head.lower():
+        text = _decoded(body, charset)
+        if _ROOT.search(text, 0, 8192):
+            return from_file(text)
+    return from_page(body, charset, url)
+
+
+def from_file(text: str) -> Found:
+    """Take an SVG file as it is, if it is well-formed; from a sheet of symbols take each of them."""
+    text = _PROLOG.sub("", text.removeprefix("\ufeff")).strip()
+    if len(text) > MAX_CHARACTERS:
+        raise Unreadable("SVG too long")
+    try:
+        root = etree.fromstring(text, etree.XMLParser(**_PARSER_OPTIONS))
+    except (etree.XMLSyntaxError, ValueError):
+        raise Unreadable("SVG not well-formed") from None
+    if etree.QName(root).localname != "svg":
+        raise Unreadable("not an SVG")
+    if "<symbol" in text:
+        tree = LexborHTMLParser(text)
+        found = Found()
+        _inline(tree, found)
+        if found.svgs and found.passed["draws nothing"]:
+            return found
+    return Found([text])
+
+
+def from_page(body: bytes, charset: str | None, url: str) -> Found:
+    if body.count(b"<") > MAX_TAGS:
+        raise Unreadable("too many tags")
+    if any(len(_IN_QUOTES.sub(b"", tag)) > MAX_TAG_BYTES for tag in _LONG_TAG.findall(body)):
+        raise Unreadable("tag too long")
+    tree = LexborHTMLParser(_decoded(body, charset))
+    found = Found()
+    for meta in tree.css('meta[name="robots" i]'):
+        if not REFUSING.isdisjoint(word.strip().lower() for word in (meta.attributes.get("content") or "").split(",")):
+            raise Unreadable("opted out")
+    _inline(tree, found)
+    if b".svg" in body or b".SVG" in body:
+        _linked(tree, url, found)
+    if b"data:image/svg" in body:
+        for node in tree.css(_DATA_URLS):
+            for name in ("src", "href", "data"):
+                _from_data_url(node.attributes.get(name) or "", found)
+    return found
+
+
+def _inline(tree: LexborHTMLParser, found: Found) -> None:
+    page, inner = Page(tree), set()
+    for node in tree.css("svg"):
+        if node.mem_id in inner:
+            continue
+        if len(found.svgs) >= MAX_SVGS:
+            return
+        document = Document(page)
+        try:
+            found.svgs.append(document.text(node))
+        except NotStandalone as reason:
+            found.passed[str(reason)] += 1
+            if not document.draws:
+                _symbols(node, page, found)
+        inner.update(document.nested)
+
+
+def _symbols(sheet, page: Page, found: Found) -> None:
+    """A sheet that draws nothing by itself is a set of pictures: each of its symbols."""
+    for symbol in sheet.css("symbol[viewBox]"):
+        if len(found.svgs) < MAX_SVGS:
+            try:
+                found.svgs.append(Document(page).text(symbol))
+            except NotStandalone as reason:
+                found.passed[str(reason)] += 1
+
+
+def _linked(tree: LexborHTMLParser, url: str, found: Found) -> None:
+    base = tree.css_first("base[href]")
+    if base is not None:
+        url = urljoin(url, base.attributes["href"] or "")
+    seen = set()
+    for node in tree.css(_LINKS):
+        attributes = node.attributes
+        for name in _LINK_ATTRIBUTES:
+            value = attributes.get(name) or ""
+            # srcset: addresses with a size behind each, and commas between (none of them within)
+            for part in value.split(",") if name.endswith("srcset") else (value,):
+                address = part.strip().split()[0] if name.endswith("srcset") and part.strip() else part.strip()
+                path = address.partition("#")[0].partition("?")[0]
+                if not path.lower().endswith(".svg") or path.startswith("data:"):
+                    continue
+                try:
+                    absolute = urljoin(url, address.partition("#")[0])
+                except ValueError:
+                    continue
+                if absolute not in seen and len(found.links) < MAX_LINKS:
+                    seen.add(absolute)
+                    found.links.append(absolute)
+
+
+def _from_data_url(value: str, found: Found) -> None:
+    """data:image/svg+xml[;charset=…][;base64],… (RFC 2397)"""
+    kind, comma, data = value.strip().partition(",")
+    if not comma or not kind.lower().startswith("data:image/svg+xml"):
+        return
+    body = unquote_to_bytes(data)
+    try:
+        body = base64.b64decode(body) if kind.lower().endswith(";base64") else body
+        found.svgs += from_file(_decoded(body, None)).svgs
+    except (binascii.Error, Unreadable):
+        found.passed["broken data URL"] += 1
+
+
+def _decoded(body: bytes, charset: str | None) -> str:
+    """Decode by the byte order mark, the header, what the text says of itself, or as UTF-8."""
+    if charset is None and (said := re.search(rb"(?:charset|encoding)\s*=\s*[\"']?([\w-]+)", body[:1024], re.I)):
+        charset = said[1].decode("ascii")
+    encoding = webencodings.lookup(charset) if charset else None
+    return webencodings.decode(body, encoding or webencodings.UTF8)[0]
