@@ -3,8 +3,8 @@
     python -m benchmarks.mining_site PORT PAGE_KILOBYTES
 
 /p/N is a page: text in ordinary markup, and in three of four pages up to eight inline SVGs. Which ones follows Zipf's
-law, as icons on the web do: a few are everywhere, most on one page. One page in ten links to an .svg file. It writes
-the number of requests on its standard output when its input ends.
+law, as icons on the web do: a few are everywhere, most on one page. One page in ten links to an .svg file. /requests
+is how many requests there were. It ends when its standard input does.
 """
 
 import asyncio
@@ -50,8 +50,8 @@ class Site(asyncio.Protocol):
         self.data += data
         while b"\r\n\r\n" in self.data:
             head, _, self.data = self.data.partition(b"\r\n\r\n")
-            Site.requests += 1
             path = head.split(b" ", 2)[1].decode()
+            Site.requests += path != "/requests"
             kind, body = self.answer(path)
             # urllib sends "Connection: close" and waits for it.
             close = b"connection: close" in head.lower()
@@ -66,6 +66,8 @@ class Site(asyncio.Protocol):
     def answer(self, path: str) -> tuple[str, bytes]:
         if path == "/robots.txt":
             return "text/plain", b"User-agent: *\nDisallow: /private/\nSitemap: http://127.0.0.1/sitemap.xml\n"
+        if path == "/requests":
+            return "text/plain", str(self.requests).encode()
         number = int("".join(filter(str.isdigit, path)))
         if path.endswith(".svg"):
             return "image/svg+xml", f'<svg xmlns="http://www.w3.org/2000/svg" {drawing(number)}'.encode()
@@ -85,7 +87,6 @@ async def main(port: int, kilobytes: int) -> None:
     server = await loop.create_server(Site, "127.0.0.1", port, backlog=2048)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)  # until whoever started us closes it, or ends
-    print(Site.requests, flush=True)
 
 
 if __name__ == "__main__":

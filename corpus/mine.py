@@ -62,6 +62,8 @@ def mine(c: SimpleNamespace, **client) -> None:
     store = Store(Path(c.OUTPUT_DIR))
     try:
         position = max(c.START_OFFSET, store.position(source))
+        if position > c.START_OFFSET:
+            print(f"going on at row {position} of {c.DATASET}; URLs that were in flight come first")
         rows = read_urls(c.DATASET, c.COLUMN, position)
         if c.LIMIT:
             rows = islice(rows, max(0, c.START_OFFSET + c.LIMIT - position))

@@ -12,7 +12,7 @@ from time import monotonic, time
 from yarl import URL
 
 from corpus.mining import robots
-from corpus.mining.extract import Found, Unreadable, extract, wanted_type
+from corpus.mining.extract import MEDIA_TYPES, Found, Unreadable, extract
 from corpus.mining.fetch import Answer, Failed, Fetcher
 from corpus.mining.frontier import Frontier, Host, Job
 from corpus.mining.store import Store
@@ -29,6 +29,9 @@ COMMIT_SECONDS = 0.2
 COMMIT_RESULTS = 100
 CHUNK = 1_000  # rows read at once
 BACKLOG = 20  # batches of URLs that may wait in the store for slow hosts before reading stops
+
+
+NO_RULES = robots.Rules("")
 
 
 @dataclass(frozen=True)
@@ -180,9 +183,12 @@ class Crawl:
         if refusal:
             self.fail(job, refusal)
             return False
+        self.pace(host, rules)
+        return True
+
+    def pace(self, host: Host, rules: robots.Rules) -> None:
         if rules.delay:
             host.delay, host.limit = max(self.manners.host_delay, rules.delay), 1
-        return True
 
     async def work(self, host: Host, job: Job) -> None:
         wait = 0.0
@@ -198,7 +204,7 @@ class Crawl:
             self.frontier.ended(host, monotonic(), wait)
 
     async def work_page(self, job: Job) -> None:
-        answer = await self.fetcher.get(URL(job.url, encoded=True), self.manners.max_bytes, wanted_type)
+        answer = await self.fetcher.get(URL(job.url, encoded=True), self.manners.max_bytes, MEDIA_TYPES)
         if robots.opted_out(answer.headers):
             raise Failed("opted out")
         if self.redirected(job, answer, MAX_REDIRECTS):
@@ -206,7 +212,7 @@ class Crawl:
         if answer.status != 200:
             raise Failed(f"http {answer.status}")
         try:
-            found = extract(answer.body, answer.charset, job.url)
+            found = extract(answer.body, answer.media_type, answer.charset, job.url)
         except Unreadable as reason:
             raise Failed(str(reason)) from None
         except Exception as error:  # a bug of ours or of a library: counted under its name
@@ -308,6 +314,7 @@ class Crawl:
         self.store.keep_robots(origin, time(), refusal, body)
         host = self.frontier.host(URL(origin).raw_host)
         host.awaiting = False
+        self.pace(host, self.rules_of(origin) or NO_RULES)
         self.frontier.line_up(host)
 
     def forget(self, origin: str) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import codecs
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,6 +15,17 @@ from selectolax.lexbor import LexborHTMLParser
 from corpus.mining.robots import REFUSING
 from corpus.mining.standalone import MAX_CHARACTERS, Document, NotStandalone, Page
 
+HTML = {"text/html", "application/xhtml+xml"}
+# "" is none given; the last three are what some servers call an .svg.
+MEDIA_TYPES = (
+    HTML
+    | {"", "image/svg+xml", "text/xml", "application/xml"}
+    | {
+        "text/plain",
+        "application/octet-stream",
+        "image/svg",
+    }
+)
 MAX_LINKS = 20  # linked .svg files taken from one page
 MAX_SVGS = 500  # inline ones taken from one page
 # The parser's time grows with the square of some counts (open elements, attributes of one tag). A page within these
@@ -42,22 +54,16 @@ class Unreadable(Exception):
     """Why nothing can be taken from what was fetched."""
 
 
-def wanted_type(media_type: str) -> bool:
-    """Whether a body of this media type may be a page or an SVG."""
-    return media_type in ("", "text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml") or (
-        media_type in ("text/plain", "application/octet-stream", "image/svg")  # what misconfigured servers call an .svg
-    )
-
-
-def extract(body: bytes, charset: str | None, url: str) -> Found:
+def extract(body: bytes, media_type: str, charset: str | None, url: str) -> Found:
     """Return what a page or an SVG file holds. Raises Unreadable."""
+    if body[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        body, charset = body.decode("utf-16", errors="replace").encode(), "utf-8"
     if b"svg" not in body and b"SVG" not in body:
         return Found()
-    head = body[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
-    if head.startswith((b"<?xml", b"<svg", b"<!DOCTYPE svg", b"<!--")) and b"<html" not in head.lower():
-        text = _decoded(body, charset)
-        if _ROOT.search(text, 0, 8192):
-            return from_file(text)
+    if media_type not in HTML:
+        head = _decoded(body[:8192], charset)
+        if _ROOT.search(head) and "<html" not in head.lower():
+            return from_file(_decoded(body, charset))
     return from_page(body, charset, url)
 
 

@@ -3,8 +3,8 @@
 import asyncio
 import ssl
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Container
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from time import time
 
@@ -38,6 +38,7 @@ class Answer:
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes  # decompressed
+    media_type: str = ""
     charset: str | None = None  # as the header names it
 
     @property
@@ -78,26 +79,27 @@ class Fetcher:
         )
         self.requests = 0
 
-    async def get(self, url: URL, max_bytes: int, wanted: Callable[[str], bool] | None = None, cut: bool = False):
+    async def get(self, url: URL, max_bytes: int, wanted: Container[str] | None = None, cut: bool = False) -> Answer:
         """Return the Answer to one request. Raises Failed.
 
-        max_bytes: of the body after decompression; more is a failure, or with `cut` is left away. wanted: tells by the
-        media type ("" when none is given) whether the body is worth reading.
+        max_bytes: of the body after decompression; more is a failure, or with `cut` is left away. wanted: the media
+        types ("" when none is given) of which the body is read.
         """
         self.requests += 1
         try:
             async with self.session.get(url, allow_redirects=False) as response:
-                answer = Answer(response.status, response.headers, b"", response.charset)
+                media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+                answer = Answer(response.status, response.headers, b"", media_type, response.charset)
                 if response.status in RETRIED_STATUSES:
                     raise Failed(f"http {response.status}", again=True, wait=_retry_after(response.headers))
                 if answer.location or response.status != 200:
                     response.close()
                     return answer
-                if wanted and not wanted(response.headers.get("Content-Type", "").partition(";")[0].strip().lower()):
+                if wanted is not None and media_type not in wanted:
                     response.close()
                     raise Failed("not a page")
                 body = await _body(response, max_bytes, cut)
-                return Answer(response.status, response.headers, body, answer.charset)
+                return replace(answer, body=body)
         except Failed:
             raise
         except Exception as error:

@@ -34,7 +34,7 @@ class Rules:
         if self._file is None:
             return 0.0
         rate = self._file.request_rate(AGENT)
-        per_request = rate.seconds / rate.requests if rate and rate.requests else 0.0
+        per_request = min(rate.seconds, KEPT_SECONDS) / rate.requests if rate else 0.0
         return max(self._file.crawl_delay(AGENT) or 0.0, per_request)
 
 

@@ -101,7 +101,7 @@ class Document:
                     self.references += [(name, False) for name in _URL_REFERENCE.findall(text)]
                 self.write(escape(_NOT_XML.sub("", text), quote=False))
             return
-        if tag in LEFT_OUT or not _TAG.fullmatch(tag):
+        if tag in LEFT_OUT or parent in ("title", "desc") or not _TAG.fullmatch(tag):  # what is in those is HTML
             return
         if tag == "foreignObject":
             raise NotStandalone("holds HTML")

@@ -1,4 +1,4 @@
-"""URLs from where they are listed, one after the other: a local file, or a data set on the hub. Never all at once."""
+"""URLs from where they are listed, one after the other: a file, or what `datasets` can stream. Never all at once."""
 
 import csv
 import gzip
@@ -16,9 +16,9 @@ def read_urls(dataset: str, column: str, skip: int) -> Iterator[str]:
     """Yield what stands in the column (in a .txt file: on the line), from row `skip` on. Raises UserError."""
     path = Path(dataset)
     if not path.is_file():
-        if path.suffix or path.exists():
-            raise UserError(f"DATASET {dataset} is not a file, nor the name of a data set on the hub.")
-        return _from_hub(dataset, column, skip)
+        if path.suffix in (*FILE_TYPES, ".gz"):
+            raise UserError(f"DATASET {dataset} does not exist.")
+        return _streamed(dataset, column, skip)
     kind = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
     if kind not in FILE_TYPES or (kind == ".parquet" and path.suffix == ".gz"):
         raise UserError(f"DATASET {dataset} is none of {', '.join(FILE_TYPES)} (all but .parquet also with .gz).")
@@ -78,7 +78,7 @@ def _from_parquet(path: Path, column: str, skip: int) -> Iterator[str]:
         yield from (str(value or "") for value in islice(values, skip, None))
 
 
-def _from_hub(dataset: str, column: str, skip: int) -> Iterator[str]:
+def _streamed(dataset: str, column: str, skip: int) -> Iterator[str]:
     from datasets import load_dataset
     from datasets.exceptions import DatasetNotFoundError
 
