@@ -13,6 +13,7 @@ only, limits on bytes, redirects and time. The parts are in corpus/mining/, from
 """
 
 import asyncio
+import gc
 import json
 import resource
 from collections.abc import Iterator
@@ -84,6 +85,7 @@ async def crawl(c: SimpleNamespace, store, source: str, rows: Iterator[str], pos
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a file for every connection, idle ones too
+    gc.freeze()  # what is imported stays; the collector need not look at it again
     manners = Manners(1000 * c.MAX_KILOBYTES, c.HOST_CONCURRENCY, c.HOST_DELAY, c.RETRIES)
     fetcher = Fetcher(c.TIMEOUT, c.MAX_CONCURRENCY, c.CONTACT, **client)
     with tqdm(desc="mining", unit=" pages", initial=store.counts["pages"], disable=None) as bar:

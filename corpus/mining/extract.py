@@ -58,13 +58,13 @@ def extract(body: bytes, media_type: str, charset: str | None, url: str) -> Foun
     """Return what a page or an SVG file holds. Raises Unreadable."""
     if body[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         body, charset = body.decode("utf-16", errors="replace").encode(), "utf-8"
-    if b"svg" not in body and b"SVG" not in body:
+    if (first := body.find(b"svg")) < 0 and b"SVG" not in body:
         return Found()
     if media_type not in HTML:
         head = _decoded(body[:8192], charset)
         if _ROOT.search(head) and "<html" not in head.lower():
             return from_file(_decoded(body, charset))
-    return from_page(body, charset, url)
+    return from_page(body, charset, url, first)
 
 
 def from_file(text: str) -> Found:
@@ -87,7 +87,8 @@ def from_file(text: str) -> Found:
     return Found([text])
 
 
-def from_page(body: bytes, charset: str | None, url: str) -> Found:
+def from_page(body: bytes, charset: str | None, url: str, first: int) -> Found:
+    """`first` is where "svg" stands first in the body."""
     if body.count(b"<") > MAX_TAGS:
         raise Unreadable("too many tags")
     if any(len(_IN_QUOTES.sub(b"", tag)) > MAX_TAG_BYTES for tag in _LONG_TAG.findall(body)):
@@ -98,9 +99,14 @@ def from_page(body: bytes, charset: str | None, url: str) -> Found:
         if not REFUSING.isdisjoint(word.strip().lower() for word in (meta.attributes.get("content") or "").split(",")):
             raise Unreadable("opted out")
     _inline(tree, found)
-    if b".svg" in body or b".SVG" in body:
+    # One pass for both, as these searches cost a tenth of the time a page takes.
+    before = set()
+    while first >= 0:
+        before.add(body[first - 1 : first])
+        first = body.find(b"svg", first + 3)
+    if b"." in before:
         _linked(tree, url, found)
-    if b"data:image/svg" in body:
+    if b"/" in before:
         for node in tree.css(_DATA_URLS):
             for name in ("src", "href", "data"):
                 _from_data_url(node.attributes.get(name) or "", found)

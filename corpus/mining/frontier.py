@@ -49,7 +49,9 @@ class Frontier:
         self.store, self.delay, self.limit = store, delay, limit
         self.hosts: dict[str, Host] = {}
         self.idle: OrderedDict[str, Host] = OrderedDict()
+        # Hosts that were asked before go first when they are due: their connections may still be open.
         self.line: list[tuple[float, int, Host]] = []  # a heap, by time
+        self.new: deque[Host] = deque()
         self.order = count()
         self.queued = 0
         self.active = 0
@@ -79,8 +81,11 @@ class Frontier:
 
     def take(self, now: float) -> tuple[Host, Job] | None:
         """Return the next job whose host may be asked now, and count it as active."""
-        while self.line and self.line[0][0] <= now:
-            ready_at, _, host = heapq.heappop(self.line)
+        while self.new or (self.line and self.line[0][0] <= now):
+            if self.line and self.line[0][0] <= now:
+                ready_at, _, host = heapq.heappop(self.line)
+            else:
+                ready_at, host = 0.0, self.new.popleft()
             host.in_line = False
             if ready_at < host.ready_at or not self._may_go(host):
                 self.line_up(host)
@@ -116,12 +121,15 @@ class Frontier:
         self.give_back(host)
 
     def next_time(self) -> float | None:
-        return self.line[0][0] if self.line else None
+        return 0.0 if self.new else self.line[0][0] if self.line else None
 
     def line_up(self, host: Host) -> None:
         if not host.in_line and self._may_go(host):
             host.in_line = True
-            heapq.heappush(self.line, (host.ready_at, next(self.order), host))
+            if host.ready_at:
+                heapq.heappush(self.line, (host.ready_at, next(self.order), host))
+            else:
+                self.new.append(host)
 
     @staticmethod
     def _may_go(host: Host) -> bool:
