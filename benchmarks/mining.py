@@ -1,6 +1,6 @@
 """How many pages does corpus.mine take in per second of one core, and what does a kill cost? img2dataset beside it.
 
-    python -m benchmarks.mining [--json] [--pages 12000] [--kilobytes 50] [--kills 20] [--concurrency 100]
+    python -m benchmarks.mining [--json] [--pages 12000] [--kilobytes 50] [--rounds 3] [--kills 20]
 
 The web is benchmarks/mining_site.py, in a process of its own on 127.0.0.1. Figures are processor time of the client,
 children included, so that they hold on a busy machine; pages per core second are those between a run of a quarter of
@@ -38,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pages", type=int, default=12_000)
     parser.add_argument("--kilobytes", type=int, default=50, help="of a page")
+    parser.add_argument("--rounds", type=int, default=3, help="of all clients in turn; the median is shown")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--concurrency", type=int, default=100)
     parser.add_argument("--keep", help="folder for the mined output")
@@ -55,9 +56,11 @@ def main() -> None:
         else:
             print("img2dataset: not measured; `make peers` makes its environment")
         print(f"{'':<36}{'pages/core s':>13}{'ms/page':>9}{'wall':>7}{'MB at 1/4':>11}{'3/4':>6}{'requests/page':>15}")
-        for name, run in runs.items():
-            short, long = (run(a.pages // 4), run(a.pages))
-            pages = a.pages - a.pages // 4
+        rounds = [{name: (run(a.pages // 4), run(a.pages)) for name, run in runs.items()} for _ in range(a.rounds)]
+        pages = a.pages - a.pages // 4
+        for name in runs:
+            pairs = sorted((r[name] for r in rounds), key=lambda pair: pair[1]["cpu"] - pair[0]["cpu"])
+            short, long = pairs[len(pairs) // 2]
             per_core = pages / (long["cpu"] - short["cpu"])
             figures[name] = long | {"pages_per_core_second": per_core}
             print(

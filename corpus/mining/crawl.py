@@ -12,7 +12,7 @@ from time import monotonic, time
 from yarl import URL
 
 from corpus.mining import robots
-from corpus.mining.extract import MEDIA_TYPES, Found, Unreadable, extract
+from corpus.mining.extract import MEDIA_TYPES, Found, Seen, Unreadable, extract
 from corpus.mining.fetch import Answer, Failed, Fetcher
 from corpus.mining.frontier import Frontier, Host, Job
 from corpus.mining.store import Store
@@ -61,6 +61,7 @@ class Crawl:
         self.frontier = Frontier(store, manners.host_delay, manners.host_concurrency)
         self.rules: OrderedDict[str, tuple[robots.Rules, float, int]] = OrderedDict()  # (rules, until when, bytes)
         self.rules_bytes = 0
+        self.seen = Seen()
         self.results = 0  # since the last commit
         self.committed_at = monotonic()
         self.news = asyncio.Event()
@@ -212,7 +213,7 @@ class Crawl:
         if answer.status != 200:
             raise Failed(f"http {answer.status}")
         try:
-            found = extract(answer.body, answer.media_type, answer.charset, job.url)
+            found = extract(answer.body, answer.media_type, answer.charset, job.url, self.seen)
         except Unreadable as reason:
             raise Failed(str(reason)) from None
         except Exception as error:  # a bug of ours or of a library: counted under its name
@@ -260,8 +261,8 @@ class Crawl:
         return min(failure.wait, MAX_WAIT)
 
     def succeed(self, job: Job, found: Found) -> None:
+        self.counts["found"] += len(found.svgs) + found.repeats
         for svg in found.svgs:
-            self.counts["found"] += 1
             self.counts["kept"] += self.store.keep(svg, job.url)
         for reason, number in found.passed.items():
             self.counts[f"passed over: {reason}"] += number

@@ -48,14 +48,32 @@ class Found:
     svgs: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)  # absolute; may be of any scheme
     passed: Counter[str] = field(default_factory=Counter)  # <svg> elements not taken, and why
+    repeats: int = 0  # <svg> elements that were met before
+
+
+class Seen:
+    """The <svg> elements met lately that stood alone. The icons of a site are on each of its pages; most are these."""
+
+    def __init__(self, most: int = 100_000):
+        self.most = most
+        self.newer: set[int] = set()
+        self.older: set[int] = set()
+
+    def __contains__(self, markup: str) -> bool:
+        return hash(markup) in self.newer or hash(markup) in self.older
+
+    def add(self, markup: str) -> None:
+        if len(self.newer) >= self.most // 2:
+            self.newer, self.older = set(), self.newer
+        self.newer.add(hash(markup))
 
 
 class Unreadable(Exception):
     """Why nothing can be taken from what was fetched."""
 
 
-def extract(body: bytes, media_type: str, charset: str | None, url: str) -> Found:
-    """Return what a page or an SVG file holds. Raises Unreadable."""
+def extract(body: bytes, media_type: str, charset: str | None, url: str, seen: Seen | None = None) -> Found:
+    """Return what a page or an SVG file holds, but for what was seen before. Raises Unreadable."""
     if body[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         body, charset = body.decode("utf-16", errors="replace").encode(), "utf-8"
     if (first := body.find(b"svg")) < 0 and b"SVG" not in body:
@@ -64,7 +82,7 @@ def extract(body: bytes, media_type: str, charset: str | None, url: str) -> Foun
         head = _decoded(body[:8192], charset)
         if _ROOT.search(head) and "<html" not in head.lower():
             return from_file(_decoded(body, charset))
-    return from_page(body, charset, url, first)
+    return from_page(body, charset, url, first, Seen() if seen is None else seen)
 
 
 def from_file(text: str) -> Found:
@@ -81,15 +99,15 @@ def from_file(text: str) -> Found:
     if "<symbol" in text:
         tree = LexborHTMLParser(text)
         found = Found()
-        _inline(tree, found)
+        _inline(tree, found, Seen())
         if found.svgs and found.passed["draws nothing"]:
             return found
     return Found([text])
 
 
-def from_page(body: bytes, charset: str | None, url: str, first: int) -> Found:
+def from_page(body: bytes, charset: str | None, url: str, first: int, seen: Seen) -> Found:
     """`first` is where "svg" stands first in the body."""
-    if body.count(b"<") > MAX_TAGS:
+    if len(body) > 3 * MAX_TAGS and body.count(b"<") > MAX_TAGS:
         raise Unreadable("too many tags")
     if any(len(_IN_QUOTES.sub(b"", tag)) > MAX_TAG_BYTES for tag in _LONG_TAG.findall(body)):
         raise Unreadable("tag too long")
@@ -98,7 +116,7 @@ def from_page(body: bytes, charset: str | None, url: str, first: int) -> Found:
     for meta in tree.css('meta[name="robots" i]'):
         if not REFUSING.isdisjoint(word.strip().lower() for word in (meta.attributes.get("content") or "").split(",")):
             raise Unreadable("opted out")
-    _inline(tree, found)
+    _inline(tree, found, seen)
     # One pass for both, as these searches cost a tenth of the time a page takes.
     before = set()
     while first >= 0:
@@ -113,16 +131,22 @@ def from_page(body: bytes, charset: str | None, url: str, first: int) -> Found:
     return found
 
 
-def _inline(tree: LexborHTMLParser, found: Found) -> None:
+def _inline(tree: LexborHTMLParser, found: Found, seen: Seen) -> None:
     page, inner = Page(tree), set()
     for node in tree.css("svg"):
         if node.mem_id in inner:
             continue
         if len(found.svgs) >= MAX_SVGS:
             return
+        markup = node.html
+        if markup in seen:
+            found.repeats += 1
+            continue
         document = Document(page)
         try:
             found.svgs.append(document.text(node))
+            if document.alone:
+                seen.add(markup)
         except NotStandalone as reason:
             found.passed[str(reason)] += 1
             if not document.draws:

@@ -29,6 +29,7 @@ def draw_growth(points: list[tuple[int, int, int, float]], path: Path) -> dict[s
     k, beta = heaps(found, kept)
     month = found[-1] * MONTH / seconds[-1]
     figures = {"heaps_k": k, "heaps_beta": beta, "kept_in_a_month": float(min(k * month**beta, month))}
+    kept_then = float(f"{figures['kept_in_a_month']:.2g}")
     figure, (over_pages, over_found) = figure_grid(1, 2)
     over_pages.plot(pages, found, color="#9bb7ef", label=f"found: {found[-1]:,.0f}")
     over_pages.plot(pages, kept, color="#2a4b8d", label=f"kept, each text once: {kept[-1]:,.0f}")
@@ -42,7 +43,7 @@ def draw_growth(points: list[tuple[int, int, int, float]], path: Path) -> dict[s
     over_found.set_yscale("log")
     over_found.set_xlabel("SVGs found")
     over_found.set_ylabel("SVGs kept")
-    over_found.set_title(f"a month at this pace: {figures['kept_in_a_month']:,.0f} kept", fontsize=9)
+    over_found.set_title(f"a month at this pace: {float(f'{month:.2g}'):,.0f} found, {kept_then:,.0f} kept", fontsize=9)
     for axis in (over_pages, over_found):
         axis.grid(alpha=0.25)
         axis.legend(frameon=False)

@@ -55,6 +55,7 @@ class Document:
         self.references: list[tuple[str, bool]] = []  # (id, whether the picture is wrong without it)
         self.nested: list[int] = []
         self.viewbox = ""  # of the symbol that is used
+        self.alone = True  # whether the same markup gives the same document on every page
 
     def text(self, root) -> str:
         """Return the document. Raises NotStandalone."""
@@ -76,6 +77,7 @@ class Document:
             name, needed = self.references.pop()
             if name in self.ids:
                 continue
+            self.alone = False
             node = self.page.element(name)
             if node is None:
                 if needed:
@@ -107,6 +109,7 @@ class Document:
             raise NotStandalone("holds HTML")
         if tag == "svg":
             self.nested.append(node.mem_id)
+            self.alone = False  # the page is searched for each of them
         self.draws = self.draws or (tag in DRAWN and parent not in NEVER_DRAWN)
         attributes = node.attributes
         self.write(f"<{tag}{self.attributes(attributes, tag)}")
