@@ -16,6 +16,7 @@ import asyncio
 import gc
 import json
 import resource
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -96,6 +97,7 @@ async def crawl(c: SimpleNamespace, store, source: str, rows: Iterator[str], pos
                 source, rows, position
             )
         finally:
+            progress.show(store.counts)
             await fetcher.close()
 
 
@@ -106,12 +108,12 @@ class Progress:
         self.bar, self.found_before, self.start, self.shown = bar, found, monotonic(), 0.0
 
     def __call__(self, crawl) -> None:
-        now = monotonic()
-        if self.bar.disable or now - self.shown < 0.5:
-            return
-        self.shown = now
-        counts = crawl.counts
-        rate = (counts["found"] - self.found_before) / (now - self.start)
+        if not self.bar.disable and monotonic() - self.shown >= 0.5:
+            self.show(crawl.counts)
+
+    def show(self, counts: Counter[str]) -> None:
+        self.shown = monotonic()
+        rate = (counts["found"] - self.found_before) / (self.shown - self.start)
         errors = sorted(((n, name[8:]) for name, n in counts.items() if name.startswith("failed: ")), reverse=True)
         shown = ", ".join(f"{name} {n}" for n, name in errors[:3])
         self.bar.set_postfix_str(f"{rate:.1f} SVGs/s, {counts['kept']} kept; {shown}", refresh=False)

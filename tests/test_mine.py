@@ -115,6 +115,13 @@ def test_what_cannot_stand_alone_is_passed_over_by_name(body, reason):
     assert found.svgs == [] and found.passed[reason]
 
 
+def test_a_page_that_uses_one_large_symbol_again_and_again_is_cut_off():
+    large = f'<symbol id=a><path d="{"m0 0" * 120_000}"></symbol>'
+    start = time.process_time()
+    found = extract(f"<svg>{large}</svg>{'<svg><use href=#a></svg>' * 499}".encode(), "text/html", None, "")
+    assert 0 < sum(map(len, found.svgs)) < 6_000_000 and time.process_time() - start < 3
+
+
 def test_nested_svgs_and_what_only_looks_like_one():
     assert len(page("<svg><svg><path /></svg><path /></svg><script>'<svg><path/></svg>'</script>")) == 1
     assert page("<!-- <svg><path/></svg> --><p>svg</p><template><svg><path/></svg></template>") == []
@@ -673,6 +680,41 @@ def test_a_half_written_record_is_cut_away(tmp_path):
     store = Store(tmp_path)
     assert store.keep("<svg>1</svg>", "http://d.test/") is False
     store.close()
+
+
+def test_a_full_disk_costs_nothing_but_the_time(tmp_path, monkeypatch):
+    """The disk is full at one commit and has room again at the next: nothing of the failed one may be recorded."""
+    from common.errors import disk_full
+
+    with Web(lambda host, path: http("" if path == "/robots.txt" else drawn(int(path[1:])))) as web:
+        urls = [web.url(f"/{i}", f"h{i % 9}.test") for i in range(200)]
+        original, calls = Store.commit, []
+
+        class Full:
+            def __init__(self, file):
+                self.file = file
+
+            def flush(self):
+                self.file.flush()
+                raise OSError(28, "No space left on device")
+
+            def __getattr__(self, name):
+                return getattr(self.file, name)
+
+        def commit(store):
+            calls.append(len(store._lines))
+            if len(calls) == 9:
+                for name, file in store._files.items():
+                    store._files[name] = Full(file)
+            original(store)
+
+        monkeypatch.setattr(Store, "commit", commit)
+        with pytest.raises(OSError) as failure:
+            mined(tmp_path, urls)
+        monkeypatch.undo()
+        assert disk_full(failure.value) and len(calls) > 9
+        kept, told = mined(tmp_path, urls)
+    assert len(kept) == len({record["svg"] for record in kept}) == told["pages"] == 200
 
 
 def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):

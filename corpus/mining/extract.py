@@ -28,6 +28,7 @@ MEDIA_TYPES = (
 )
 MAX_LINKS = 20  # linked .svg files taken from one page
 MAX_SVGS = 500  # inline ones taken from one page
+MAX_WRITTEN = 4_000_000  # characters of them, those that fail included: each may bring the same large symbol along
 # The parser's time grows with the square of some counts (open elements, attributes of one tag). A page within these
 # limits takes it less than a second at worst; ordinary ones have a tenth of it.
 MAX_TAGS = 40_000
@@ -132,11 +133,11 @@ def from_page(body: bytes, charset: str | None, url: str, first: int, seen: Seen
 
 
 def _inline(tree: LexborHTMLParser, found: Found, seen: Seen) -> None:
-    page, inner = Page(tree), set()
+    page, inner, written = Page(tree), set(), 0
     for node in tree.css("svg"):
         if node.mem_id in inner:
             continue
-        if len(found.svgs) >= MAX_SVGS:
+        if len(found.svgs) >= MAX_SVGS or written > MAX_WRITTEN:
             return
         markup = node.html
         if markup in seen:
@@ -152,6 +153,7 @@ def _inline(tree: LexborHTMLParser, found: Found, seen: Seen) -> None:
             if not document.draws:
                 _symbols(node, page, found)
         inner.update(document.nested)
+        written += document.size
 
 
 def _symbols(sheet, page: Page, found: Found) -> None:

@@ -19,6 +19,7 @@ import os
 import sqlite3
 import zlib
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -66,6 +67,7 @@ class Store:
             raise UserError(f"{folder}/journal.sqlite is not a journal of this script; move it away.") from None
         self.counts: Counter[str] = Counter(dict(self.journal.execute("SELECT name, value FROM counts")))
         self._files: dict[str, BinaryIO] = {}
+        self._broken = False
         self._lines: dict[str, list[bytes]] = {}
         self._growth = self.journal.execute("SELECT max(pages) FROM growth").fetchone()[0] or 0
         self._cut_back()
@@ -126,7 +128,13 @@ class Store:
         return self.journal.execute(f"INSERT OR IGNORE INTO {table} VALUES (?)", (hash,)).rowcount == 1
 
     def commit(self) -> None:
-        """Append the lines to their shards, then make everything since the last commit true at once."""
+        """Append the lines to their shards, then make everything since the last commit true at once.
+
+        When that fails (a full disk), nothing is committed any more: what is in the shards then is not known.
+        """
+        if self._broken:
+            return
+        self._broken = True
         for name, lines in self._lines.items():
             if name not in self._files:
                 self._files[name] = (self.folder / "shards" / f"{name}.jsonl").open("ab")
@@ -142,6 +150,7 @@ class Store:
         if self.journal.in_transaction:
             self.journal.execute("COMMIT")
         self.journal.execute("BEGIN")
+        self._broken = False
 
     # Counts and the growth curve
 
@@ -170,10 +179,10 @@ class Store:
 
     def close(self) -> None:
         self.commit()
-        self.journal.execute("COMMIT")
         self.journal.close()
         for file in self._files.values():
-            file.close()
+            with suppress(OSError):  # what is left in the buffer after a failure; the next run cuts it away
+                file.close()
 
 
 def hash64(data: bytes) -> int:
