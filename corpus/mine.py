@@ -140,7 +140,7 @@ def report(store, folder: Path) -> None:
             counts[kind][reason] = value
         elif not colon:
             counts[name] = value
-    points = [point for point in store.growth() if point[0] and point[3]]
+    points = [point for point in store.growth() if point[1] and point[3]]
     if points:
         counts["growth"] = draw_growth(points, folder / "growth.png")
     (folder / "counts.json").write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")

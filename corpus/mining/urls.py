@@ -90,7 +90,11 @@ def _streamed(dataset: str, column: str, skip: int) -> Iterator[str]:
     names = rows.column_names or [column]  # known only for some formats
     if column not in names:
         raise _no_column(dataset, column, names)
-    yield from (str(row.get(column) or "") for row in rows.select_columns([column]).skip(skip))
+    try:
+        yield from (str(row.get(column) or "") for row in rows.select_columns([column]).skip(skip))
+    except Exception as error:  # of the network, in the classes of whichever library reads there
+        reason = f"{type(error).__name__}: {str(error).splitlines()[:1]}"
+        raise UserError(f"DATASET {dataset} stopped ({reason}); the same command goes on from there.") from None
 
 
 def _no_column(where: object, column: str, names: object) -> UserError:
