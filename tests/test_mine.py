@@ -521,7 +521,7 @@ def test_killed_at_any_moment_nothing_is_lost_or_stored_twice(tmp_path):
     kept = records(tmp_path / "killed")
     assert sorted(record["svg"] for record in kept) == sorted(record["svg"] for record in clean)
     assert counts(tmp_path / "killed")["pages"] == 1500 and not counts(tmp_path / "killed")["failed"]
-    # A kill costs what is in flight (4 requests) and what waits for its commit (10 results, and those ending with them).
+    # A kill costs what is in flight (4 requests) and what waits for its commit (10 results, and a few).
     assert len(web.log) <= requests + 6 * 25
 
 
