@@ -90,6 +90,4 @@ async def main(port: int, kilobytes: int) -> None:
 
 
 if __name__ == "__main__":
-    import uvloop
-
-    uvloop.run(main(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))

@@ -70,7 +70,7 @@ def mine(c: SimpleNamespace, **client) -> None:
         if c.LIMIT:
             rows = islice(rows, max(0, c.START_OFFSET + c.LIMIT - position))
         try:
-            event_loop()(crawl(c, store, source, rows, position, client))
+            asyncio.run(crawl(c, store, source, rows, position, client))
         finally:
             store.note_growth()
             report(store, Path(c.OUTPUT_DIR))
@@ -118,15 +118,6 @@ class Progress:
         shown = ", ".join(f"{name} {n}" for n, name in errors[:3])
         self.bar.set_postfix_str(f"{rate:.1f} SVGs/s, {counts['kept']} kept; {shown}", refresh=False)
         self.bar.update(counts["pages"] - self.bar.n)
-
-
-def event_loop():
-    """uvloop's runner where there is one (not on Windows), else asyncio's."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run
-    return uvloop.run
 
 
 def report(store, folder: Path) -> None:
