@@ -327,6 +327,18 @@ def test_statuses_of_robots_files(tmp_path):
     assert told["failed"]["robots.txt forbids"] == 4 and told["failed"]["robots.txt: too many redirects"] == 2
 
 
+def test_robots_files_are_kept_over_runs_but_no_longer_than_a_day(tmp_path):
+    with Web(lambda host, path: http("" if path == "/robots.txt" else drawn(1))) as web:
+        store = Store(tmp_path / "out")
+        for host, seconds in (("young.test", 86_000), ("old.test", 86_500)):
+            origin = web.url("", host)
+            store.keep_robots(origin, time.time() - seconds, "", b"User-agent: *\nDisallow: /")
+        store.close()
+        _, told = mined(tmp_path, [web.url("/", "young.test"), web.url("/", "old.test")])
+    assert [(host, path) for _, host, path in web.log] == [("old.test", "/robots.txt"), ("old.test", "/")]
+    assert told["failed"] == {"robots.txt forbids": 1}
+
+
 def test_opting_out(tmp_path):
     said = ["noai", "noimageai, x", "NoIndex", f"{AGENT}: noai", "max-snippet: -1, noai"]  # these refuse
     said += ["googlebot: noai", "all", "max-snippet: -1", "unavailable_after: 25 Jun 2010 15:00:00 PST"]
