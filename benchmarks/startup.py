@@ -14,7 +14,9 @@ SCRIPTS = {
     "preprocess_token_lengths.py": ["preprocess_token_lengths.py"],
     "train.py": ["train.py"],
     "evaluate_test.py": ["evaluate_test.py"],
-} | {f"corpus.{name}": ["-m", f"corpus.{name}"] for name in ("mine", "optimize", "caption", "describe", "build_dataset")}
+} | {
+    f"corpus.{name}": ["-m", f"corpus.{name}"] for name in ("mine", "optimize", "caption", "describe", "build_dataset")
+}
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import gzip
 import json
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -39,20 +39,21 @@ def table_files(source: str, within: str = "") -> list[str]:
     return sorted(glob.glob(str(path), recursive=True))
 
 
-def rows(source: str, within: str = "") -> Iterator[Row]:
+def rows(source: str, within: str = "", column: str | None = None) -> Iterator[Row]:
     """Yield rows one by one, files in the order of their names.
 
     source: a file, a pattern ("shards/*.jsonl"), a folder, or a hub dataset (OWNER/NAME, split "train", streamed).
-    within: a pattern for the files of a folder or a hub dataset. Raises UserError for what cannot be read at all.
+    within: a pattern for the files of a folder or a hub dataset. column: the only one that is needed, where leaving out
+    the others saves reading. Raises UserError for what cannot be read at all.
     """
     files = table_files(source, within)
     for file in files:
-        yield from _of_file(file)
+        yield from _of_file(file, column)
     if files:
         return
     name = source.removeprefix(HUB)
     if Path(source).is_dir() or (name.count("/") == 1 and not is_table(name) and not set(name) & set("*~?[")):
-        yield from _streamed(name, within)
+        yield from _streamed(name, within, column)
     else:
         raise UserError(f"there is no file, pattern, folder or hub dataset (OWNER/NAME) like {source!r}.")
 
@@ -63,18 +64,24 @@ def text_in(row: Row, column: str) -> tuple[str, str]:
     Raises UserError where a row has no such column at all and others: then it is the name that is wrong.
     """
     if not row.fault and column not in row.values:
-        raise UserError(f"{row.place}: no column {column!r}, but {', '.join(map(str, row.values)) or 'none'}.")
+        raise _no_column(row.place, column, row.values)
     text = row.values.get(column)
     if isinstance(text, str) and text.strip():
         return text, ""
     return "", row.fault or f"no text in {column!r}"
 
 
-def _of_file(path: str) -> Iterator[Row]:
+def _no_column(place: str, column: str, names: Iterable[str]) -> UserError:
+    return UserError(f"{place}: no column {column!r}, but {', '.join(map(str, names)) or 'none'}.")
+
+
+def _of_file(path: str, column: str | None) -> Iterator[Row]:
     kind = Path(path.removesuffix(".gz")).suffix
     try:
         if kind == ".parquet":
-            yield from _of_parquet(path)
+            yield from _of_parquet(path, column)
+        elif kind not in KINDS:
+            raise UserError(f"{path} is none of {', '.join(KINDS)}.")
         else:
             with _open(path) as file:
                 yield from (_of_csv if kind == ".csv" else _of_json)(path, file)
@@ -118,21 +125,23 @@ def _of_csv(path: str, file: IO[str]) -> Iterator[Row]:
         yield Row(f"{path}:{reader.line_num}", row)
 
 
-def _of_parquet(path: str) -> Iterator[Row]:
+def _of_parquet(path: str, column: str | None) -> Iterator[Row]:
     from pyarrow import ArrowInvalid, parquet
 
     try:
         file = parquet.ParquetFile(path)
     except ArrowInvalid as error:
         raise UserError(f"{path} is no Parquet file ({error}).") from None
+    if column and column not in file.schema_arrow.names:
+        raise _no_column(path, column, file.schema_arrow.names)
     number = 0
-    for batch in file.iter_batches(batch_size=1024):
+    for batch in file.iter_batches(batch_size=1024, columns=[column] if column else None):
         for row in batch.to_pylist():
             number += 1
             yield Row(f"{path}, row {number}", row)
 
 
-def _streamed(name: str, within: str) -> Iterator[Row]:
+def _streamed(name: str, within: str, column: str | None) -> Iterator[Row]:
     import datasets
 
     from common.hub import hub_reachable
@@ -141,8 +150,14 @@ def _streamed(name: str, within: str) -> Iterator[Row]:
         raise UserError(f"{name} is neither a file nor a folder here, and the hub cannot be reached.")
     try:
         stream = datasets.load_dataset(name, data_files=within or None, split="train", streaming=True)
+        if column and stream.column_names:  # known only for some formats
+            if column not in stream.column_names:
+                raise _no_column(name, column, stream.column_names)
+            stream = stream.select_columns([column])
         for number, row in enumerate(stream, 1):
             yield Row(f"{name}, row {number}", row)
+    except UserError:
+        raise
     except Exception as error:  # `datasets` hands on what its many sources raise
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"the dataset {name} cannot be read ({type(error).__name__}: {reason}).") from None

@@ -445,12 +445,13 @@ def test_what_a_user_can_get_wrong_is_named(tmp_path, monkeypatch):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "journal.sqlite").write_text("no journal, but something of the user's " * 99)
     for name, said in {
-        "u.jsonl": "u.jsonl:2: no JSON object",
-        "u.csv": "no column 'url', only a, b",
-        "u.parquet": "not a Parquet file",
-        "u.txt.gz": "not a whole gzip file",
-        "u.doc": "none of .txt",
-        "no.txt": "does not exist",
+        "u.jsonl": "u.jsonl:2: no column 'url', but uri",
+        "u.csv": "no column 'url', but a, b",
+        "u.parquet": "no Parquet file",
+        "u.txt.gz": "cannot be read",
+        "u.doc": "none of .jsonl",
+        "no.txt": "No such file",
+        "no.csv": "there is no file",
     }.items():
         with pytest.raises(UserError, match=said):
             mine_locally("--dataset", str(tmp_path / name), "--output-dir", str(tmp_path / name[2:]), *FAST)
@@ -460,7 +461,7 @@ def test_what_a_user_can_get_wrong_is_named(tmp_path, monkeypatch):
     for wrong in ("--timeout=0", "--timeout=nan", "--batch-size=0", "--contact=жук", "--dataset=", "--host-delay=-1"):
         with pytest.raises(UserError):
             mine.check_constants(constants(wrong))
-    with pytest.raises(UserError, match="neither a file nor to be had from the hub"):
+    with pytest.raises(UserError, match="out cannot be read"):
         list(read_urls(str(tmp_path / "out"), "url", 0))  # a folder without data
     held = Store(tmp_path / "held")
     with pytest.raises(UserError, match="another run"):
