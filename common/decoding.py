@@ -29,20 +29,20 @@ class Answer:
     finished: bool  # ended by itself; False = cut at the token limit
 
 
-@dataclass
+@dataclass(eq=False)
 class Row:
     """A prompt and the answer it has so far."""
 
-    index: int
     prompt: list[int]
     limit: int  # tokens of the answer
+    temperature: float  # 0 = greedy
     sampler: torch.Generator
     legal: LegalRow | None = None
     tokens: list[int] = field(default_factory=list)
     seconds: float = 0.0
+    ended: bool = False
 
 
-@torch.no_grad()
 def generate_answers(
     model: Any,
     tokenizer: Any,
@@ -62,119 +62,152 @@ def generate_answers(
     constrained: only answers that `svg_constraint` finds legal in the prompt dialect, whatever the model; raises
     UserError when a prompt leaves too few tokens for one.
     """
-    stops = stop_tokens(tokenizer)
-    rows = rows_for(prompts, max_total, max_new, seed)
+    slots = Slots(model, tokenizer, batch_size)
+    rows = rows_for(prompts, max_total, max_new, temperature, seed)
     if constrained:
-        _hold_to_grammar(rows, tokenizer, model.get_output_embeddings().weight.shape[0], stops)
-    waiting = deque(sorted(rows, key=lambda row: -len(row.prompt)))  # those let in together are alike in length
-    answers: dict[int, Answer] = {}
-    slots: list[Row | None] = []
-    cache: SlotCache | None = None
+        slots.hold_to_grammar(rows)
+    for row in sorted(rows, key=lambda row: -len(row.prompt)):  # those let in together are alike in length
+        slots.add(row)
     written = steps = 0
     with tqdm(total=len(prompts), desc=progress, unit="drawing", disable=None) as bar:
-        while waiting or any(slots):
-            start = time.perf_counter()
-            if waiting and (not slots or None in slots):
-                cache, slots, scores, taking_part = _admit(model, tokenizer, waiting, slots, cache, batch_size)
-            else:
-                cache, slots = _give_up_empty(cache, slots)
-                scores, taking_part = _step(model, cache, slots), list(range(len(slots)))
-            _choose(scores, [slots[i] for i in taking_part], temperature)
-            active = sum(slots[i] is not None for i in taking_part)
-            seconds = (time.perf_counter() - start) / active
-            written, steps = written + active, steps + 1
+        while slots.busy:
+            advanced = slots.step()
+            written, steps = written + len(advanced), steps + 1
             bar.set_postfix_str(f"{written} tokens", refresh=steps % 20 == 0)  # a first drawing may take minutes
-            for i in taking_part:
-                row = slots[i]
-                if row is None:
-                    continue
-                row.seconds += seconds
-                if _ended(tokenizer, row.tokens, stops) or len(row.tokens) >= row.limit:
-                    answers[row.index] = _answer(tokenizer, row.tokens, stops, row.seconds)
-                    slots[i] = None
-                    bar.update()
-    return [answers[i] for i in range(len(prompts))]
+            bar.update(sum(row.ended for row in advanced))
+    return [slots.answer(row) for row in rows]
+
+
+class Slots:
+    """Rows that a model answers side by side; more may be added, and some taken out, between two steps."""
+
+    def __init__(self, model: Any, tokenizer: Any, size: int):
+        """size: rows at once; others wait."""
+        self.model, self.tokenizer, self.size = model, tokenizer, size
+        self.stops = stop_tokens(tokenizer)
+        self.waiting: deque[Row] = deque()
+        self.rows: list[Row | None] = []  # by slot
+        self.cache: SlotCache | None = None
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.waiting) or any(self.rows)
+
+    def hold_to_grammar(self, rows: list[Row]) -> None:
+        """Let these rows give only legal answers. Raises UserError where one has too few tokens for that."""
+        vocabulary = self.model.get_output_embeddings().weight.shape[0]  # may exceed the tokenizer's
+        needed = tokens_needed(self.tokenizer)
+        grammar = grammar_for(self.tokenizer, vocabulary, tuple(self.stops))
+        for row in rows:
+            if row.limit < needed:
+                raise UserError(
+                    f"a legal answer may take {needed} tokens and there is room for {row.limit}; allow for more."
+                )
+            row.legal = LegalRow(self.tokenizer, grammar.deep_copy(), row.limit, needed)
+
+    def add(self, row: Row) -> None:
+        self.waiting.append(row)
+
+    def drop(self, row: Row) -> None:
+        """Forget a row whose answer nobody wants any more."""
+        if row in self.waiting:
+            self.waiting.remove(row)
+        elif row in self.rows:
+            self.rows[self.rows.index(row)] = None
+
+    @torch.no_grad()
+    def step(self) -> list[Row]:
+        """Add a token to rows: to those let in, when a slot is free, else to all. Return them."""
+        start = time.perf_counter()
+        if self.waiting and (None in self.rows or len(self.rows) < self.size):
+            scores, slots = self._admit()
+        else:
+            self._give_up_empty()
+            scores, slots = self._step(), list(range(len(self.rows)))
+        _choose(scores, [self.rows[i] for i in slots])
+        advanced = [(i, self.rows[i]) for i in slots if self.rows[i] is not None]
+        seconds = (time.perf_counter() - start) / len(advanced)
+        for i, row in advanced:
+            row.seconds += seconds
+            row.ended = _ended(self.tokenizer, row.tokens, self.stops) or len(row.tokens) >= row.limit
+            if row.ended:
+                self.rows[i] = None
+        return [row for _, row in advanced]
+
+    def answer(self, row: Row) -> Answer:
+        return _answer(self.tokenizer, row.tokens, self.stops, row.seconds)
+
+    def _admit(self) -> tuple[torch.Tensor, list[int]]:
+        """Run the next prompts and give them the empty slots; return their scores (n, V) and slots."""
+        rows = [self.waiting.popleft() for _ in range(min(self.size - len(self._used()), len(self.waiting)))]
+        input_ids, mask = self._padded([row.prompt for row in rows])
+        fresh = SlotCache(mask)
+        out = self.model(
+            input_ids=input_ids,
+            attention_mask=mask,
+            position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
+            past_key_values=fresh,
+            logits_to_keep=1,
+        )
+        if not any(self.rows):
+            self.cache, self.rows = fresh, list(rows)
+            return out.logits[:, -1], list(range(len(rows)))
+        if (more := len(self._used()) + len(rows) - len(self.rows)) > 0:
+            self.cache.grow(more)
+            self.rows += [None] * more
+        free = [i for i, row in enumerate(self.rows) if row is None][: len(rows)]
+        self.cache.admit(free, fresh)
+        for i, row in zip(free, rows, strict=True):
+            self.rows[i] = row
+        return out.logits[:, -1], free
+
+    def _padded(self, prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        width = max(map(len, prompts))
+        input_ids = torch.full((len(prompts), width), self.tokenizer.pad_token_id)
+        mask = torch.zeros_like(input_ids)
+        for i, prompt in enumerate(prompts):
+            input_ids[i, -len(prompt) :] = torch.tensor(prompt)
+            mask[i, -len(prompt) :] = 1
+        return input_ids.to(self.model.device), mask.to(self.model.device)
+
+    def _step(self) -> torch.Tensor:
+        """Run the newest token of every row; return the scores (slots, V) of the next one."""
+        self.cache.trim()
+        self.cache.extend()
+        newest = [[row.tokens[-1] if row else 0] for row in self.rows]
+        positions = [[len(row.prompt) + len(row.tokens) - 1 if row else 0] for row in self.rows]
+        out = self.model(
+            input_ids=torch.tensor(newest, device=self.model.device),
+            attention_mask=self.cache.mask,
+            position_ids=torch.tensor(positions, device=self.model.device),
+            past_key_values=self.cache,
+            logits_to_keep=1,
+        )
+        return out.logits[:, -1]
+
+    def _used(self) -> list[int]:
+        return [i for i, row in enumerate(self.rows) if row is not None]
+
+    def _give_up_empty(self) -> None:
+        used = self._used()
+        if len(used) <= KEEP_SHARE * len(self.rows):
+            self.cache.keep(used)
+            self.rows = [self.rows[i] for i in used]
 
 
 def stop_tokens(tokenizer: Any) -> list[int]:
     return sorted({tokenizer.convert_tokens_to_ids(end_of_turn(tokenizer)), tokenizer.eos_token_id})
 
 
-def rows_for(prompts: list[list[int]], max_total: int, max_new: int, seed: int) -> list[Row]:
+def rows_for(prompts: list[list[int]], max_total: int, max_new: int, temperature: float, seed: int) -> list[Row]:
     rows = []
     for index, prompt in enumerate(prompts):
         sampler = torch.Generator().manual_seed(seed * 1_000_003 + index)
-        rows.append(Row(index, prompt, max(1, min(max_new, max_total - len(prompt))), sampler))
+        rows.append(Row(prompt, max(1, min(max_new, max_total - len(prompt))), temperature, sampler))
     return rows
 
 
-def _hold_to_grammar(rows: list[Row], tokenizer: Any, vocabulary: int, stops: list[int]) -> None:
-    needed, grammar = tokens_needed(tokenizer), grammar_for(tokenizer, vocabulary, tuple(stops))
-    for row in rows:
-        if row.limit < needed:
-            raise UserError(
-                f"a legal answer may take {needed} tokens and there is room for {row.limit}; allow for more."
-            )
-        row.legal = LegalRow(tokenizer, grammar.deep_copy(), row.limit, needed)
-
-
-def _admit(
-    model: Any, tokenizer: Any, waiting: deque[Row], slots: list[Row | None], cache: SlotCache | None, size: int
-) -> tuple[SlotCache, list[Row | None], torch.Tensor, list[int]]:
-    """Run the next prompts and give them the empty slots; return their scores (n, V) and slots too."""
-    free = [i for i, row in enumerate(slots) if row is None] if slots else list(range(min(size, len(waiting))))
-    rows = [waiting.popleft() for _ in range(min(len(free), len(waiting)))]
-    free = free[: len(rows)]
-    width = max(len(row.prompt) for row in rows)
-    input_ids = torch.full((len(rows), width), tokenizer.pad_token_id)
-    mask = torch.zeros_like(input_ids)
-    for i, row in enumerate(rows):
-        input_ids[i, -len(row.prompt) :] = torch.tensor(row.prompt)
-        mask[i, -len(row.prompt) :] = 1
-    input_ids, mask = input_ids.to(model.device), mask.to(model.device)
-    fresh = SlotCache(mask)
-    out = model(
-        input_ids=input_ids,
-        attention_mask=mask,
-        position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
-        past_key_values=fresh,
-        logits_to_keep=1,
-    )
-    if cache is None or not any(slots):
-        cache, slots = fresh, list(rows)
-        free = list(range(len(rows)))
-    else:
-        cache.admit(free, fresh)
-        for i, row in zip(free, rows, strict=True):
-            slots[i] = row
-    return cache, slots, out.logits[:, -1], free
-
-
-def _step(model: Any, cache: SlotCache, slots: list[Row | None]) -> torch.Tensor:
-    """Run the newest token of every row; return the scores (slots, V) of the next one."""
-    cache.trim()
-    cache.extend()
-    newest = [[row.tokens[-1] if row else 0] for row in slots]
-    positions = [[len(row.prompt) + len(row.tokens) - 1 if row else 0] for row in slots]
-    out = model(
-        input_ids=torch.tensor(newest, device=model.device),
-        attention_mask=cache.mask,
-        position_ids=torch.tensor(positions, device=model.device),
-        past_key_values=cache,
-        logits_to_keep=1,
-    )
-    return out.logits[:, -1]
-
-
-def _give_up_empty(cache: SlotCache, slots: list[Row | None]) -> tuple[SlotCache, list[Row | None]]:
-    used = [i for i, row in enumerate(slots) if row is not None]
-    if len(used) <= KEEP_SHARE * len(slots):
-        cache.keep(used)
-        slots = [slots[i] for i in used]
-    return cache, slots
-
-
-def _choose(scores: torch.Tensor, rows: list[Row | None], temperature: float) -> None:
+def _choose(scores: torch.Tensor, rows: list[Row | None]) -> None:
     """Append the next token to each row. scores: (rows, V)."""
     scores = scores.float()
     for i, row in enumerate(rows):
@@ -182,10 +215,12 @@ def _choose(scores: torch.Tensor, rows: list[Row | None], temperature: float) ->
             allowed = row.legal.mask(scores.shape[1])
             scores[i].masked_fill_(torch.from_numpy(~allowed).to(scores.device), -torch.inf)
     best = scores.argmax(dim=-1).tolist()
-    shares = torch.softmax(scores / temperature, dim=-1).cpu() if temperature > 0 else None
     for i, row in enumerate(rows):
         if row:
-            token = best[i] if shares is None else int(torch.multinomial(shares[i], 1, generator=row.sampler))
+            token = best[i]
+            if row.temperature > 0:
+                shares = torch.softmax(scores[i] / row.temperature, dim=-1).cpu()
+                token = int(torch.multinomial(shares, 1, generator=row.sampler))
             row.tokens.append(token)
             if row.legal:
                 row.legal.take(token)

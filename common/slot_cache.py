@@ -62,6 +62,13 @@ class SlotCache(Cache):
         for layer, source in zip(self.layers, other.layers, strict=True):
             layer.room[:, slots, :, first : self.length] = source.room[:, :, :, : other.length]
 
+    def grow(self, by: int) -> None:
+        """Make `by` more slots, which belong to no row yet."""
+        self.mask = torch.nn.functional.pad(self.mask, (0, 0, 0, by))
+        for layer in self.layers:
+            shape = list(layer.room.shape)
+            layer.room = torch.cat([layer.room, layer.room.new_zeros(shape[0], by, *shape[2:])], dim=1)
+
     def keep(self, slots: list[int]) -> None:
         """Forget all other slots."""
         self.mask = self.mask[slots]

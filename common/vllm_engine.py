@@ -58,10 +58,10 @@ class VLLMEngine:
         from vllm import SamplingParams
         from vllm.lora.request import LoRARequest
 
-        rows, stops = rows_for(prompts, max_total, max_new, seed), stop_tokens(tokenizer)
+        rows, stops = rows_for(prompts, max_total, max_new, temperature, seed), stop_tokens(tokenizer)
         settings = [
             SamplingParams(
-                temperature=temperature, max_tokens=row.limit, stop_token_ids=stops, seed=row.sampler.initial_seed()
+                temperature=row.temperature, max_tokens=row.limit, stop_token_ids=stops, seed=row.sampler.initial_seed()
             )
             for row in rows
         ]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from common.dataset import Sample
-from common.decoding import answer_from_tokens, generate_answers, stop_tokens
+from common.decoding import Slots, answer_from_tokens, generate_answers, rows_for, stop_tokens
 from common.errors import UserError
 from common.model import load_base
 from common.tokens import encode
@@ -159,3 +159,41 @@ def test_engine_is_vllm_only_where_it_can_run(monkeypatch):
     monkeypatch.setattr("common.vllm_engine.find_spec", lambda name: object())
     assert pick_engine("auto", "owner/name") == pick_engine("vllm", "owner/name") == "vllm"
     assert pick_engine("auto", "models/small.gguf") == pick_engine("transformers", "owner/name") == "transformers"
+
+
+@pytest.mark.parametrize("growth", [2, 256])
+def test_rows_that_come_and_go_between_steps_leave_the_others_as_they_are(
+    model, tokenizer, prompts, growth, monkeypatch
+):
+    """A server's day: one row begins alone, others join as there are slots, one is given up half way."""
+    monkeypatch.setattr("common.slot_cache.GROWTH", growth)
+    alone = [a.text for a in generate(model, tokenizer, prompts, batch_size=1)]
+    slots = Slots(model, tokenizer, 3)
+    rows = rows_for(prompts, 5000, 24, 0.0, 1)
+    seen: list[set[int]] = []
+    slots.add(rows[0])
+    for step in range(1000):
+        if not slots.busy:
+            break
+        seen.append({rows.index(row) for row in slots.step()})
+        if step in (3, 5, 6, 7):
+            slots.add(rows[len([s for s in (3, 5, 6, 7) if s <= step])])
+        if step == 9:
+            slots.drop(rows[1])
+            slots.drop(rows[4])
+    assert max(map(len, seen)) == 3 and not any(4 in s for s in seen)
+    assert [slots.answer(rows[i]).text for i in (0, 2, 3)] == [alone[i] for i in (0, 2, 3)]
+    assert not rows[1].ended and alone[1].startswith(slots.answer(rows[1]).text.rstrip("\ufffd"))
+
+
+def test_a_row_that_waits_can_be_dropped_and_dropping_twice_is_nothing(model, tokenizer, prompts):
+    slots = Slots(model, tokenizer, 1)
+    first, second = rows_for(prompts[:2], 5000, 4, 0.0, 1)
+    slots.add(first)
+    slots.add(second)
+    for _ in range(2):
+        slots.drop(second)
+    while slots.busy:
+        slots.step()
+    assert first.ended and not second.tokens
+    slots.drop(first)
