@@ -169,7 +169,7 @@ def bounds(shapes: list[Shape]) -> Box:
 def _outline(shape: Shape) -> list[tuple[float, float]]:
     g = {name: float(value) for name, value in shape.geometry.items() if name not in ("d", "points")}
     if shape.tag == "path":
-        points = path_points(shape.commands)
+        points = _extremes(shape.commands)
     elif "points" in shape.geometry:
         points = parse_points(shape.geometry["points"])
     elif shape.tag == "rect":
@@ -183,6 +183,17 @@ def _outline(shape: Shape) -> list[tuple[float, float]]:
         turns = (math.tau * i / 32 for i in range(32))
         points = [(cx + rx * math.cos(t), cy + ry * math.sin(t)) for t in turns]
     return points
+
+
+def _extremes(commands: tuple[Command, ...]) -> list[tuple[float, float]]:
+    """Return what `path_points` gives, less the points between ends where control points cannot reach any further."""
+    ends = [v[-2:] for _, v in commands if v]
+    (left, top), (right, bottom) = map(min, zip(*ends, strict=True)), map(max, zip(*ends, strict=True))
+    for (_, before), (letter, v) in pairwise(commands):
+        inside = letter in "CQ" and left <= min(v[::2]) and max(v[::2]) <= right
+        if letter in "CQA" and not (inside and top <= min(v[1::2]) and max(v[1::2]) <= bottom):
+            ends += path_points((("M", before[-2:]), (letter, v)))
+    return ends
 
 
 def path_points(commands: tuple[Command, ...], steps: int = 8) -> list[tuple[float, float]]:
