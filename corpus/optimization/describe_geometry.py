@@ -39,14 +39,15 @@ class Box:
 
     def place(self) -> str:
         """Where the middle lies, on a grid of three by three."""
-        x, y = (self.left + self.right) / 2, (self.top + self.bottom) / 2
+        # Rounded, because text that is read again gives the same numbers but for the last bits.
+        x, y = round((self.left + self.right) / 2, 3), round((self.top + self.bottom) / 2, 3)
         column = "left" if x < CANVAS * 0.4 else "right" if x > CANVAS * 0.6 else ""
         row = "top" if y < CANVAS * 0.4 else "bottom" if y > CANVAS * 0.6 else ""
         return " ".join(part for part in (row, column) if part) or "center"
 
     def size(self) -> str:
         """A word for the larger side: "large " from 60 % of the canvas, "small " below 20 %, else nothing."""
-        side = max(self.right - self.left, self.bottom - self.top) / CANVAS
+        side = round(max(self.right - self.left, self.bottom - self.top) / CANVAS, 6)
         return "large " if side >= 0.6 else "small " if side < 0.2 else ""
 
     def inside(self) -> bool:

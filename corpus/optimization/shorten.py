@@ -7,15 +7,15 @@ rounding is exact, and a function of the outlines alone: text that is read again
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass, field, replace
 
 from common.svg_values import Command
 from corpus.optimization import outline
-from corpus.optimization.paint import Gradient, Paint
+from corpus.optimization.drawn import Drawn, Group
+from corpus.optimization.gradients import gradient_text
+from corpus.optimization.paint import Gradient, Paint, mean_colour
 from corpus.optimization.path_text import number
 from corpus.optimization.refusal import Refused
-from corpus.optimization.resolve import Drawn, Group
 from corpus.optimization.strokes import plain_strokes
 from svg_constraint import CANVAS
 
@@ -46,6 +46,20 @@ class ShapeGroup:
     members: tuple["Shape | ShapeGroup", ...]
 
 
+@dataclass(frozen=True)
+class _Form:
+    """What shorten was asked for, and the gradients met so far by their text: what is written alike is one."""
+
+    decimals: int
+    gradients: bool
+    exact: bool
+    cubic: bool
+    met: dict[str, Gradient] = field(default_factory=dict)
+
+    def paint(self, paint: Paint) -> Paint:
+        return self.met.setdefault(gradient_text(paint, ""), paint) if isinstance(paint, Gradient) else paint
+
+
 def shorten(
     drawn: Iterable[Drawn | Group], decimals: int, gradients: bool, exact: bool = False, cubic: bool = False
 ) -> list[Shape | ShapeGroup]:
@@ -53,19 +67,17 @@ def shorten(
 
     exact: nothing is approximated; for what is in the dialect already. cubic: curves and lines as cubic curves only.
     """
-    parts = _parts(drawn, decimals, gradients, exact, cubic)
+    parts = _parts(drawn, _Form(decimals, gradients, exact, cubic))
     if not parts:
         raise Refused("nothing is drawn")
     return parts
 
 
-def _parts(
-    drawn: Iterable[Drawn | Group], decimals: int, gradients: bool, exact: bool, cubic: bool
-) -> list[Shape | ShapeGroup]:
+def _parts(drawn: Iterable[Drawn | Group], form: _Form) -> list[Shape | ShapeGroup]:
     parts: list[Shape | ShapeGroup] = []
     for part in drawn:
         if isinstance(part, Group):
-            members = _parts(part.members, decimals, gradients, exact, cubic)
+            members = _parts(part.members, form)
             opacity = number(part.opacity, 2)
             if opacity == "0" or not members:
                 continue
@@ -75,8 +87,8 @@ def _parts(
             else:
                 parts.append(ShapeGroup(opacity, tuple(members)))
             continue
-        for plain in plain_strokes(part if gradients else _solid(part)):
-            shape = _shape(plain, decimals, exact, cubic)
+        for plain in plain_strokes(part if form.gradients else _solid(part)):
+            shape = _shape(plain, form)
             if shape and parts and isinstance(parts[-1], Shape) and (joined := _joined(parts[-1], shape)):
                 parts[-1] = joined
             elif shape:
@@ -99,37 +111,11 @@ def _solid(part: Drawn) -> Drawn:
     return part
 
 
-def mean_colour(gradient: Gradient) -> tuple[str, float]:
-    """Return the mean over the offsets, weighed by area for a radial one."""
-    stops = gradient.stops
-    samples = [(i + 0.5) / 32 for i in range(32)]
-    totals, weights, alphas = [0.0, 0.0, 0.0], 0.0, 0.0
-    for t in samples:
-        weight = t if gradient.kind == "radialGradient" else 1.0
-        red, green, blue, alpha = _at(stops, t)
-        weights, alphas = weights + weight, alphas + weight * alpha
-        for i, value in enumerate((red, green, blue)):
-            totals[i] += weight * alpha * value
-    if alphas == 0:
-        return "#000000", 0.0
-    return "#" + "".join(f"{round(total / alphas):02x}" for total in totals), alphas / weights
-
-
-def _at(stops, t: float) -> tuple[float, float, float, float]:
-    parts = [(*(int(s.colour[i : i + 2], 16) for i in (1, 3, 5)), s.opacity) for s in stops]
-    if t <= stops[0].offset:
-        return parts[0]
-    for (a, b), (p, q) in zip(pairwise(stops), pairwise(parts), strict=True):
-        if t <= b.offset:
-            share = (t - a.offset) / (b.offset - a.offset) if b.offset > a.offset else 1.0
-            return tuple(x + share * (y - x) for x, y in zip(p, q, strict=True))
-    return parts[-1]
-
-
 # --- one shape --------------------------------------------------------------------------------------------------
 
 
-def _shape(part: Drawn, decimals: int, exact: bool, cubic: bool) -> Shape | None:
+def _shape(part: Drawn, form: _Form) -> Shape | None:
+    decimals = form.decimals
     opacity = number(part.opacity, 2)
     if opacity == "0" or not part.path:
         return None
@@ -144,21 +130,21 @@ def _shape(part: Drawn, decimals: int, exact: bool, cubic: bool) -> Shape | None
         if part.fill is None:
             return None
     look = {
-        "fill": part.fill,
-        "stroke": stroke,
+        "fill": form.paint(part.fill),
+        "stroke": form.paint(stroke),
         "stroke_width": "" if width == "1" else width,
         "opacity": "" if opacity == "1" else opacity,
     }
-    basic = part.basic or ((_as_circle(part.path) or ()) if not exact else ())
-    if basic and not cubic and (geometry := _basic_geometry(basic, decimals)) is not None:
+    basic = part.basic or ((_as_circle(part.path) or ()) if not form.exact else ())
+    if basic and not form.cubic and (geometry := _basic_geometry(basic, decimals)) is not None:
         tag, values = geometry
         return Shape(tag, values, **look) if values else None
     commands = part.path
-    if not exact and (stroke or max(right - left, bottom - top) <= SMALL):
+    if not form.exact and (stroke or max(right - left, bottom - top) <= SMALL):
         decimals += 1
-    places = 3 if exact else decimals
-    if not exact:
-        commands = rounded(approximate(commands, cubic=cubic), places)
+    places = 3 if form.exact else decimals
+    if not form.exact:
+        commands = rounded(approximate(commands, cubic=form.cubic), places)
     commands = tidy(commands, bool(stroke))
     if not any(letter not in "MZ" for letter, _ in commands):
         return None
@@ -174,6 +160,7 @@ def _basic_geometry(basic: tuple, decimals: int) -> tuple[str, dict[str, str]] |
         x, y = round(x, decimals), round(y, decimals)
         if right <= x or bottom <= y:  # thinner than the grid
             return None
+        rx, ry = min(rx, (right - x) / 2), min(ry, (bottom - y) / 2)
         values = {"x": number(x, decimals), "y": number(y, decimals), "width": number(right - x, decimals),
                   "height": number(bottom - y, decimals), "rx": number(rx, decimals + 1), "ry": ""}  # fmt: skip
         if abs(rx - ry) > 0.05:
