@@ -91,15 +91,15 @@ def moved(commands: list[Command], m: Matrix) -> list[Command]:
 
 
 def _arc(v: tuple[float, ...], scale: float, turn: float, mirrored: bool) -> tuple[float, ...]:
-    angle = (turn - v[2] if mirrored else turn + v[2]) % 180
+    angle = round(turn - v[2] if mirrored else turn + v[2], 3) % 180
     return v[0] * scale, v[1] * scale, angle, v[3], 1 - v[4] if mirrored else v[4], *v[5:]
 
 
-def keeps_circles(m: Matrix) -> bool:
-    """Is the matrix a similarity: rotation, reflection, even scaling?"""
+def keeps_circles(m: Matrix, within: float = 1e-6) -> bool:
+    """Is the matrix a similarity: rotation, reflection, even scaling? within: the share by which it may miss that."""
     a, b, c, d, _, _ = m
     size = max(abs(a), abs(b), abs(c), abs(d))
-    return abs(a * a + b * b - c * c - d * d) <= 1e-6 * size * size and abs(a * c + b * d) <= 1e-6 * size * size
+    return abs(a * a + b * b - c * c - d * d) <= within * size * size and abs(a * c + b * d) <= within * size * size
 
 
 def arcs_as_curves(commands: list[Command]) -> list[Command]:

@@ -310,8 +310,8 @@ class _Resolver:
         limit = float(style["stroke-miterlimit"]) if re.fullmatch(r"[0-9.]+", style["stroke-miterlimit"]) else 4.0
         ends = Ends(style["stroke-linecap"], style["stroke-linejoin"], limit)
         pattern = dashes(style, state.viewport)
-        if not pattern and state.clip is None and outline.keeps_circles(matrix):
-            scaled = width * math.hypot(matrix[0], matrix[1])
+        if not pattern and state.clip is None and outline.keeps_circles(matrix, within=0.02):
+            scaled = width * math.sqrt(abs(matrix[0] * matrix[3] - matrix[1] * matrix[2]))
             return Drawn(outline.moved(path, matrix), None, paint, scaled, opacity, _placed(basic, matrix), ends)
         offset = length(style["stroke-dashoffset"], 1.0, style)
         area = outline.stroked(path, width, ends, pattern, offset)

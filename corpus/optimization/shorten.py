@@ -17,12 +17,16 @@ from corpus.optimization.paint import Gradient, Paint, mean_colour
 from corpus.optimization.path_text import number
 from corpus.optimization.refusal import Refused
 from corpus.optimization.strokes import plain_strokes
-from svg_constraint import CANVAS
+from svg_constraint import CANVAS, MAX_DECIMALS
 
-TOLERANCE = 0.5  # canvas units that an outline may move when segments are joined; rounding adds up to 0.5
-# Outlines up to this side, and radii and widths, get one decimal more than the rest; so do strokes, which differ on
-# both sides where they are moved.
-SMALL = 20.0
+# Canvas units that an outline may move when segments are joined or simplified; rounding adds up to 0.5. Strokes differ
+# on both sides where they are moved, and get half of it.
+TOLERANCE = 0.8
+# What rounding may move before a path gets one decimal more than the rest: square units of one segment (the long edges
+# of flags), of a whole stroke, of all strokes together. 1 % of the canvas, the bound of the picture, is 655.
+MAX_MOVED_BY_SEGMENT, MAX_MOVED_BY_STROKE, MAX_MOVED_BY_STROKES = 100.0, 120.0, 400.0
+SMALL = 10.0  # outlines up to this side, and radii, get a decimal more in any case …
+LARGE = 50.0  # … and so do circles from this radius and rectangles from twice this side, and all that have a stroke
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class _Form:
     gradients: bool
     exact: bool
     cubic: bool
+    moved: list[float] = field(default_factory=list)  # by rounding strokes
     met: dict[str, Gradient] = field(default_factory=dict)
 
     def paint(self, paint: Paint) -> Paint:
@@ -75,6 +80,7 @@ def shorten(
 
 def _parts(drawn: Iterable[Drawn | Group], form: _Form) -> list[Shape | ShapeGroup]:
     parts: list[Shape | ShapeGroup] = []
+    boxes: list[outline.Box] = []  # what each of them may paint
     for part in drawn:
         if isinstance(part, Group):
             members = _parts(part.members, form)
@@ -86,13 +92,11 @@ def _parts(drawn: Iterable[Drawn | Group], form: _Form) -> list[Shape | ShapeGro
                 parts.append(replace(members[0], opacity=opacity))
             else:
                 parts.append(ShapeGroup(opacity, tuple(members)))
+            boxes.append((0.0, 0.0, CANVAS, CANVAS))
             continue
         for plain in plain_strokes(part if form.gradients else _solid(part)):
-            shape = _shape(plain, form)
-            if shape and parts and isinstance(parts[-1], Shape) and (joined := _joined(parts[-1], shape)):
-                parts[-1] = joined
-            elif shape:
-                parts.append(shape)
+            if shape := _shape(plain, form):
+                _add(parts, boxes, shape)
     return parts
 
 
@@ -115,8 +119,8 @@ def _solid(part: Drawn) -> Drawn:
 
 
 def _shape(part: Drawn, form: _Form) -> Shape | None:
-    decimals = form.decimals
-    opacity = number(part.opacity, 2)
+    decimals = MAX_DECIMALS - 1 if form.exact else form.decimals
+    opacity = number(part.opacity, MAX_DECIMALS if form.exact else 2)
     if opacity == "0" or not part.path:
         return None
     reach = 2 * part.width
@@ -136,40 +140,57 @@ def _shape(part: Drawn, form: _Form) -> Shape | None:
         "opacity": "" if opacity == "1" else opacity,
     }
     basic = part.basic or ((_as_circle(part.path) or ()) if not form.exact else ())
-    if basic and not form.cubic and (geometry := _basic_geometry(basic, decimals)) is not None:
+    if (
+        basic
+        and not form.cubic
+        and (geometry := _basic_geometry(basic, decimals, bool(stroke) or form.exact)) is not None
+    ):
         tag, values = geometry
         return Shape(tag, values, **look) if values else None
     commands = part.path
-    if not form.exact and (stroke or max(right - left, bottom - top) <= SMALL):
-        decimals += 1
-    places = 3 if form.exact else decimals
-    if not form.exact:
-        commands = rounded(approximate(commands, cubic=form.cubic), places)
+    if form.exact:
+        commands = [(letter, tuple(round(value, MAX_DECIMALS) + 0.0 for value in v)) for letter, v in commands]
+    else:
+        fewer = approximate(commands, TOLERANCE / 2 if stroke else TOLERANCE, form.cubic)
+        commands = rounded(fewer, decimals)
+        moved = _moved(fewer, commands)
+        by_stroke = 2 * sum(moved) if stroke else 0.0
+        if (
+            max(right - left, bottom - top) <= SMALL
+            or max(moved, default=0.0) > MAX_MOVED_BY_SEGMENT
+            or by_stroke > MAX_MOVED_BY_STROKE
+            or by_stroke + sum(form.moved) > MAX_MOVED_BY_STROKES
+        ):
+            commands = rounded(fewer, decimals + 1)
+        else:
+            form.moved.append(by_stroke)
     commands = tidy(commands, bool(stroke))
     if not any(letter not in "MZ" for letter, _ in commands):
         return None
     return Shape("path", {}, commands=tuple(commands), **look)
 
 
-def _basic_geometry(basic: tuple, decimals: int) -> tuple[str, dict[str, str]] | None:
+def _basic_geometry(basic: tuple, decimals: int, fine: bool) -> tuple[str, dict[str, str]] | None:
     """Return (tag, attributes), with {} where it rounds to nothing; None where a path is to be written instead."""
     kind, *v = basic
     if kind == "rect":
         x, y, width, height, rx, ry = v
+        places = decimals + 1
+        decimals += fine or max(width, height) >= 2 * LARGE
         right, bottom = round(x + width, decimals), round(y + height, decimals)
         x, y = round(x, decimals), round(y, decimals)
         if right <= x or bottom <= y:  # thinner than the grid
             return None
-        rx, ry = min(rx, (right - x) / 2), min(ry, (bottom - y) / 2)
+        # Rounded down: a radius of more than half a side would be read as another.
+        limits = ((rx, (right - x) / 2), (ry, (bottom - y) / 2))
+        rx, ry = (math.floor(min(pair) * 10**places + 1e-6) / 10**places for pair in limits)
         values = {"x": number(x, decimals), "y": number(y, decimals), "width": number(right - x, decimals),
-                  "height": number(bottom - y, decimals), "rx": number(rx, decimals + 1), "ry": ""}  # fmt: skip
+                  "height": number(bottom - y, decimals), "rx": number(rx, places), "ry": ""}  # fmt: skip
         if abs(rx - ry) > 0.05:
-            values["ry"] = number(ry, decimals + 1)
+            values["ry"] = number(ry, places)
         return "rect", {name: value for name, value in values.items() if value not in ("", "0") or name in ("width",)}
-    center = {
-        "cx": number(v[0], decimals + (min(v[2:]) <= SMALL)),
-        "cy": number(v[1], decimals + (min(v[2:]) <= SMALL)),
-    }
+    places = decimals + (fine or min(v[2:]) <= SMALL or max(v[2:]) >= LARGE)
+    center = {"cx": number(v[0], places), "cy": number(v[1], places)}
     center = {name: value for name, value in center.items() if value != "0"}
     radii = [number(radius, decimals + 1) for radius in v[2:]]
     if "0" in radii:
@@ -228,7 +249,7 @@ def _cubic(p: tuple[float, ...], t: float) -> tuple[float, float]:
 # --- fewer segments ---------------------------------------------------------------------------------------------
 
 
-def approximate(commands: list[Command], cubic: bool = False) -> list[Command]:
+def approximate(commands: list[Command], tolerance: float, cubic: bool = False) -> list[Command]:
     """Join segments that are nearly one, straighten curves that are nearly straight."""
     result: list[Command] = []
     at = (0.0, 0.0)
@@ -236,17 +257,17 @@ def approximate(commands: list[Command], cubic: bool = False) -> list[Command]:
         curves = outline.arc_curves(at, v) if letter == "A" else []
         if letter == "A" and (cubic or len(curves) < 2):  # up to a quarter turn a curve is shorter to write
             for curve in curves:
-                _push(result, *curve)
+                _push(result, tolerance, *curve)
         elif letter == "Q":
             (x, y), (qx, qy, ex, ey) = at, v
             curve = (x + 2 / 3 * (qx - x), y + 2 / 3 * (qy - y), ex + 2 / 3 * (qx - ex), ey + 2 / 3 * (qy - ey), ex, ey)
-            _push(result, "C", curve)
+            _push(result, tolerance, "C", curve)
         else:
-            _push(result, letter, v)
+            _push(result, tolerance, letter, v)
         at = v[-2:] if v else at
     if cubic:
         return [("C", _as_cubic(p, v)) if letter == "L" else (letter, v) for p, letter, v in _with_starts(result)]
-    return [_simplest(p, letter, v) for p, letter, v in _with_starts(result)]
+    return [_simplest(p, letter, v, tolerance) for p, letter, v in _with_starts(result)]
 
 
 def _with_starts(commands: list[Command]):
@@ -263,7 +284,7 @@ def _as_cubic(p: tuple[float, float], v: tuple[float, ...]) -> tuple[float, ...]
     return x + (ex - x) / 3, y + (ey - y) / 3, x + 2 * (ex - x) / 3, y + 2 * (ey - y) / 3, ex, ey
 
 
-def _push(result: list[Command], letter: str, v: tuple[float, ...]) -> None:
+def _push(result: list[Command], tolerance: float, letter: str, v: tuple[float, ...]) -> None:
     """Append a segment, joined with the one before where that changes little."""
     if letter not in "LC" or len(result) < 2 or result[-1][0] not in "LC" or result[-2][0] == "Z":
         result.append((letter, v))
@@ -272,16 +293,18 @@ def _push(result: list[Command], letter: str, v: tuple[float, ...]) -> None:
     p3 = w[-2:]
     joined = None
     if letter == before == "L":
-        joined = v if _from_line(p3, p0, v[-2:]) < TOLERANCE and _ahead(p0, p3, v[-2:]) else None
+        joined = v if _from_line(p3, p0, v[-2:]) < tolerance and _ahead(p0, p3, v[-2:]) else None
     elif letter == before == "C":
-        joined = _one_curve(p0, w, v)
+        joined = _one_curve(p0, w, v, tolerance)
     if joined:
         result[-1] = (letter, joined)
     else:
         result.append((letter, v))
 
 
-def _one_curve(p0: tuple[float, float], w: tuple[float, ...], v: tuple[float, ...]) -> tuple[float, ...] | None:
+def _one_curve(
+    p0: tuple[float, float], w: tuple[float, ...], v: tuple[float, ...], tolerance: float
+) -> tuple[float, ...] | None:
     """Return the curve that two were cut from, if there is one nearby: their tangents in common, handles longer."""
     (ax, ay), (bx, by), (cx, cy) = w[2:4], w[4:6], v[0:2]
     ux, uy, wx, wy = bx - ax, by - ay, cx - bx, cy - by
@@ -298,10 +321,10 @@ def _one_curve(p0: tuple[float, float], w: tuple[float, ...], v: tuple[float, ..
     joined = (*p0, *q1, *q2, ex, ey)
     first, second = (*p0, *w), (bx, by, *v)
     for share in (0.35, 0.7, 1.0):
-        if math.dist(_cubic(joined, t * share), _cubic(first, share)) > TOLERANCE:
+        if math.dist(_cubic(joined, t * share), _cubic(first, share)) > tolerance:
             return None
     for share in (0.35, 0.7):
-        if math.dist(_cubic(joined, t + (1 - t) * share), _cubic(second, share)) > TOLERANCE:
+        if math.dist(_cubic(joined, t + (1 - t) * share), _cubic(second, share)) > tolerance:
             return None
     return joined[2:]
 
@@ -317,16 +340,16 @@ def _ahead(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float
     return (b[0] - a[0]) * (c[0] - b[0]) + (b[1] - a[1]) * (c[1] - b[1]) >= 0
 
 
-def _simplest(p: tuple[float, float], letter: str, v: tuple[float, ...]) -> Command:
+def _simplest(p: tuple[float, float], letter: str, v: tuple[float, ...], tolerance: float) -> Command:
     """A cubic curve as a line or a quadratic curve where it nearly is one."""
     if letter != "C":
         return letter, v
     c1, c2, end = v[0:2], v[2:4], v[4:6]
     flat = max(_from_line(c1, p, end), _from_line(c2, p, end))
-    if flat < TOLERANCE and _ahead(p, c1, end) and _ahead(p, c2, end) and math.dist(p, end) > 0:
+    if flat < tolerance and _ahead(p, c1, end) and _ahead(p, c2, end) and math.dist(p, end) > 0:
         return "L", end
     third = [(end[i] - 3 * c2[i] + 3 * c1[i] - p[i]) for i in (0, 1)]
-    if math.hypot(*third) * math.sqrt(3) / 36 < TOLERANCE / 2:
+    if math.hypot(*third) * math.sqrt(3) / 36 < tolerance:
         return "Q", (
             (3 * (c1[0] + c2[0]) - p[0] - end[0]) / 4, (3 * (c1[1] + c2[1]) - p[1] - end[1]) / 4, *end,
         )  # fmt: skip
@@ -350,6 +373,19 @@ def rounded(commands: list[Command], decimals: int) -> list[Command]:
     return result
 
 
+def _moved(before: list[Command], after: list[Command]) -> list[float]:
+    """Return about how much area, in square units, lies between the segments of a path and their rounded ones."""
+    areas = []
+    p = q = (0.0, 0.0)
+    ends = [v[-2:] for letter, v in after if letter != "Z"]
+    for (letter, v), end in zip((c for c in before if c[0] != "Z"), ends, strict=False):
+        (x, y), (ex, ey) = p, v[-2:]
+        if letter != "M":  # the mean displacement across the segment, times its length
+            areas.append(abs((ex - x) * (end[1] - ey + q[1] - y) - (ey - y) * (end[0] - ex + q[0] - x)) / 2)
+        p, q = (ex, ey), end
+    return areas
+
+
 def _rounded_arc(
     at: tuple[float, float], v: tuple[float, ...], start: tuple[float, float], decimals: int
 ) -> list[Command]:
@@ -359,7 +395,7 @@ def _rounded_arc(
     places = decimals + (min(v[:2]) < SMALL)
     half = math.dist(start, end) / 2
     for radii in ((v[0], v[1]), (min(v[0], half), min(v[1], half))):
-        arc = (*(math.floor(r * 10**places + 0.5) / 10**places for r in radii), round(v[2], 0), v[3], v[4], *end)
+        arc = (*(math.floor(r * 10**places + 0.5) / 10**places for r in radii), round(v[2]) % 180, v[3], v[4], *end)
         if arc[0] and arc[1] and start != end:
             found = outline.arc_points(start, arc, 4)
             if all(math.dist(p, q) < 0.75 for p, q in zip(wanted, found, strict=False)):
@@ -403,19 +439,60 @@ def _subpaths(commands: list[Command]) -> list[list[Command]]:
     return subpaths
 
 
-# --- neighbours -------------------------------------------------------------------------------------------------
+# --- paths of the same look -------------------------------------------------------------------------------------
+
+LOOK_BACK = 32  # parts
+MAX_JOINED = 400  # commands
 
 
-def _joined(a: Shape, b: Shape) -> Shape | None:
-    """Return two neighbouring paths of the same look as one, where they lie apart."""
-    if a.tag != "path" or b.tag != "path" or a.stroke or b.stroke or isinstance(a.fill, Gradient):
+def _add(parts: list[Shape | ShapeGroup], boxes: list[outline.Box], shape: Shape) -> None:
+    """Append a shape, or join it to a path of the same look that only what lies elsewhere was drawn after."""
+    box = _painted(shape)
+    if shape.tag == "path":
+        for i in range(len(parts) - 1, max(-1, len(parts) - 1 - LOOK_BACK), -1):
+            apart = not _overlap(boxes[i], box)
+            if isinstance(parts[i], Shape) and (joined := _joined(parts[i], shape, apart)):
+                parts[i], other = joined, boxes[i]
+                boxes[i] = (*map(min, other[:2], box[:2]), *map(max, other[2:], box[2:]))
+                return
+            if not apart:
+                break
+    parts.append(shape)
+    boxes.append(box)
+
+
+def _painted(shape: Shape) -> outline.Box:
+    """Return a box around all that a shape paints; rounded, so that it is the same when the text is read again."""
+    reach = 2 * float(shape.stroke_width or 1) if shape.stroke else 0.0
+    if shape.tag == "path":
+        left, top, right, bottom = outline.bounds(shape.commands)
+    else:
+        g = {name: float(value) for name, value in shape.geometry.items()}
+        rx, ry = g.get("rx", g.get("r", 0.0)), g.get("ry", g.get("r", 0.0))
+        x, y = (
+            (g.get("x", 0.0), g.get("y", 0.0))
+            if shape.tag == "rect"
+            else (g.get("cx", 0.0) - rx, g.get("cy", 0.0) - ry)
+        )
+        left, top, right, bottom = x, y, x + g.get("width", 2 * rx), y + g.get("height", 2 * ry)
+    return round(left - reach, 3), round(top - reach, 3), round(right + reach, 3), round(bottom + reach, 3)
+
+
+def _overlap(p: outline.Box, q: outline.Box) -> bool:
+    return p[0] < q[2] and q[0] < p[2] and p[1] < q[3] and q[1] < p[3]
+
+
+def _joined(a: Shape, b: Shape, apart: bool) -> Shape | None:
+    """Return two paths of the same look as one. Where they are not apart, strokes in one colour may still be."""
+    if a.tag != "path" or (a.fill, a.stroke, a.stroke_width, a.opacity) != (
+        b.fill,
+        b.stroke,
+        b.stroke_width,
+        b.opacity,
+    ):
         return None
-    if (a.fill, a.opacity) != (b.fill, b.opacity):
+    if not apart and (a.fill or a.opacity):
         return None
-    p, q = outline.bounds(list(a.commands)), outline.bounds(list(b.commands))
-    if p[0] < q[2] and q[0] < p[2] and p[1] < q[3] and q[1] < p[3]:
+    if len(a.commands) + len(b.commands) > MAX_JOINED:
         return None
-    commands = (*a.commands, *b.commands)
-    if len(commands) > 400:
-        return None
-    return replace(a, commands=commands)
+    return replace(a, commands=(*a.commands, *b.commands))
