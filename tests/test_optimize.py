@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -12,8 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from common.errors import UserError
 from common.render import picture_difference, render_rgb
 from corpus.optimization.refusal import Refused
+from corpus.optimization.svgo import check_svgo, find_svgo
 from corpus.optimize import Job, convert_one, optimize_svg_string
 from corpus.sources import drawings
 from corpus.workers import CRASHED, in_processes
@@ -240,3 +243,30 @@ def test_the_command_takes_folders_and_lines(tmp_path: Path):
     ):
         done = optimize(*wrong)
         assert done.returncode and sentence in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not (shutil.which("node") and find_svgo("svgo.config.mjs")), reason="SVGO is not installed")
+def test_svgo_can_be_stage_2(tmp_path: Path):
+    config = tmp_path / "svgo.config.mjs"
+    config.write_text('export default { floatPrecision: 0, plugins: ["preset-default", "removeXMLNS"] };')
+    before = svg('<title>a</title><path d="M10.123 10.4h60v50.2z" fill="#ff0000"/>')
+    after = optimize_svg_string(before, svgo_config=str(config))
+    assert {v.rule for v in check(after).violations} <= {"comment-missing"} and "<title" not in after
+    assert differences(before, after)[0] <= 0.01
+    config.write_text("export default {")
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "a.svg").write_text(before)
+    done = optimize("--input-dir", str(source), "--output-dir", str(tmp_path / "out"), "--svgo-config", str(config))
+    assert done.returncode and "SVGO cannot use" in done.stderr and "SyntaxError" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_svgo_is_said_before_the_first_file(tmp_path: Path, monkeypatch):
+    config = tmp_path / "svgo.config.mjs"
+    with pytest.raises(UserError, match="does not exist"):
+        check_svgo(str(config))
+    config.write_text("export default {};")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="npm install svgo"):
+        check_svgo(str(config))
