@@ -63,7 +63,9 @@ def main() -> None:
 def load(path: Path) -> dict[str, str]:
     if path.is_dir():
         texts = {
-            str(p.relative_to(path)): p.read_text(encoding="utf-8", errors="replace").partition("\n@@@")[0]
+            str(p.relative_to(path)): p.read_text(encoding="utf-8", errors="replace")
+            .partition("\n@@@")[0]
+            .split("\n===")[-1]
             for pattern in ("*.svg", "*.svg.txt")
             for p in path.rglob(pattern)
         }

@@ -177,7 +177,10 @@ def absolute_path(commands: list[Command]) -> list[Command]:
             y = values[0] + dy
             values = (y,)
         else:
-            if relative:
+            if relative and len(values) == 6:  # cubic curves, which are most of all commands
+                a, b, c, d, e, f = values
+                values = (a + x, b + y, c + x, d + y, e + x, f + y)
+            elif relative:
                 fixed = 5 if upper == "A" else 0  # radii, rotation and flags do not move
                 points = zip(values[fixed::2], values[fixed + 1 :: 2], strict=True)
                 values = (*values[:fixed], *[v for px, py in points for v in (px + x, py + y)])

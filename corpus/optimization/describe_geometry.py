@@ -191,8 +191,11 @@ def _extremes(commands: tuple[Command, ...]) -> list[tuple[float, float]]:
     ends = [v[-2:] for _, v in commands if v]
     (left, top), (right, bottom) = map(min, zip(*ends, strict=True)), map(max, zip(*ends, strict=True))
     for (_, before), (letter, v) in pairwise(commands):
-        inside = letter in "CQ" and left <= min(v[::2]) and max(v[::2]) <= right
-        if letter in "CQA" and not (inside and top <= min(v[1::2]) and max(v[1::2]) <= bottom):
+        if letter in "CQ":
+            x, y, u, w = *v[:2], *v[-4:-2]
+            if left <= x <= right and left <= u <= right and top <= y <= bottom and top <= w <= bottom:
+                continue
+        if letter in "CQA":
             ends += path_points((("M", before[-2:]), (letter, v)))
     return ends
 

@@ -95,8 +95,8 @@ def gradient_text(gradient: Gradient, name: str) -> str:
     stops = []
     for stop in gradient.stops:
         texts = {"offset": number(stop.offset, 3), "stop-color": colour_text(stop.colour)}
-        if stop.opacity < 1:
-            texts["stop-opacity"] = number(stop.opacity, 2)
+        if (opacity := number(stop.opacity, 2)) != "1":
+            texts["stop-opacity"] = opacity
         stops.append("<stop " + " ".join(f'{key}="{value}"' for key, value in texts.items()) + "/>")
     return (
         f'<{gradient.kind} id="{name}" {attributes} gradientUnits="userSpaceOnUse">{"".join(stops)}</{gradient.kind}>'

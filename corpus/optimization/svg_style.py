@@ -132,8 +132,8 @@ def inherit(parent: Style, own: Style) -> Style:
     """Return the computed values of an element: its own, else its parent's where they are inherited."""
     computed = {}
     for name, default in INHERITED.items():
-        value = own.get(name)
-        if value is None or value in ("inherit", "unset"):
+        value = own.get(name, "inherit")
+        if value in ("inherit", "unset"):
             computed[name] = parent.get(name, default)
         else:
             computed[name] = default if value == "initial" else value
