@@ -20,7 +20,7 @@ from corpus.optimization.svgo import check_svgo, find_svgo
 from corpus.optimize import Job, convert_one, optimize_svg_string
 from corpus.sources import drawings
 from corpus.workers import CRASHED, in_processes
-from svg_constraint import check
+from svg_constraint import SVG_OPEN, check
 from tests.paths import ROOT, SHARED
 
 TWEMOJI = list(drawings("twemoji"))[::20]
@@ -165,6 +165,27 @@ def test_bombs_are_refused_within_a_second_and_200_megabytes(text):
     with pytest.raises(Refused):
         optimize_svg_string(text)
     assert time.process_time() - start < 1 and psutil.Process().memory_info().rss - before < 200e6
+
+
+def test_what_is_in_the_dialect_is_kept_to_its_last_decimal():
+    shapes = ('<circle cx="100.53" cy="20.127" r="30.456" fill="red"/>',
+              '<rect x="1.234" y="3.3" width="50.55" height="40.123" rx="3.333" stroke="red" stroke-width="1.255"/>',
+              '<path d="M1.125 1h9.123v8.777z" stroke="blue" stroke-width=".25" opacity=".333"/>')  # fmt: skip
+    before = "\n".join([SVG_OPEN, *(f"<!-- a shape -->\n{shape}" for shape in shapes), "</svg>"])
+    assert check(before).violations == []
+    after = optimize_svg_string(before)
+    assert all(shape in after for shape in shapes)
+
+
+def test_paths_of_one_look_are_joined_unless_what_lies_between_would_change():
+    red, blue = '<path fill="red" d="M{0} {0}h20l-5 20z"/>', '<path fill="blue" d="M{0} {0}h20l-5 20z"/>'
+    joined = optimize_svg_string(svg(red.format(5) + blue.format(40) + red.format(70)))
+    apart = optimize_svg_string(svg(red.format(5) + blue.format(60) + red.format(70)))
+    assert (joined.count("<path"), apart.count("<path")) == (2, 3)
+    line = '<path d="M{0} 10L50 {0}" fill="none" stroke="black" stroke-width="5" opacity="{1}"/>'
+    crossing = optimize_svg_string(svg(line.format(10, 1) + line.format(90, 1)))
+    translucent = optimize_svg_string(svg(line.format(10, 0.5) + line.format(90, 0.5)))
+    assert (crossing.count("<path"), translucent.count("<path")) == (1, 2)
 
 
 def test_cubic_only_and_decimals():

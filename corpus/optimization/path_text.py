@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 from common.svg_values import Command
 from svg_constraint import MAX_DECIMALS
@@ -26,10 +27,9 @@ def plain_path(commands: Iterable[Command], decimals: int = MAX_DECIMALS) -> str
     return " ".join(text)
 
 
+@lru_cache(4096)  # most are on the integer grid, and formatting takes ten times as long
 def number(value: float, decimals: int) -> str:
     """Write a number as short as it goes: 12, 2.5, .5, -.5."""
-    if value == (whole := int(value)):  # most are on the integer grid, and formatting takes five times as long
-        return str(whole)
     text = f"{value:.{decimals}f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")
