@@ -74,6 +74,11 @@ def _numbers(text: str, position: int, count: int, rule: str) -> tuple[list[floa
 
 ARGUMENTS = {"M": 2, "L": 2, "H": 1, "V": 1, "C": 6, "S": 4, "Q": 4, "T": 2, "A": 7, "Z": 0}
 _flag = re.compile(r"[01]")
+# A command that is no arc, with all its numbers and no comma behind them: what nearly all path data is made of.
+_SPACE = r"[ \t\r\n\f]*+"
+_run = re.compile(
+    rf"([MLHVCSQT]){_SPACE}({_NUMBER}(?:{_SPACE}(?:,{_SPACE})?+{_NUMBER})*+){_SPACE}(?!,)", re.ASCII | re.IGNORECASE
+)
 _spare = re.compile(_NUMBER + r"[ \t\r\n\f]*+(?=[A-Za-z]|$)")
 
 
@@ -89,6 +94,12 @@ def parse_path(d: str, spare_coordinate: bool = False) -> list[Command]:
     commands: list[Command] = []
     letter, implicit = "", False  # implicit: these are lines because more pairs follow a moveto
     while position < len(d):
+        if (run := _run.match(d, position)) and (expanded := _expanded(*run.groups(), first=not commands)):
+            commands += expanded
+            letter, position = commands[-1][0], run.end()
+            if len(commands) > MAX_PATH_COMMANDS:
+                raise ValueFault("path", f"more than {MAX_PATH_COMMANDS} path commands")
+            continue
         if d[position].upper() in ARGUMENTS and d[position].isascii():
             letter = d[position]
             implicit = False
@@ -116,6 +127,18 @@ def parse_path(d: str, spare_coordinate: bool = False) -> list[Command]:
         if comma and (position == len(d) or not (d[position] in "+-." or "0" <= d[position] <= "9")):
             raise ValueFault("path", f"a number is wanted behind the comma, at {_short(d[position : position + 20])}")
     return commands
+
+
+def _expanded(letter: str, numbers: str, first: bool) -> list[Command]:
+    """Return a command with repeated arguments as commands; [] where something is wrong, which slow reading finds."""
+    count = ARGUMENTS[letter.upper()]
+    values = [float(text) for text in _number.findall(numbers)]
+    if len(values) % count or max(values) > MAX_ABS or min(values) < -MAX_ABS or (first and letter not in "Mm"):
+        return []
+    if len(values) == count:
+        return [(letter, tuple(values))]
+    rest = {"M": "L", "m": "l"}.get(letter, letter)
+    return [(rest if i else letter, tuple(values[i : i + count])) for i in range(0, len(values), count)]
 
 
 def _arguments(d: str, position: int, letter: str) -> tuple[tuple[float, ...], int]:
@@ -154,9 +177,13 @@ def absolute_path(commands: list[Command]) -> list[Command]:
             y = values[0] + dy
             values = (y,)
         else:
-            fixed = 5 if upper == "A" else 0  # radii, rotation and flags do not move
-            moved = (v + (dy if i % 2 else dx) for i, v in enumerate(values[fixed:]))
-            values = (*values[:fixed], *moved)
+            if relative and len(values) == 6:  # cubic curves, which are most of all commands
+                a, b, c, d, e, f = values
+                values = (a + x, b + y, c + x, d + y, e + x, f + y)
+            elif relative:
+                fixed = 5 if upper == "A" else 0  # radii, rotation and flags do not move
+                points = zip(values[fixed::2], values[fixed + 1 :: 2], strict=True)
+                values = (*values[:fixed], *[v for px, py in points for v in (px + x, py + y)])
             x, y = values[-2:]
             if upper == "M":
                 start_x, start_y = x, y

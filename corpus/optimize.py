@@ -5,6 +5,8 @@ Writes  the optimized files or lines; on the terminal, how many were refused and
 
     python -m corpus.optimize --input-dir icons/ --output-dir optimized/
     python -m corpus.optimize --input-file mined.jsonl --output-file optimized.jsonl
+    python -m corpus.optimize --input-dir icons/ --output-dir cubic/ --cubic-only --workers 4 \\
+        --svgo-config svgo.config.mjs
 
 Both stages are in corpus/optimization/. Stage 1 (resolve.py) resolves what real files hold into painted outlines on the
 256 × 256 canvas; what cannot be expressed (filters, masks, patterns, text, images) is refused by name. Stage 2
@@ -12,8 +14,6 @@ Both stages are in corpus/optimization/. Stage 1 (resolve.py) resolves what real
 """
 
 import json
-import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,7 +37,7 @@ OUTPUT_FILE: str = ""
 DIALECT: str = "prompt"  # of svg_constraint.py: "prompt" (gradients become their mean colour) or "prompt+gradients"
 DECIMALS: int = 0  # of coordinates; small outlines, radii and stroke widths get one more
 CUBIC_ONLY: bool = False  # outlines as cubic curves alone, for models that know no other command
-SVGO_CONFIG: str = ""  # a svgo.config.mjs: SVGO (needs Node) in place of our own stage 2; checked all the same
+SVGO_CONFIG: str = ""  # a svgo.config.mjs: SVGO (npm install svgo) as stage 2, not ours; checked all the same
 # Machine
 WORKERS: int = 2  # processes
 
@@ -72,6 +72,8 @@ def optimize_svg_string(
     shapes = shorten(resolve(svg), decimals, gradients=dialect != "prompt", exact=exact, cubic=cubic_only)
     text = write_document(shapes, comments)
     if svgo_config:
+        from corpus.optimization.svgo import run_svgo
+
         text = run_svgo(text, svgo_config)
     spoken = comments and not svgo_config
     faults = [v for v in check(text, dialect).violations if spoken or v.rule != "comment-missing"]
@@ -82,16 +84,6 @@ def optimize_svg_string(
 
 def _on_the_canvas(svg: str | bytes) -> bool:
     return (b'"0 0 256 256"' if isinstance(svg, bytes) else '"0 0 256 256"') in svg[:200]
-
-
-def run_svgo(svg: str, config: str) -> str:
-    command = [shutil.which("svgo") or "npx", *([] if shutil.which("svgo") else ["--no-install", "svgo"])]
-    done = subprocess.run(
-        [*command, "--config", config, "-i", "-", "-o", "-"], input=svg, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise Refused("SVGO failed")
-    return done.stdout.strip()
 
 
 def main() -> None:
@@ -188,6 +180,10 @@ def check_constants(c: SimpleNamespace) -> None:
         raise UserError(f"DIALECT must be one of {', '.join(DIALECTS[:2])}, not {c.DIALECT!r}.")
     if not 0 <= c.DECIMALS <= 2 or c.WORKERS < 1:
         raise UserError("DECIMALS must be 0, 1 or 2, and WORKERS 1 or more.")
+    if c.SVGO_CONFIG:
+        from corpus.optimization.svgo import check_svgo
+
+        check_svgo(c.SVGO_CONFIG)
 
 
 if __name__ == "__main__":

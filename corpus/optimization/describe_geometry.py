@@ -40,14 +40,15 @@ class Box:
 
     def place(self) -> str:
         """Where the middle lies, on a grid of three by three."""
-        x, y = (self.left + self.right) / 2, (self.top + self.bottom) / 2
+        # Rounded, because text that is read again gives the same numbers but for the last bits.
+        x, y = round((self.left + self.right) / 2, 3), round((self.top + self.bottom) / 2, 3)
         column = "left" if x < CANVAS * 0.4 else "right" if x > CANVAS * 0.6 else ""
         row = "top" if y < CANVAS * 0.4 else "bottom" if y > CANVAS * 0.6 else ""
         return " ".join(part for part in (row, column) if part) or "center"
 
     def size(self) -> str:
         """A word for the larger side: "large " from 60 % of the canvas, "small " below 20 %, else nothing."""
-        side = max(self.right - self.left, self.bottom - self.top) / CANVAS
+        side = round(max(self.right - self.left, self.bottom - self.top) / CANVAS, 6)
         return "large " if side >= 0.6 else "small " if side < 0.2 else ""
 
     def inside(self) -> bool:
@@ -152,7 +153,7 @@ def bounds(shapes: list[Shape]) -> Box:
 def _outline(shape: Shape) -> list[tuple[float, float]]:
     g = {name: float(value) for name, value in shape.geometry.items() if name not in ("d", "points")}
     if shape.tag == "path":
-        points = path_points(shape.commands)
+        points = _extremes(shape.commands)
     elif "points" in shape.geometry:
         points = parse_points(shape.geometry["points"])
     elif shape.tag == "rect":
@@ -166,6 +167,20 @@ def _outline(shape: Shape) -> list[tuple[float, float]]:
         turns = (math.tau * i / 32 for i in range(32))
         points = [(cx + rx * math.cos(t), cy + ry * math.sin(t)) for t in turns]
     return points
+
+
+def _extremes(commands: tuple[Command, ...]) -> list[tuple[float, float]]:
+    """Return what `path_points` gives, less the points between ends where control points cannot reach any further."""
+    ends = [v[-2:] for _, v in commands if v]
+    (left, top), (right, bottom) = map(min, zip(*ends, strict=True)), map(max, zip(*ends, strict=True))
+    for (_, before), (letter, v) in pairwise(commands):
+        if letter in "CQ":
+            x, y, u, w = *v[:2], *v[-4:-2]
+            if left <= x <= right and left <= u <= right and top <= y <= bottom and top <= w <= bottom:
+                continue
+        if letter in "CQA":
+            ends += path_points((("M", before[-2:]), (letter, v)))
+    return ends
 
 
 def path_points(commands: tuple[Command, ...], steps: int = 8) -> list[tuple[float, float]]:

@@ -6,9 +6,12 @@ Canonical: absolute M, L, C, Q, A, Z. The boolean operations and stroking are Sk
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from common.svg_values import Command, Matrix, absolute_path, parse_path
+from corpus.optimization.refusal import Refused
 
+MAX_DASHES = 1_000  # of one path; more would not fit into the dialect's size
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
@@ -88,15 +91,15 @@ def moved(commands: list[Command], m: Matrix) -> list[Command]:
 
 
 def _arc(v: tuple[float, ...], scale: float, turn: float, mirrored: bool) -> tuple[float, ...]:
-    angle = (turn - v[2] if mirrored else turn + v[2]) % 180
+    angle = round(turn - v[2] if mirrored else turn + v[2], 3) % 180
     return v[0] * scale, v[1] * scale, angle, v[3], 1 - v[4] if mirrored else v[4], *v[5:]
 
 
-def keeps_circles(m: Matrix) -> bool:
-    """Is the matrix a similarity: rotation, reflection, even scaling?"""
+def keeps_circles(m: Matrix, within: float = 1e-6) -> bool:
+    """Is the matrix a similarity: rotation, reflection, even scaling? within: the share by which it may miss that."""
     a, b, c, d, _, _ = m
     size = max(abs(a), abs(b), abs(c), abs(d))
-    return abs(a * a + b * b - c * c - d * d) <= 1e-6 * size * size and abs(a * c + b * d) <= 1e-6 * size * size
+    return abs(a * a + b * b - c * c - d * d) <= within * size * size and abs(a * c + b * d) <= within * size * size
 
 
 def arcs_as_curves(commands: list[Command]) -> list[Command]:
@@ -199,6 +202,8 @@ def stroked(
 
     caps = {"butt": pathops.LineCap.BUTT_CAP, "round": pathops.LineCap.ROUND_CAP, "square": pathops.LineCap.SQUARE_CAP}
     joins = {"miter": pathops.LineJoin.MITER_JOIN, "round": pathops.LineJoin.ROUND_JOIN}
+    if dashes and _reach(commands) > MAX_DASHES * sum(dashes):
+        raise Refused(f"more than {MAX_DASHES} dashes")
     path = _to_skia(commands)
     dashes = dashes * 2 if len(dashes) % 2 else dashes
     join = joins.get(ends.join, pathops.LineJoin.BEVEL_JOIN)
@@ -207,11 +212,22 @@ def stroked(
     return _from_skia(path)
 
 
-def clipped(commands: list[Command], even_odd: bool, clip: "list[Command]") -> list[Command]:
-    """Return the part of a filled outline within a clip (nonzero)."""
+def _reach(commands: list[Command]) -> float:
+    """Return a length that a path does not exceed: that of its control polygon."""
+    total, at, start = 0.0, (0.0, 0.0), (0.0, 0.0)
+    for letter, v in arcs_as_curves(commands):
+        start = v if letter == "M" else start
+        for point in zip(v[::2], v[1::2], strict=True) if v else (start,):
+            total += math.dist(at, point) if letter != "M" else 0.0
+            at = point
+    return total
+
+
+def clipped(commands: list[Command], clip: list[Command]) -> list[Command]:
+    """Return the part of a filled outline within a clip."""
     import pathops
 
-    result = pathops.op(_to_skia(commands, even_odd), _to_skia(clip), pathops.PathOp.INTERSECTION, fix_winding=True)
+    result = pathops.op(_to_skia(commands), _to_skia(clip), pathops.PathOp.INTERSECTION, fix_winding=True)
     result.convertConicsToQuads()
     return _from_skia(result)
 
@@ -231,8 +247,6 @@ def nonzero(commands: list[Command]) -> list[Command]:
     """Return an outline that fills by the nonzero rule what `commands` fills by the even-odd rule."""
     import pathops
 
-    if sum(letter == "M" for letter, _ in commands) < 2 and not _may_cross(commands):
-        return commands
     even_odd = _to_skia(commands, True)
     plain = _to_skia(commands)
     difference = pathops.op(even_odd, plain, pathops.PathOp.XOR)
@@ -243,8 +257,31 @@ def nonzero(commands: list[Command]) -> list[Command]:
     return _from_skia(even_odd)
 
 
-def _may_cross(commands: list[Command]) -> bool:
+def may_cross(commands: list[Command]) -> bool:
+    """Can the even-odd rule and the nonzero rule fill differently?"""
     return len(commands) > 4
+
+
+def tangle(paths: Iterable[list[Command]], most: int) -> int:
+    """Return how many pairs of segments may cross, besides neighbours; more than `most` are not counted."""
+    boxes: list[Box] = []
+    for commands in paths:
+        at = (0.0, 0.0)
+        for letter, v in arcs_as_curves(commands):
+            if letter not in "MZ":
+                xs, ys = (at[0], *v[::2]), (at[1], *v[1::2])
+                boxes.append((min(xs), min(ys), max(xs), max(ys)))
+            at = v[-2:] if v else at
+    boxes.sort()
+    pairs = -len(boxes)
+    for i, (_, top, right, bottom) in enumerate(boxes):
+        for other in islice(boxes, i + 1, None):
+            if other[0] > right:
+                break
+            pairs += other[1] <= bottom and other[3] >= top
+        if pairs > most:
+            break
+    return max(0, pairs)
 
 
 def _to_skia(commands: list[Command], even_odd: bool = False):

@@ -1,6 +1,7 @@
 """Colours and gradients as they are on the canvas."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from common.svg_values import NAMED_COLOURS, Matrix, ValueFault, parse_paint
 from corpus.optimization.refusal import Refused
@@ -36,6 +37,8 @@ Paint = str | Gradient | None  # "#rrggbb", a gradient, or nothing
 
 def colour(text: str, style: Style) -> str | None:
     text = text.strip()
+    if len(text) > 200:
+        raise ValueFault("paint", "not a colour")
     if text.lower() == "currentcolor":
         text = style["color"]
         if text.lower() == "currentcolor":
@@ -71,3 +74,30 @@ def colour_text(colour: str) -> str:
 def short_hex(colour: str) -> str:
     """#ffcc00 → #fc0 where nothing is lost."""
     return "#" + colour[1::2] if colour[1::2] == colour[2::2] else colour
+
+
+def mean_colour(gradient: Gradient) -> tuple[str, float]:
+    """Return the mean over the offsets, weighed by area for a radial one."""
+    stops = gradient.stops
+    samples = [(i + 0.5) / 32 for i in range(32)]
+    totals, weights, alphas = [0.0, 0.0, 0.0], 0.0, 0.0
+    for t in samples:
+        weight = t if gradient.kind == "radialGradient" else 1.0
+        red, green, blue, alpha = _at(stops, t)
+        weights, alphas = weights + weight, alphas + weight * alpha
+        for i, value in enumerate((red, green, blue)):
+            totals[i] += weight * alpha * value
+    if alphas == 0:
+        return "#000000", 0.0
+    return "#" + "".join(f"{round(total / alphas):02x}" for total in totals), alphas / weights
+
+
+def _at(stops, t: float) -> tuple[float, float, float, float]:
+    parts = [(*(int(s.colour[i : i + 2], 16) for i in (1, 3, 5)), s.opacity) for s in stops]
+    if t <= stops[0].offset:
+        return parts[0]
+    for (a, b), (p, q) in zip(pairwise(stops), pairwise(parts), strict=True):
+        if t <= b.offset:
+            share = (t - a.offset) / (b.offset - a.offset) if b.offset > a.offset else 1.0
+            return tuple(x + share * (y - x) for x, y in zip(p, q, strict=True))
+    return parts[-1]

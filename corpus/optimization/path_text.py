@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 from common.svg_values import Command
 from svg_constraint import MAX_DECIMALS
@@ -31,6 +32,7 @@ def plain_path(commands: Iterable[Command], closed: bool, decimals: int = MAX_DE
     return " ".join(text)
 
 
+@lru_cache(4096)  # most are on the integer grid, and formatting takes ten times as long
 def number(value: float, decimals: int) -> str:
     """Write a number as short as it goes: 12, 2.5, .5, -.5."""
     text = f"{value:.{decimals}f}"

@@ -2,58 +2,32 @@
 
 Resolved on the way: units and percentages, viewBox and preserveAspectRatio, nested <svg>, <use> and <symbol>, <switch>,
 style sheets and inheritance, transforms, arcs under skewing transforms, caps, joins and dashes of strokes, clip paths,
-the even-odd rule, gradients with what they inherit. References are followed within a budget, so neither cycles nor
-doubling chains cost more than a large file.
+the even-odd rule, gradients with what they inherit.
 """
 
 import math
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from common.svg_values import IDENTITY, Command, Matrix, ValueFault, multiply
 from corpus.optimization import outline
 from corpus.optimization.basic_shapes import BASIC_SHAPES, MARKED
-from corpus.optimization.outline import PLAIN, Ends
-from corpus.optimization.paint import Gradient, Paint, Stop, colour
+from corpus.optimization.clipping import EVERYWHERE, narrowed, rectangle, within
+from corpus.optimization.drawn import Drawn, Group
+from corpus.optimization.gradients import read_gradient
+from corpus.optimization.outline import Ends
+from corpus.optimization.paint import Paint, colour
 from corpus.optimization.refusal import Refused
-from corpus.optimization.svg_style import Style, StyleSheets, inherit, own_style
+from corpus.optimization.source import Source, reference_of, tag_of
+from corpus.optimization.svg_style import Style, inherit, own_style
 from corpus.optimization.units import dashes, fit, length, share, transform, view_box
-from svg_constraint import CANVAS, SVG_NAMESPACE
+from svg_constraint import CANVAS
 
-MAX_FILE = 4 * 2**20  # bytes
-MAX_ELEMENTS = 5_000  # drawn or walked through, references followed
-MAX_DEPTH = 48
-XLINK = "{http://www.w3.org/1999/xlink}href"
 INVISIBLE = frozenset("title desc metadata script style defs symbol clipPath linearGradient radialGradient marker mask "
                       "filter pattern view cursor animate animateTransform animateMotion animateColor set font "
                       "font-face color-profile".split())  # fmt: skip
 REFUSED = frozenset("text image foreignObject".split())
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """One painted outline on the canvas, filled by the nonzero rule.
-
-    basic: ("circle", cx, cy, r), ("ellipse", cx, cy, rx, ry) or ("rect", x, y, width, height, rx, ry) where the outline
-    is one on the canvas, without rotation.
-    """
-
-    path: list[Command]
-    fill: Paint
-    stroke: Paint = None
-    width: float = 0.0
-    opacity: float = 1.0
-    basic: tuple = ()
-    ends: Ends = PLAIN  # of the stroke
-
-
-@dataclass
-class Group:
-    """Members drawn together, then made translucent together."""
-
-    opacity: float
-    members: list["Drawn | Group"] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -70,80 +44,18 @@ class _State:
 
 def resolve(svg: bytes | str) -> list[Drawn | Group]:
     """Return what the file draws, in drawing order. Raises Refused with the reason."""
-    return _Resolver(_parse(svg)).run()
-
-
-def _parse(svg: bytes | str) -> Any:
-    from lxml import etree
-
-    data = svg.encode("utf-8", "surrogatepass") if isinstance(svg, str) else svg
-    if len(data) > MAX_FILE:
-        raise Refused(f"larger than {MAX_FILE // 2**20} MB")
-    if isinstance(svg, str):
-        data = re.sub(rb"^\s*<\?xml[^>]*\?>", b"", data)  # an encoding declared there is no longer true
-    if re.search(rb"<!DOCTYPE[^>\[]*\[", data):
-        if b"<!ENTITY" in data and not _only_namespaces(data):
-            raise Refused("entities in its DOCTYPE")
-        data = _with_namespaces(data)
-    data = re.sub(rb"<!DOCTYPE[^>\[]*>", b"", data, count=1)
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True, huge_tree=False
-    )
-    try:
-        root = etree.fromstring(data.strip(), parser)
-    except etree.XMLSyntaxError:
-        raise Refused("not well-formed") from None
-    except (ValueError, LookupError):
-        raise Refused("unknown encoding") from None
-    if root is None or _tag(root) != "svg":
-        raise Refused("not an SVG")
-    return root
-
-
-_ENTITY = re.compile(rb"<!ENTITY\s+([A-Za-z_][\w.-]*)\s+(\"[^\"&%<]*\"|'[^'&%<]*')\s*>")
-
-
-def _only_namespaces(data: bytes) -> bool:
-    """Illustrator writes namespace addresses as entities: plain short texts, which cannot grow."""
-    return data.count(b"<!ENTITY") == len(_ENTITY.findall(data)) <= 32
-
-
-def _with_namespaces(data: bytes) -> bytes:
-    entities = {name: value[1:-1] for name, value in _ENTITY.findall(data)}
-    data = re.sub(rb"<!DOCTYPE[^>\[]*\[.*?\]\s*>", b"", data, count=1, flags=re.DOTALL)
-    for name, value in entities.items():
-        if data.count(b"&" + name + b";") * len(value) > MAX_FILE:
-            raise Refused("entities in its DOCTYPE")
-        data = data.replace(b"&" + name + b";", value)
-    return data
-
-
-def _tag(element: Any) -> str:
-    """Return the SVG name of an element, "" for what is not SVG. Files without a namespace are taken as SVG."""
-    name = element.tag
-    if not isinstance(name, str):
-        raise Refused("entity")  # an undeclared one, left in the tree
-    if name[0] != "{":
-        return name
-    namespace, _, local = name[1:].partition("}")
-    return local if namespace == SVG_NAMESPACE else ""
+    return _Resolver(Source(svg)).run()
 
 
 class _Resolver:
-    def __init__(self, root: Any):
-        self.root = root
-        self.sheets = StyleSheets(root)
-        self.elements = 0
-        self.by_id: dict[str, Any] = {}
-        for element in root.iter():
-            if (name := element.get("id")) is not None:
-                self.by_id.setdefault(name, element)
+    def __init__(self, source: Source):
+        self.source, self.sheets = source, source.sheets
 
     def run(self) -> list[Drawn | Group]:
         state = _State(inherit({}, {}), IDENTITY, (CANVAS, CANVAS))
         drawn: list[Drawn | Group] = []
         try:
-            self.svg(self.root, state, drawn)
+            self.svg(self.source.root, state, drawn)
         except ValueFault as fault:
             raise Refused(f"bad value: {fault.rule}") from None
         if not drawn:
@@ -153,10 +65,10 @@ class _Resolver:
     # -- structure --
 
     def walk(self, element: Any, state: _State, drawn: list) -> None:
-        tag = _tag(element)
+        tag = tag_of(element)
         if not tag or tag in INVISIBLE:
             return
-        self.count(state)
+        self.source.enter(state.depth)
         if tag == "svg":
             self.nested_svg(element, state, drawn)
             return
@@ -175,9 +87,9 @@ class _Resolver:
                 self.walk(child, state, inner)
         elif tag == "switch":
             for child in element:
-                if _tag(child) and not child.get("systemLanguage", "en").startswith("en"):
+                if tag_of(child) and not child.get("systemLanguage", "en").startswith("en"):
                     continue
-                if _tag(child) and _tag(child) not in REFUSED and not child.get("requiredExtensions"):
+                if tag_of(child) and tag_of(child) not in REFUSED and not child.get("requiredExtensions"):
                     self.walk(child, state, inner)
                     break
         elif tag == "use":
@@ -188,13 +100,6 @@ class _Resolver:
         else:
             raise Refused(f"element {tag[:30]}")
         self.add(inner, share(style["opacity"]), drawn)
-
-    def count(self, state: _State) -> None:
-        self.elements += 1
-        if self.elements > MAX_ELEMENTS:
-            raise Refused(f"more than {MAX_ELEMENTS} elements")
-        if state.depth > MAX_DEPTH:
-            raise Refused(f"nested deeper than {MAX_DEPTH} levels")
 
     @staticmethod
     def refuse_effects(style: Style) -> None:
@@ -253,7 +158,7 @@ class _Resolver:
         onto = fit(view, width, height, own.get("preserveAspectRatio", ""))
         state = replace(state, style=style, matrix=multiply(canvas, onto), viewport=view[2:])
         if abs(width - height) > 1e-3 * max(width, height):  # what is outside the picture is inside the canvas
-            state = replace(state, clip=self.rectangle(0, 0, width, height, canvas))
+            state = replace(state, clip=rectangle(0, 0, width, height, canvas))
         inner: list = []
         for child in element:
             self.walk(child, state, inner)
@@ -277,7 +182,7 @@ class _Resolver:
         state = self.entered(state, style, own)
         place = multiply(state.matrix, (1, 0, 0, 1, x, y))
         if style["overflow"] not in ("visible", "auto"):
-            state = replace(state, clip=self.narrowed(state.clip, self.rectangle(0, 0, width, height, place)))
+            state = replace(state, clip=narrowed(self.source, state.clip, rectangle(0, 0, width, height, place)))
         matrix = multiply(place, fit(view, width, height, own.get("preserveAspectRatio", "")))
         state = replace(state, matrix=matrix, viewport=view[2:])
         inner: list = []
@@ -285,35 +190,21 @@ class _Resolver:
             self.walk(child, state, inner)
         self.add(inner, share(style["opacity"]), drawn)
 
-    @staticmethod
-    def rectangle(x: float, y: float, width: float, height: float, matrix: Matrix) -> list[Command]:
-        corners = [("M", (x, y)), ("L", (x + width, y)), ("L", (x + width, y + height)), ("L", (x, y + height))]
-        return outline.moved([*corners, ("Z", ())], matrix)
-
-    @staticmethod
-    def narrowed(clip: list[Command] | None, further: list[Command]) -> list[Command]:
-        return further if clip is None else outline.clipped(further, False, clip)
-
     # -- references --
 
-    def target(self, reference: str) -> Any:
-        if not reference.startswith("#"):
-            raise Refused("reference to another file")
-        return self.by_id.get(reference[1:])
-
     def use(self, element: Any, own: Style, state: _State, drawn: list) -> None:
-        reference = own.get("href") or own.get(XLINK) or ""
+        reference = reference_of(own)
         if not reference:
             return
-        target = self.target(reference)
+        target = self.source.target(reference)
         if target is None:
             return
         if reference in state.followed:
             raise Refused("a reference cycle")
         x, y = (length(own.get(n, "0"), v, state.style) for n, v in zip("xy", state.viewport, strict=True))
         state = replace(state, matrix=multiply(state.matrix, (1, 0, 0, 1, x, y)), followed=(*state.followed, reference))
-        if _tag(target) in ("symbol", "svg"):
-            self.count(state)
+        if tag_of(target) in ("symbol", "svg"):
+            self.source.enter(state.depth)
             self.nested_svg(target, state, drawn, (own.get("width"), own.get("height")))
         else:
             self.walk(target, state, drawn)
@@ -323,9 +214,9 @@ class _Resolver:
         match = re.fullmatch(r"url\(\s*[\"']?(#[^\"')]+)[\"']?\s*\)", text)
         if not match:
             raise Refused("clip-path shape")
-        element = self.target(match.group(1))
-        if element is None or _tag(element) != "clipPath":
-            return state.clip if state.clip is not None else _EVERYWHERE
+        element = self.source.target(match.group(1))
+        if element is None or tag_of(element) != "clipPath":
+            return state.clip if state.clip is not None else EVERYWHERE
         if match.group(1) in state.followed:
             raise Refused("a reference cycle")
         own = own_style(element, self.sheets)
@@ -342,33 +233,34 @@ class _Resolver:
         )  # fmt: skip
         parts: list[list[Command]] = []
         for child in element:
-            if _tag(child) in ("", "title", "desc", "metadata"):
+            if tag_of(child) in ("", "title", "desc", "metadata"):
                 continue
             child_own = own_style(child, self.sheets)
             rule = child_own.get("clip-rule", element.get("clip-rule", "nonzero"))
             clips: list[Drawn] = []
             self.clip_child(child, inner, rule, clips)
             parts += [part.path for part in clips]
+        self.source.cut(*parts)
         whole = outline.union(parts) if parts else []
         if style["clip-path"] != "none":  # a clip path may be clipped itself
-            whole = self.narrowed(self.clip(style["clip-path"], replace(inner, clip=None)), whole)
-        return self.narrowed(state.clip, whole) if whole else []
+            whole = narrowed(self.source, self.clip(style["clip-path"], replace(inner, clip=None)), whole)
+        return narrowed(self.source, state.clip, whole) if whole else []
 
     def clip_child(self, element: Any, state: _State, rule: str, drawn: list) -> None:
-        self.count(state)
+        self.source.enter(state.depth)
         style = inherit(state.style, own := own_style(element, self.sheets))
         if style["display"] == "none" or style["visibility"] != "visible":
             return
         state = self.entered(state, style | {"fill": "black", "stroke": "none", "fill-rule": rule}, own)
-        if _tag(element) == "use":
-            target = self.target(own.get("href") or own.get(XLINK) or "#")
+        if tag_of(element) == "use":
+            target = self.source.target(reference_of(own) or "#")
             if target is not None:
                 x, y = (length(own.get(n, "0"), v, style) for n, v in zip("xy", state.viewport, strict=True))
                 state = replace(state, matrix=multiply(state.matrix, (1, 0, 0, 1, x, y)))
                 self.clip_child(target, state, target.get("clip-rule", rule), drawn)
-        elif _tag(element) in BASIC_SHAPES:
-            self.shape(_tag(element), own, state, drawn)
-        elif _tag(element) == "text":
+        elif tag_of(element) in BASIC_SHAPES:
+            self.shape(tag_of(element), own, state, drawn)
+        elif tag_of(element) == "text":
             raise Refused("text")
 
     # -- shapes --
@@ -379,6 +271,7 @@ class _Resolver:
         )
         if not any(letter not in "MZ" for letter, _ in path):
             return
+        self.source.spend(len(path))
         style = state.style
         if any(style[f"marker-{place}"] != "none" for place in ("start", "mid", "end")) and tag in MARKED:
             raise Refused("marker")
@@ -388,7 +281,10 @@ class _Resolver:
         stroke = None if width <= 0 else stroke
         fill_share, stroke_share = share(style["fill-opacity"]), share(style["stroke-opacity"])
         even_odd = style["fill-rule"] == "evenodd"
-        filled = outline.nonzero(path) if fill and even_odd else path
+        filled = path
+        if fill and even_odd and outline.may_cross(path):
+            self.source.cut(path)
+            filled = outline.nonzero(path)
         parts: list[Drawn] = []
         on_canvas = outline.moved(filled, state.matrix)
         if fill and fill_share > 0:
@@ -403,7 +299,7 @@ class _Resolver:
         if same and fill_share == stroke_share == 1 and state.clip is None:
             parts = [replace(parts[1], fill=parts[0].fill)]
         if state.clip is not None:
-            parts = [clipped for part in parts if (clipped := _within(part, state.clip))]
+            parts = [clipped for part in parts if (clipped := within(self.source, part, state.clip))]
         drawn.extend(parts)
 
     def stroke(
@@ -414,11 +310,12 @@ class _Resolver:
         limit = float(style["stroke-miterlimit"]) if re.fullmatch(r"[0-9.]+", style["stroke-miterlimit"]) else 4.0
         ends = Ends(style["stroke-linecap"], style["stroke-linejoin"], limit)
         pattern = dashes(style, state.viewport)
-        if not pattern and state.clip is None and outline.keeps_circles(matrix):
-            scaled = width * math.hypot(matrix[0], matrix[1])
+        if not pattern and state.clip is None and outline.keeps_circles(matrix, within=0.02):
+            scaled = width * math.sqrt(abs(matrix[0] * matrix[3] - matrix[1] * matrix[2]))
             return Drawn(outline.moved(path, matrix), None, paint, scaled, opacity, _placed(basic, matrix), ends)
         offset = length(style["stroke-dashoffset"], 1.0, style)
         area = outline.stroked(path, width, ends, pattern, offset)
+        self.source.spend(len(area))
         return Drawn(outline.moved(area, matrix), paint, opacity=opacity)
 
     def measure(self, own: Style, state: _State, name: str, side: str, default: str) -> float:
@@ -434,102 +331,13 @@ class _Resolver:
             match = re.fullmatch(r"url\(\s*[\"']?(#[^\"')]+)[\"']?\s*\)\s*(.*)", text)
             if not match:
                 raise Refused("reference to another file")
-            element = self.target(match.group(1))
-            if element is not None and _tag(element) in ("linearGradient", "radialGradient"):
-                return self.gradient(element, path, state)
-            if element is not None and _tag(element) == "pattern":
+            element = self.source.target(match.group(1))
+            if element is not None and tag_of(element) in ("linearGradient", "radialGradient"):
+                return read_gradient(self.source, element, path, state.style, state.matrix, state.viewport)
+            if element is not None and tag_of(element) == "pattern":
                 raise Refused("pattern")
             text = match.group(2) or "none"
         return colour(text, state.style)
-
-    def gradient(self, element: Any, path: list[Command], state: _State) -> Paint:
-        """Return a gradient with all it takes from others, one colour where it is one, None where it has no stops."""
-        chain = [element]
-        while len(chain) < 16:
-            href = chain[-1].get("href") or chain[-1].get(XLINK)
-            following = self.by_id.get(href[1:]) if href and href.startswith("#") else None
-            if following is None or following in chain:
-                break
-            chain.append(following)
-        styles = [own_style(link, self.sheets) for link in chain]
-
-        def said(name: str, default: str, kind: str = "") -> str:
-            for link, own in zip(chain, styles, strict=True):
-                if name in own and (not kind or _tag(link) == kind):
-                    return own[name]
-            return default
-
-        stops = next((s for link in chain if (s := self.stops(link, state))), ())
-        if not stops:
-            return None
-        if len(stops) == 1 or len({(s.colour, s.opacity) for s in stops}) == 1:
-            if stops[-1].opacity < 1:
-                raise Refused("translucent gradient")
-            return stops[-1].colour
-        kind = _tag(element)
-        boxed = said("gradientUnits", "objectBoundingBox") != "userSpaceOnUse"
-        sides = (1.0, 1.0) if boxed else state.viewport
-
-        def number(name: str, default: str) -> float:
-            side = {"x": sides[0], "y": sides[1]}.get(name.strip("cf12"), math.hypot(*sides) / math.sqrt(2))
-            return length(said(name, default, kind), side, state.style)
-
-        if kind == "linearGradient":
-            numbers = (number("x1", "0%"), number("y1", "0%"), number("x2", "100%"), number("y2", "0%"))
-        else:
-            center = (number("cx", "50%"), number("cy", "50%"))
-            numbers = (
-                *center,
-                number("r", "50%"),
-                number("fx", said("cx", "50%", kind)),
-                number("fy", said("cy", "50%", kind)),
-            )
-            if said("fr", "0", kind).rstrip("%") not in ("0", "0.0"):
-                raise Refused("focal radius")
-            if numbers[2] <= 0:
-                return stops[-1].colour
-        matrix = state.matrix
-        if boxed:
-            left, top, right, bottom = outline.bounds(path)
-            if right - left <= 0 or bottom - top <= 0:
-                return None
-            matrix = multiply(matrix, (right - left, 0, 0, bottom - top, left, top))
-        if own_transform := said("gradientTransform", "") or said("transform", ""):
-            matrix = multiply(matrix, transform(own_transform, ""))
-        spread = said("spreadMethod", "pad")
-        return Gradient(kind, numbers, stops, spread if spread in ("reflect", "repeat") else "pad", matrix)
-
-    def stops(self, element: Any, state: _State) -> tuple[Stop, ...]:
-        stops: list[Stop] = []
-        for child in element:
-            if _tag(child) != "stop":
-                continue
-            own = own_style(child, self.sheets)
-            offset = min(1.0, max(stops[-1].offset if stops else 0.0, share(own.get("offset", "0"))))
-            style = inherit(state.style, own)
-            paint = colour(own.get("stop-color", "black"), style) or "#000000"
-            stops.append(Stop(offset, paint, share(own.get("stop-opacity", "1"))))
-        return tuple(stops)
-
-
-_EVERYWHERE: list[Command] = _Resolver.rectangle(-CANVAS, -CANVAS, 3 * CANVAS, 3 * CANVAS, IDENTITY)
-
-
-def _within(part: Drawn, clip: list[Command]) -> Drawn | None:
-    """Return what a clip leaves of a filled part. Strokes come here as outlines."""
-    if not clip:
-        return None
-    left, top, right, bottom = outline.bounds(part.path)
-    c = outline.bounds(clip)
-    if len(clip) == 5 and c[0] <= left and c[1] <= top and right <= c[2] and bottom <= c[3] and _is_box(clip):
-        return part
-    path = outline.clipped(part.path, False, clip)
-    return replace(part, path=path, basic=()) if path else None
-
-
-def _is_box(clip: list[Command]) -> bool:
-    points = [v for letter, v in clip if letter != "Z"]
-    return len({round(x, 6) for x, _ in points}) == len({round(y, 6) for _, y in points}) == 2
 
 
 def _placed(basic: tuple, m: Matrix) -> tuple:

@@ -10,8 +10,8 @@ from itertools import pairwise
 
 from common.svg_values import Command
 from corpus.optimization import outline
+from corpus.optimization.drawn import Drawn
 from corpus.optimization.outline import PLAIN, Ends
-from corpus.optimization.resolve import Drawn
 
 THIN = 11.0  # canvas units: up to this width a cap may be replaced by a longer line
 LONGER = math.pi / 8  # of the width: as much area as half a disc

@@ -5,6 +5,8 @@ Sheets are read with tinycss2 and matched with cssselect2. Only what changes a p
 
 from typing import Any
 
+from corpus.optimization.refusal import Refused
+
 INHERITED = {
     "fill": "black", "fill-opacity": "1", "fill-rule": "nonzero", "clip-rule": "nonzero", "stroke": "none",
     "stroke-opacity": "1", "stroke-width": "1", "stroke-linecap": "butt", "stroke-linejoin": "miter",
@@ -22,19 +24,30 @@ GEOMETRY = frozenset("x y width height cx cy r rx ry d".split())
 
 Style = dict[str, str]
 
+MAX_CSS = 2**16  # characters of a file that tinycss2 reads; it takes half a second for them
+MAX_MATCHES = 100_000  # of selectors with elements
+
 
 class StyleSheets:
     """The rules of a document's <style> elements; `of(element)` gives what they say of one element."""
 
     def __init__(self, root: Any):
         self._matcher = None
+        self._read_so_far = self._matches = self._searched = 0
         text = "\n".join(
             "".join(element.itertext())
             for element in root.iter("{*}style", "style")
             if element.get("type", "text/css").strip() in ("", "text/css")
         )
         if text.strip():
+            self.reading(text)
             self._read(root, text)
+
+    def reading(self, text: str) -> None:
+        """Count text that is read."""
+        self._read_so_far += len(text)
+        if self._read_so_far > MAX_CSS:
+            raise Refused(f"more than {MAX_CSS // 1024} kB of style sheets")
 
     def _read(self, root: Any, text: str) -> None:
         import cssselect2
@@ -52,6 +65,8 @@ class StyleSheets:
                 self._add(rule)
         wrapped = cssselect2.ElementWrapper.from_xml_root(root)
         self._elements = {id(element.etree_element): element for element in wrapped.iter_subtree()}
+        if self._searched * len(self._elements) > MAX_MATCHES:
+            raise Refused("too many selectors")
 
     def _add(self, rule: Any) -> None:
         import cssselect2
@@ -62,6 +77,10 @@ class StyleSheets:
             selectors = cssselect2.compile_selector_list(rule.prelude)
         except cssselect2.SelectorError:
             return
+        # What is not found by its class, id or tag alone is compared with every element.
+        simple = all(token.type in ("ident", "hash", "literal") and token.value not in ("*", "+", ">", "~", ":")
+                     for token in rule.prelude if token.type != "whitespace")  # fmt: skip
+        self._searched += 0 if simple and len(rule.prelude) <= 4 else len(selectors)
         declarations = read_declarations(rule.content)
         for selector in selectors:
             if selector.pseudo_element is None:
@@ -72,6 +91,9 @@ class StyleSheets:
         if self._matcher is None or id(element) not in self._elements:
             return []
         found = sorted(self._matcher.match(self._elements[id(element)]), key=lambda match: match[:2])
+        self._matches += len(found)
+        if self._matches > MAX_MATCHES:
+            raise Refused("too many selectors")
         return [declaration for *_, declarations in found for declaration in declarations]
 
 
@@ -96,6 +118,7 @@ def own_style(element: Any, sheets: StyleSheets) -> Style:
             pairs = (part.partition(":") for part in text.split(";") if ":" in part)
             own = [(name.strip().lower(), value.strip(), False) for name, _, value in pairs]
         else:
+            sheets.reading(text)
             own = read_declarations(text)
         declared = declared + own
     for important in (False, True):
@@ -109,8 +132,8 @@ def inherit(parent: Style, own: Style) -> Style:
     """Return the computed values of an element: its own, else its parent's where they are inherited."""
     computed = {}
     for name, default in INHERITED.items():
-        value = own.get(name)
-        if value is None or value in ("inherit", "unset"):
+        value = own.get(name, "inherit")
+        if value in ("inherit", "unset"):
             computed[name] = parent.get(name, default)
         else:
             computed[name] = default if value == "initial" else value

@@ -1,0 +1,140 @@
+"""Gradients: read from a file with all they take from others, and written in the dialect."""
+
+import math
+from typing import Any
+
+from common.svg_values import Command, Matrix, multiply
+from corpus.optimization import outline
+from corpus.optimization.paint import Gradient, Paint, Stop, colour, colour_text
+from corpus.optimization.path_text import number
+from corpus.optimization.refusal import Refused
+from corpus.optimization.source import Source, reference_of, tag_of
+from corpus.optimization.svg_style import Style, inherit, own_style
+from corpus.optimization.units import length, share, transform
+
+
+def read_gradient(
+    source: Source, element: Any, path: list[Command], style: Style, matrix: Matrix, viewport: tuple[float, float]
+) -> Paint:
+    """Return a gradient with all it takes from others, one colour where it is one, None where it has no stops."""
+    chain = [element]
+    while len(chain) < 16:
+        href = reference_of(chain[-1].attrib)
+        following = source.by_id.get(href[1:]) if href.startswith("#") else None
+        if following is None or following in chain:
+            break
+        chain.append(following)
+    styles = [own_style(link, source.sheets) for link in chain]
+
+    def said(name: str, default: str, kind: str = "") -> str:
+        for link, own in zip(chain, styles, strict=True):
+            if name in own and (not kind or tag_of(link) == kind):
+                return own[name]
+        return default
+
+    stops = next((s for link in chain if (s := _stops(source, link, style))), ())
+    if not stops:
+        return None
+    if len(stops) == 1 or len({(s.colour, s.opacity) for s in stops}) == 1:
+        if stops[-1].opacity < 1:
+            raise Refused("translucent gradient")
+        return stops[-1].colour
+    kind = tag_of(element)
+    boxed = said("gradientUnits", "objectBoundingBox") != "userSpaceOnUse"
+    sides = (1.0, 1.0) if boxed else viewport
+
+    def number(name: str, default: str) -> float:
+        side = {"x": sides[0], "y": sides[1]}.get(name.strip("cf12"), math.hypot(*sides) / math.sqrt(2))
+        return length(said(name, default, kind), side, style)
+
+    if kind == "linearGradient":
+        numbers = (number("x1", "0%"), number("y1", "0%"), number("x2", "100%"), number("y2", "0%"))
+    else:
+        center = (number("cx", "50%"), number("cy", "50%"))
+        numbers = (
+            *center,
+            number("r", "50%"),
+            number("fx", said("cx", "50%", kind)),
+            number("fy", said("cy", "50%", kind)),
+        )
+        if said("fr", "0", kind).rstrip("%") not in ("0", "0.0"):
+            raise Refused("focal radius")
+        if numbers[2] <= 0:
+            return stops[-1].colour
+    if boxed:
+        left, top, right, bottom = outline.bounds(path)
+        if right - left <= 0 or bottom - top <= 0:
+            return None
+        matrix = multiply(matrix, (right - left, 0, 0, bottom - top, left, top))
+    if own_transform := said("gradientTransform", "") or said("transform", ""):
+        matrix = multiply(matrix, transform(own_transform, ""))
+    spread = said("spreadMethod", "pad")
+    return Gradient(kind, numbers, stops, spread if spread in ("reflect", "repeat") else "pad", matrix)
+
+
+def _stops(source: Source, element: Any, around: Style) -> tuple[Stop, ...]:
+    stops: list[Stop] = []
+    for child in element:
+        if tag_of(child) != "stop":
+            continue
+        source.spend(1)
+        own = own_style(child, source.sheets)
+        offset = min(1.0, max(stops[-1].offset if stops else 0.0, share(own.get("offset", "0"))))
+        style = inherit(around, own)
+        paint = colour(own.get("stop-color", "black"), style) or "#000000"
+        stops.append(Stop(offset, paint, share(own.get("stop-opacity", "1"))))
+    return tuple(stops)
+
+
+def gradient_text(gradient: Gradient, name: str) -> str:
+    """Return a gradient in canvas coordinates, with a transform only where a circle has become an ellipse."""
+    values = _linear(gradient) if gradient.kind == "linearGradient" else _radial(gradient)
+    if gradient.spread != "pad":
+        values["spreadMethod"] = gradient.spread
+    attributes = " ".join(f'{key}="{value}"' for key, value in values.items())
+    stops = []
+    for stop in gradient.stops:
+        texts = {"offset": number(stop.offset, 3), "stop-color": colour_text(stop.colour)}
+        if (opacity := number(stop.opacity, 2)) != "1":
+            texts["stop-opacity"] = opacity
+        stops.append("<stop " + " ".join(f'{key}="{value}"' for key, value in texts.items()) + "/>")
+    return (
+        f'<{gradient.kind} id="{name}" {attributes} gradientUnits="userSpaceOnUse">{"".join(stops)}</{gradient.kind}>'
+    )
+
+
+def _linear(gradient: Gradient) -> dict[str, str]:
+    """Any affine image of a linear gradient is one: its lines of equal colour stay lines.
+
+    They are the lines n · (p - p1) = const with n = (p2 - p1) / |p2 - p1|²; n transforms by the inverse transpose.
+    """
+    x1, y1, x2, y2 = gradient.numbers
+    a, b, c, d, e, f = gradient.matrix
+    length, determinant = (x2 - x1) ** 2 + (y2 - y1) ** 2, a * d - b * c
+    start = (a * x1 + c * y1 + e, b * x1 + d * y1 + f)
+    if length == 0 or determinant == 0:
+        end = start
+    else:
+        nx, ny = (x2 - x1) / length, (y2 - y1) / length
+        nx, ny = (d * nx - b * ny) / determinant, (a * ny - c * nx) / determinant
+        size = nx * nx + ny * ny
+        end = (start[0] + nx / size, start[1] + ny / size)
+    return {name: number(v, 1) for name, v in zip(("x1", "y1", "x2", "y2"), (*start, *end), strict=True)}
+
+
+def _radial(gradient: Gradient) -> dict[str, str]:
+    cx, cy, r, fx, fy = gradient.numbers
+    a, b, c, d, e, f = gradient.matrix
+    if outline.keeps_circles(gradient.matrix):
+        center, focus = (a * cx + c * cy + e, b * cx + d * cy + f), (a * fx + c * fy + e, b * fx + d * fy + f)
+        values = {"cx": number(center[0], 1), "cy": number(center[1], 1), "r": number(r * math.hypot(a, b), 1)}
+        for name, value, own in (("fx", focus[0], center[0]), ("fy", focus[1], center[1])):
+            if number(value, 1) != number(own, 1):
+                values[name] = number(value, 1)
+        return values
+    unit = multiply(gradient.matrix, (r, 0, 0, r, cx, cy))
+    values = {"cx": "0", "cy": "0", "r": "1"}
+    for name, value in (("fx", (fx - cx) / r), ("fy", (fy - cy) / r)):
+        if number(value, 3) != "0":
+            values[name] = number(value, 3)
+    return values | {"gradientTransform": f"matrix({' '.join(number(value, 3) for value in unit)})"}
