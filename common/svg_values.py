@@ -202,14 +202,7 @@ def path_hull(commands: list[Command]) -> list[tuple[float, float]]:
     kind = ""
     for letter, values in commands:
         start = (x, y)
-        if letter == "Z":
-            x, y = start_x, start_y
-        elif letter == "H":
-            x = values[0]
-        elif letter == "V":
-            y = values[0]
-        else:
-            x, y = values[-2:]
+        x, y = _end(letter, values, start, (start_x, start_y))
         control = None
         if letter == "M":
             start_x, start_y = x, y
@@ -241,15 +234,19 @@ def check_path(commands: list[Command]) -> None:
                 raise ValueFault("degenerate", "an arc with a zero radius is a straight line; write L")
             if (values[5], values[6]) == (x, y):
                 raise ValueFault("degenerate", "an arc that ends where it starts draws nothing; use a circle")
-        if letter == "Z":
-            x, y = start
-        elif letter == "H":
-            x = values[0]
-        elif letter == "V":
-            y = values[0]
-        else:
-            x, y = values[-2:]
-            start = (x, y) if letter == "M" else start
+        x, y = _end(letter, values, (x, y), start)
+        start = (x, y) if letter == "M" else start
+
+
+def _end(
+    letter: str, values: tuple[float, ...], at: tuple[float, float], start: tuple[float, float]
+) -> tuple[float, float]:
+    """Return where an absolute command ends that begins at `at`, in a subpath that began at `start`."""
+    if letter == "Z":
+        return start
+    if letter in "HV":
+        return (values[0], at[1]) if letter == "H" else (at[0], values[0])
+    return values[-2:]
 
 
 # --- points and transforms --------------------------------------------------------------------------------------

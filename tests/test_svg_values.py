@@ -68,7 +68,7 @@ def test_absolute_path_ends_where_the_relative_one_does():
 
 
 def test_hull_holds_the_curve():
-    from corpus.optimization.describe_geometry import path_points
+    from corpus.optimization.outline import canonical, points_on
 
     for d in (
         "M10 10C200 0 0 200 100 100S250 250 20 200",
@@ -78,7 +78,7 @@ def test_hull_holds_the_curve():
     ):
         commands = values.absolute_path(values.parse_path(d))
         xs, ys = zip(*values.path_hull(commands), strict=True)
-        for x, y in path_points(tuple(commands), steps=40):
+        for x, y in points_on(canonical(commands), steps=40):
             assert min(xs) - 1e-9 <= x <= max(xs) + 1e-9 and min(ys) - 1e-9 <= y <= max(ys) + 1e-9
 
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from common.svg_values import NAMED_COLOURS, Command, parse_points
 from corpus.oklab import to_oklab
-from corpus.optimization.outline import arc_points
+from corpus.optimization.outline import points_on
 from corpus.optimization.paint import Gradient, Paint, short_hex
 from corpus.optimization.shorten import Shape, ShapeGroup
 from svg_constraint import CANVAS
@@ -170,7 +170,7 @@ def _outline(shape: Shape) -> list[tuple[float, float]]:
 
 
 def _extremes(commands: tuple[Command, ...]) -> list[tuple[float, float]]:
-    """Return what `path_points` gives, less the points between ends where control points cannot reach any further."""
+    """Return what `points_on` gives, less the points between ends where control points cannot reach any further."""
     ends = [v[-2:] for _, v in commands if v]
     (left, top), (right, bottom) = map(min, zip(*ends, strict=True)), map(max, zip(*ends, strict=True))
     for (_, before), (letter, v) in pairwise(commands):
@@ -179,47 +179,5 @@ def _extremes(commands: tuple[Command, ...]) -> list[tuple[float, float]]:
             if left <= x <= right and left <= u <= right and top <= y <= bottom and top <= w <= bottom:
                 continue
         if letter in "CQA":
-            ends += path_points((("M", before[-2:]), (letter, v)))
+            ends += points_on((("M", before[-2:]), (letter, v)))
     return ends
-
-
-def path_points(commands: tuple[Command, ...], steps: int = 8) -> list[tuple[float, float]]:
-    """Return points on an absolute path: the ends of every segment and `steps` - 1 between them on curves."""
-    points: list[tuple[float, float]] = []
-    x = y = start_x = start_y = 0.0
-    control: tuple[float, float] | None = None
-    before = ""
-    for letter, v in commands:
-        at = (x, y)
-        if letter == "Z":
-            x, y = start_x, start_y
-        else:
-            x = v[0] if letter == "H" else x if letter == "V" else v[-2]
-            y = v[0] if letter == "V" else y if letter == "H" else v[-1]
-        if letter == "M":
-            start_x, start_y = x, y
-        mirrored = (2 * at[0] - control[0], 2 * at[1] - control[1]) if control else at
-        curve: list[tuple[float, float]] = []
-        if letter in "CS":
-            first = (v[0], v[1]) if letter == "C" else mirrored if before in "CS" and before else at
-            control = (v[-4], v[-3])
-            curve = [at, first, control, (x, y)]
-        elif letter in "QT":
-            control = (v[0], v[1]) if letter == "Q" else mirrored if before in "QT" and before else at
-            curve = [at, control, (x, y)]
-        else:
-            control = None
-        if curve:
-            points += [_bezier(curve, i / steps) for i in range(1, steps)]
-        elif letter == "A":
-            points += arc_points(at, v, steps)
-        points.append((x, y))
-        before = letter
-    return points
-
-
-def _bezier(control: list[tuple[float, float]], t: float) -> tuple[float, float]:
-    """De Casteljau."""
-    while len(control) > 1:
-        control = [(a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1])) for a, b in pairwise(control)]
-    return control[0]

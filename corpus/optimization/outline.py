@@ -6,12 +6,13 @@ Canonical: absolute M, L, C, Q, A, Z. The boolean operations and stroking are Sk
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 
 from common.svg_values import Command, Matrix, absolute_path, parse_path
 from corpus.optimization.refusal import Refused
 
 MAX_DASHES = 1_000  # of one path; more would not fit into the dialect's size
+Point = tuple[float, float]
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
@@ -178,6 +179,27 @@ def arc_points(start: tuple[float, float], v: tuple[float, ...], steps: int) -> 
     arc = _by_center(start, v)
     angles = (arc.first + arc.turn * i / steps for i in range(1, steps))
     return [arc.place(math.cos(angle), math.sin(angle)) for angle in angles]
+
+
+def points_on(commands: Iterable[Command], steps: int = 8) -> list[Point]:
+    """Return points on a path in canonical commands: the ends of segments and `steps` - 1 between them on curves."""
+    points: list[Point] = []
+    for letter, v in commands:
+        if letter in "QC":
+            control = [points[-1], *zip(v[::2], v[1::2], strict=True)]
+            points += [_bezier(control, i / steps) for i in range(1, steps)]
+        elif letter == "A":
+            points += arc_points(points[-1], v, steps)
+        if letter != "Z":
+            points.append(v[-2:])
+    return points
+
+
+def _bezier(control: list[Point], t: float) -> Point:
+    """De Casteljau."""
+    while len(control) > 1:
+        control = [(a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1])) for a, b in pairwise(control)]
+    return control[0]
 
 
 def bounds(commands: list[Command]) -> Box:

@@ -1,15 +1,13 @@
 """Paths that draw a circle, an ellipse or a rounded rectangle: elements are shorter, and sooner learned by a model."""
 
 import math
-from itertools import pairwise
 
 from common.svg_values import Command
 from corpus.optimization import outline
+from corpus.optimization.outline import Point
 
-Point = tuple[float, float]
 MAX_COMMANDS = 14  # four sides, eight curves for the corners, M and Z
 NEAR = 0.25  # canvas units that the outline may lie beside the shape's
-STEPS = 8  # points looked at on each curve
 
 
 def recognised(path: list[Command], stroked: bool) -> tuple:
@@ -18,7 +16,7 @@ def recognised(path: list[Command], stroked: bool) -> tuple:
     if not 3 <= len(letters) <= MAX_COMMANDS or "M" in letters[1:] or "Z" in letters[:-1]:
         return ()
     curves = outline.arcs_as_curves(path)
-    points = _points(curves)
+    points = outline.points_on(curves)
     if stroked and letters[-1] != "Z":
         return ()
     xs, ys = zip(*points, strict=True)
@@ -69,23 +67,6 @@ def _cross(p: Point, q: Point) -> float:
 
 def _between(p: Point, q: Point, share: float) -> Point:
     return p[0] + share * (q[0] - p[0]), p[1] + share * (q[1] - p[1])
-
-
-def _points(curves: list[Command]) -> list[Point]:
-    points: list[Point] = []
-    for letter, v in curves:
-        if letter in "QC":
-            control = [points[-1], *zip(v[::2], v[1::2], strict=True)]
-            points += [_bezier(control, i / STEPS) for i in range(1, STEPS)]
-        if letter != "Z":
-            points.append(v[-2:])
-    return points
-
-
-def _bezier(control: list[Point], t: float) -> Point:
-    while len(control) > 1:
-        control = [_between(a, b, t) for a, b in pairwise(control)]
-    return control[0]
 
 
 def _on_ellipse(points: list[Point], cx: float, cy: float, rx: float, ry: float) -> bool:
