@@ -178,6 +178,13 @@ def test_mined_shards_get_their_descriptions_from_captions(tmp_path):
     ]
 
 
+def test_two_sources_that_number_alike_keep_all_their_samples(tmp_path):
+    for name, shape in (("a", '<circle cx="8" cy="8" r="3"/>'), ("b", '<path d="M1 1h9v9z"/>')):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"id": "1", "svg": ICON.format(shape), "description": name}))
+    done = run_build("--output", str(tmp_path / "d.out"), "--sources", f"{tmp_path}/a.jsonl, {tmp_path}/b.jsonl")
+    assert [(r["id"], r["description"]) for r in read(tmp_path / "d.out")] == [("1", "a"), ("1~2", "b")], done.stderr
+
+
 def test_rows_of_a_table_may_have_their_own_names_and_faults(tmp_path):
     box = ICON.format('<rect width="9" height="8"/>')
     rows = [{"code": box, "text": "a box"}, {"code": "", "text": "none"}, {"code": box, "text": None}]

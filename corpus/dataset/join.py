@@ -51,11 +51,15 @@ def join(prepared: list[Path], output: Path, drop_near: bool, max_error: tuple[f
 def _write(output: Path, lines: Iterable[dict], kept: list[bool], groups: list[str], counts: Counts) -> None:
     every = max(1, sum(kept) // SHOWN)
     part = output.with_name(output.name + ".part")
+    ids: Counter[str] = Counter()
     with part.open("w", encoding="utf-8") as file:
         for line, keep, group in zip(lines, kept, groups, strict=True):
             if not keep:
                 continue
             record = line["record"] | {"group": group}
+            ids[record["id"]] += 1
+            if ids[record["id"]] > 1:  # two sources may number theirs alike; train.py takes an id once
+                record["id"] += f"~{ids[record['id']]}"
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
             counts.origins[record["source"], record["license"]] += 1
             counts.groups[group] += 1
