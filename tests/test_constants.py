@@ -121,6 +121,21 @@ def test_shipped_configs_are_valid(path: Path):
     assert all(getattr(c, name.upper()) == value for name, value in yaml.safe_load(path.read_text()).items())
 
 
+def test_one_constant_may_go_without_its_flag(script):
+    def name(*argv: str) -> str:
+        return constants_in_force(script, list(argv), positional="NAME").NAME
+
+    assert name() == "a" and name("--fast", "two words") == name("--name", "two words", "--rate", "1") == "two words"
+    with pytest.raises(UserError, match=r"--name must be text"):
+        name("none")
+    with pytest.raises(UserError, match=r"unknown argument words; put .* in quotes"):
+        name("two", "words")
+    with pytest.raises(UserError, match=r"did you mean --fast\?"):
+        name("two", "--fats")
+    with pytest.raises(UserError, match=r"unknown argument two"):
+        constants_in_force(script, ["two"])
+
+
 def test_usage_says_how_the_script_is_run():
     for start in ("python train.py", "python -m corpus.optimize"):
         command = [sys.executable, *start.split()[1:], "--help"]
