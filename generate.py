@@ -40,13 +40,15 @@ def main() -> int:
     c = constants_in_force(__file__, positional="DESCRIPTION")
     refuse(c)
     from common.before_imports import settle
+    from common.run_folder import find_model
 
+    c.MODEL = find_model(c.MODEL)
     settle()
     if c.INPUT:
         from common.batch import draw_file
 
         output = Path(c.OUTPUT) if c.OUTPUT else None
-        return draw_file(lambda: load(c), find_model(c.MODEL), plan_of(c), c.BEST, Path(c.INPUT), output)
+        return draw_file(lambda: load(c), c.MODEL, plan_of(c), c.BEST, Path(c.INPUT), output)
     if c.INTERACTIVE:
         from common.chat import Chat
 
@@ -90,24 +92,7 @@ def plan_of(c: SimpleNamespace):
 def load(c: SimpleNamespace):
     from common.predictor import Predictor
 
-    return Predictor(find_model(c.MODEL), c.SLOTS)
-
-
-def find_model(model: str) -> str:
-    """Return what the Predictor takes: MODEL, the folder of the run of that name, or of the newest run."""
-    from common.run_folder import OUTPUTS
-
-    if model:
-        path = Path(model).expanduser()
-        if not path.exists() and (OUTPUTS / model / "config.yml").is_file():
-            return str(OUTPUTS / model)
-        if not path.exists() and (path.suffix == ".gguf" or model.count("/") != 1 or model[0] in "./~"):
-            raise UserError(f"MODEL {model} does not exist; give a folder, a .gguf file or a hub id with `--model`.")
-        return str(path)
-    runs = sorted(OUTPUTS.glob("*/adapter_model.safetensors"), key=lambda path: path.stat().st_mtime)
-    if not runs:
-        raise UserError(f"{OUTPUTS}/ holds no trained run to draw with; train one, or give a model with `--model`.")
-    return str(runs[-1].parent)
+    return Predictor(c.MODEL, c.SLOTS)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 
 import pytest
+import torch
 from PIL import Image
 
 import generate
@@ -24,17 +25,22 @@ from common.drawings import save, slug, write_sheet
 from common.errors import UserError
 from common.judge import judge
 from common.predictor import Drawing, Predictor, Settings
+from common.run_folder import find_model
 from common.terminal import Reasoning
 from svg_constraint import check
 from tests.paths import ROOT
 from tests.tiny import answer
 
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
 FREE = Settings(temperature=1.0, seed=5, max_new=20, free=True)
 
 
 @pytest.fixture(scope="module")
 def predictor(tiny_base):
-    return Predictor(str(tiny_base), slots=4)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # more would wait for each other, over matrices as small as these
+    yield Predictor(str(tiny_base), slots=4)
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -48,9 +54,9 @@ def drawn(text: str, description: str = "a fox", tokens: int = 9) -> Drawing:
     return Drawing(description, text, made.reasoning, made.svg, made.png, made.verdicts["prompt"], tokens, 1.0, True)
 
 
-def shell(*arguments: str, cwd, **more) -> subprocess.CompletedProcess:
+def shell(*arguments: str, cwd) -> subprocess.CompletedProcess:
     command = [sys.executable, str(ROOT / "generate.py"), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, **more)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=ONE_THREAD)
 
 
 # --- one description ------------------------------------------------------------------------------------------
@@ -108,8 +114,8 @@ def test_the_model_is_the_newest_trained_run_unless_named(here):
         if name != "untrained":
             (folder / "adapter_model.safetensors").touch()
             os.utime(folder / "adapter_model.safetensors", (1000 - age, 1000 - age))
-    assert generate.find_model("") == "outputs/new" and generate.find_model("old") == "outputs/old"
-    assert generate.find_model("owner/name") == "owner/name"
+    assert find_model("") == "outputs/new" and find_model("old") == "outputs/old"
+    assert find_model("owner/name") == "owner/name"
 
 
 def test_nothing_is_overwritten_and_names_are_safe(tmp_path):
@@ -281,7 +287,7 @@ class Terminal:
         self.main, side = pty.openpty()
         termios.tcsetwinsize(side, (24, 100))
         command = [sys.executable, str(ROOT / "generate.py"), "--interactive", *arguments]
-        env = os.environ | {"TERM": "dumb", "INPUTRC": "/dev/null"}
+        env = ONE_THREAD | {"TERM": "dumb", "INPUTRC": "/dev/null"}
         self.process = subprocess.Popen(
             command, cwd=cwd, stdin=side, stdout=side, stderr=side, env=env, start_new_session=True
         )
