@@ -81,7 +81,7 @@ def test_config_errors_name_the_file(script, tmp_path, text, words):
     assert all(word in str(error.value) for word in ["broken.yml", *words]), str(error.value)
 
 
-@pytest.mark.parametrize("name", ["train.py", "evaluate_test.py", "preprocess_token_lengths.py"])
+@pytest.mark.parametrize("name", ["train.py", "evaluate_test.py", "preprocess_token_lengths.py", "generate.py"])
 def test_every_constant_of_a_script_is_in_its_help(name):
     start = time.perf_counter()
     shown = subprocess.run(
