@@ -9,6 +9,7 @@ followed by the base model's end-of-turn token. This file imports no torch: it s
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from svg_constraint import PROMPT_ATTRIBUTES, PROMPT_TAGS, SVG_OPEN
@@ -67,26 +68,34 @@ def build_prompt(description: str) -> str:
     return TEMPLATE.replace("{description}", description.strip())
 
 
-def format_prompt(tokenizer: Any, description: str, form: str = "chat") -> str:
+def format_prompt(tokenizer: Any, description: str, form: str = "chat", before: Iterable[tuple[str, str]] = ()) -> str:
     """Return the text the answer is appended to.
 
     "chat": the tokenizer's own chat template with one user turn and no system turn. Some templates put in a
     default system message of their own; it is taken out, so that the prompt is the same text for every base.
     "raw": the template alone and an empty line, for bases without a chat template.
+    before: earlier descriptions and the answers to them, of a conversation in which a drawing is changed.
     Raises ValueError when the form is unknown or the tokenizer has no chat template.
     """
+    turns = [(build_prompt(earlier), answer) for earlier, answer in before]
     prompt = build_prompt(description)
     if form == "raw":
-        return prompt + "\n\n"
+        return "".join(f"{asked}\n\n{answer}\n\n" for asked, answer in turns) + prompt + "\n\n"
     if form != "chat":
         raise ValueError(f"prompt form {form!r} is unknown; use one of {', '.join(PROMPT_FORMS)}")
     if not tokenizer.chat_template:
         raise ValueError("this base's tokenizer has no chat template; use the prompt form 'raw'")
-    turn = [{"role": "user", "content": prompt}]
-    text = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
-    head, tail = text.split(prompt, 1)
+    messages = [
+        {"role": role, "content": text}
+        for turn in turns
+        for role, text in zip(("user", "assistant"), turn, strict=True)
+    ]
+    messages.append({"role": "user", "content": prompt})
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    first = messages[0]["content"]
+    head, tail = text.split(first, 1)
     start_of_user_turn = max(head.rfind("<|im_start|>"), 0)  # ChatML; other templates are left as they are
-    return head[start_of_user_turn:] + prompt + tail
+    return head[start_of_user_turn:] + first + tail
 
 
 def end_of_turn(tokenizer: Any) -> str:

@@ -41,18 +41,19 @@ class Constant:
 
 
 def constants_in_force(
-    script: str | Path, argv: list[str] | None = None, base_config: Path | None = None
+    script: str | Path, argv: list[str] | None = None, base_config: Path | None = None, positional: str = ""
 ) -> SimpleNamespace:
     """Return a namespace with every constant of `script` as it stands after config file and command line.
 
-    `base_config` stands in for the script's own defaults (a run that is resumed). Prints help and exits 0 on
+    `base_config` stands in for the script's own defaults (a run that is resumed). `positional` names the constant that
+    may also be given without its flag. Prints help and exits 0 on
     `--help`. Raises UserError for an unknown name (with the nearest one), a wrong type, or an unreadable config.
     """
     declared = declared_constants(script)
     values = {constant.name: constant.default for constant in declared}
     if base_config:
         values.update(read_config(base_config, declared))
-    arguments = _parse_command_line(script, declared, sys.argv[1:] if argv is None else argv)
+    arguments = _parse_command_line(script, declared, sys.argv[1:] if argv is None else argv, positional)
     if config := arguments.pop("config", None):
         values.update(read_config(Path(config), declared))
     values.update(arguments)
@@ -112,7 +113,9 @@ def write_config(path: Path, constants: SimpleNamespace) -> None:
     path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
-def _parse_command_line(script: str | Path, declared: list[Constant], argv: list[str]) -> dict[str, Any]:
+def _parse_command_line(
+    script: str | Path, declared: list[Constant], argv: list[str], positional: str
+) -> dict[str, Any]:
     source = Path(script).read_text(encoding="utf-8")
     parser = _Parser(
         prog=f"python {_as_run(Path(script))}",
@@ -127,6 +130,8 @@ def _parse_command_line(script: str | Path, declared: list[Constant], argv: list
         kind = {"action": argparse.BooleanOptionalAction} if constant.type is bool else _metavar(constant)
         shown = f"{constant.comment} [{constant.default}]".replace("%", "%%")
         parser.add_argument(constant.flag, dest=constant.name, help=shown, **kind)
+        if constant.name == positional:
+            parser.add_argument(positional, nargs="?", help=f"the same as {constant.flag}")
     given = vars(parser.parse_args(argv))
     by_name = {constant.name: constant for constant in declared}
     return {n: v if n == "config" else _typed(by_name[n], v, by_name[n].flag) for n, v in given.items()}
@@ -150,6 +155,8 @@ class _Parser(argparse.ArgumentParser):
         prefix = "unrecognized arguments: "
         if message.startswith(prefix):
             word = message.removeprefix(prefix).split()[0]
+            if not word.startswith("-") and self._get_positional_actions():
+                raise UserError(f"unknown argument {word}; put a text of several words in quotes.")
             flags = [option for action in self._actions for option in action.option_strings]
             nearest = difflib.get_close_matches(word.split("=")[0], flags, n=1, cutoff=0.4)
             hint = f"; did you mean {nearest[0]}?" if nearest else "; --help lists every constant."

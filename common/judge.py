@@ -28,12 +28,7 @@ class Judgement:
 
     def summary(self) -> str:
         """One line for tables: "legal", or what is wrong in the prompt dialect."""
-        verdict = self.verdicts["prompt"]
-        if verdict is None:
-            return "no <svg> section"
-        if verdict.valid:
-            return "legal" + ("" if self.png else ", but does not render")
-        return "; ".join(f"{rule} ×{n}" for rule, n in Counter(v.rule for v in verdict.violations).most_common())
+        return in_words(self.verdicts["prompt"], self.png)
 
     def to_json(self) -> dict:
         violations = self.verdicts["prompt"].violations if self.verdicts["prompt"] else []
@@ -46,6 +41,15 @@ class Judgement:
             "renders": self.png is not None,
             "violations": [f"line {v.line}: {v.rule}: {v.message}" for v in violations],
         }
+
+
+def in_words(verdict: Verdict | None, png: bytes | None) -> str:
+    """Return one line: "legal", or the rules that are broken. verdict: None without an SVG."""
+    if verdict is None:
+        return "no <svg> section"
+    if verdict.valid:
+        return "legal" + ("" if png else ", but does not render")
+    return "; ".join(f"{rule} ×{n}" for rule, n in Counter(v.rule for v in verdict.violations).most_common())
 
 
 def judge(answer: str) -> Judgement:

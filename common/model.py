@@ -72,19 +72,26 @@ def add_adapter(model: Any, rank: int, alpha: int, dropout: float) -> Any:
 def merge_adapter(model: Any, adapter: str | Path) -> Any:
     """Return `model` with the adapter saved in folder `adapter` added into its weights (faster to run).
 
+    Raises what `with_adapter` does.
+    """
+    return with_adapter(model, adapter).merge_and_unload().eval()
+
+
+def with_adapter(model: Any, adapter: str | Path) -> Any:
+    """Return `model` with the adapter saved in folder `adapter` beside its weights.
+
     Raises UserError when the folder holds no usable adapter for this base.
     """
     from peft import PeftModel
 
     try:
-        tuned = PeftModel.from_pretrained(model, str(adapter), torch_device="cpu")
+        return PeftModel.from_pretrained(model, str(adapter), torch_device="cpu").eval()
     except Exception as error:  # peft raises a different type for each thing that can be wrong with the files
         reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"the adapter in {adapter} cannot be loaded ({reason}); train again, or copy "
             "adapter_model.safetensors and adapter_config.json from a complete checkpoint-* folder."
         ) from None
-    return tuned.merge_and_unload().eval()
 
 
 def pick_device() -> torch.device:

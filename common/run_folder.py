@@ -44,6 +44,21 @@ def find_run_folder(name: str) -> Path:
     return folder
 
 
+def find_model(model: str) -> str:
+    """Return what the Predictor takes: MODEL, the folder of the run of that name, or of the newest run."""
+    if model:
+        path = Path(model).expanduser()
+        if not path.exists() and (OUTPUTS / model / "config.yml").is_file():
+            return str(OUTPUTS / model)
+        if not path.exists() and (path.suffix == ".gguf" or model.count("/") != 1 or model[0] in "./~"):
+            raise UserError(f"MODEL {model} does not exist; give a folder, a .gguf file or a hub id with `--model`.")
+        return str(path)
+    runs = sorted(OUTPUTS.glob("*/adapter_model.safetensors"), key=lambda path: path.stat().st_mtime)
+    if not runs:
+        raise UserError(f"{OUTPUTS}/ holds no trained run to draw with; train one, or give a model with `--model`.")
+    return str(runs[-1].parent)
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON through a temporary file: a full disk or a kill never leaves half of it."""
     temporary = path.with_name(path.name + ".part")

@@ -55,7 +55,7 @@ SHEET = 24  # pictures on the contact sheet
 def main() -> None:
     c = constants_in_force(__file__)
     check_constants(c)
-    from corpus.resume import append, written_before
+    from common.resume import append, written_before
 
     path = Path(c.OUTPUT)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,10 +98,10 @@ def described(c: SimpleNamespace, seen: set[str], counts: Counter) -> Iterator[l
     """Yield the captions of a batch of pictures at a time."""
     from tqdm import tqdm
 
+    from common.tables import rows, text_in
     from corpus.captioning.clean import clean_caption
     from corpus.captioning.pictures import batches, one_ahead
     from corpus.captioning.prompts import prompt_for
-    from corpus.tables import rows, text_in
 
     texts = (text_in(row, c.SVG_FIELD) for row in window(c, rows(c.DATASET, c.DATA_FILES)))
     first = next(texts, None)

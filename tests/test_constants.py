@@ -81,7 +81,7 @@ def test_config_errors_name_the_file(script, tmp_path, text, words):
     assert all(word in str(error.value) for word in ["broken.yml", *words]), str(error.value)
 
 
-@pytest.mark.parametrize("name", ["train.py", "evaluate_test.py", "preprocess_token_lengths.py"])
+@pytest.mark.parametrize("name", ["train.py", "evaluate_test.py", "preprocess_token_lengths.py", "generate.py"])
 def test_every_constant_of_a_script_is_in_its_help(name):
     start = time.perf_counter()
     shown = subprocess.run(
@@ -119,6 +119,21 @@ def test_the_defaults_of_training_are_the_specified_ones():
 def test_shipped_configs_are_valid(path: Path):
     c = constants_in_force(ROOT / "train.py", ["--config", str(path)])
     assert all(getattr(c, name.upper()) == value for name, value in yaml.safe_load(path.read_text()).items())
+
+
+def test_one_constant_may_go_without_its_flag(script):
+    def name(*argv: str) -> str:
+        return constants_in_force(script, list(argv), positional="NAME").NAME
+
+    assert name() == "a" and name("--fast", "two words") == name("--name", "two words", "--rate", "1") == "two words"
+    with pytest.raises(UserError, match=r"--name must be text"):
+        name("none")
+    with pytest.raises(UserError, match=r"unknown argument words; put .* in quotes"):
+        name("two", "words")
+    with pytest.raises(UserError, match=r"did you mean --fast\?"):
+        name("two", "--fats")
+    with pytest.raises(UserError, match=r"unknown argument two"):
+        constants_in_force(script, ["two"])
 
 
 def test_usage_says_how_the_script_is_run():

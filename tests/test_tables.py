@@ -9,7 +9,7 @@ import pytest
 from pyarrow import parquet
 
 from common.errors import UserError
-from corpus.tables import rows, table_files, text_in
+from common.tables import rows, table_files, text_in
 
 RECORDS = [{"drawing": f'<svg>{i}, "{"x" * 200_000 * (i == 3)}"</svg>', "id": str(i)} for i in range(12)]
 

@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
+from common.resume import append, written_before
 from corpus.content_hash import content_hash
 from corpus.dataset.record import Rules
 from corpus.llm_answer import Answered, answer_for
-from corpus.resume import append, written_before
 from prompt_template import extract_svg
 
 

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from common.errors import UserError
-from corpus.tables import rows, text_in
+from common.tables import rows, text_in
 
 
 def read_urls(dataset: str, column: str, skip: int) -> Iterator[str]:

@@ -91,7 +91,7 @@ def _of_file(path: str, column: str | None) -> Iterator[Row]:
 
 def _open(path: str) -> IO[str]:
     open_any = gzip.open if path.endswith(".gz") else open
-    return open_any(path, "rt", encoding="utf-8", errors="surrogateescape", newline="")
+    return open_any(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
 def _of_json(path: str, file: IO[str]) -> Iterator[Row]:

@@ -1,0 +1,74 @@
+"""Drawings as files: a name for each, SVG and PNG, and many on one sheet to look at."""
+
+import io
+import re
+from collections.abc import Iterable
+from itertools import count
+from pathlib import Path
+from textwrap import wrap
+
+from common.predictor import Drawing
+from common.run_folder import OUTPUTS
+
+DRAWINGS = OUTPUTS / "drawings"
+NAME_LENGTH = 48  # characters
+CELL, CAPTION, MARGIN, COLUMNS = 160, 52, 10, 6  # pixels; pictures to a row
+
+
+def save(drawing: Drawing, folder: Path = DRAWINGS) -> list[Path]:
+    """Write the SVG, and the PNG if there is one, under a name that is free, and return their paths.
+
+    Without an SVG the answer is kept as text, to be looked at. Nothing is ever overwritten.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    name = slug(drawing.description)
+    if drawing.svg is None:
+        return [_new(folder, name, {".txt": drawing.answer.encode("utf-8")})]
+    files = {".svg": drawing.svg.encode("utf-8")} | ({".png": drawing.png} if drawing.png else {})
+    first = _new(folder, name, files)
+    return [first.with_suffix(kind) for kind in files]
+
+
+def slug(description: str) -> str:
+    """Return the description as the stem of a file name: letters and digits of any script, and hyphens."""
+    words = re.sub(r"[\W_]+", "-", description.casefold()).strip("-")
+    return words[:NAME_LENGTH].strip("-") or "drawing"
+
+
+def _new(folder: Path, name: str, files: dict[str, bytes]) -> Path:
+    """Write files of one stem, numbered so that none of them exists yet; return the first one's path."""
+    for number in count(1):
+        paths = [folder / f"{name}-{number}{kind}" for kind in files]
+        if any((folder / f"{name}-{number}{kind}").exists() for kind in (".svg", ".png", ".txt")):
+            continue
+        try:
+            with paths[0].open("xb") as file:  # another process may be faster
+                file.write(files[paths[0].suffix])
+        except FileExistsError:
+            continue
+        for path in paths[1:]:
+            path.write_bytes(files[path.suffix])
+        return paths[0]
+    raise AssertionError("count() does not end")
+
+
+def write_sheet(path: Path, pictures: Iterable[tuple[str, bytes | None]]) -> None:
+    """Write a PNG of captioned pictures, row by row. pictures: (caption, PNG or None where there is nothing)."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    shown = list(pictures)
+    columns = min(COLUMNS, len(shown))
+    rows = -(-len(shown) // columns)
+    size = (MARGIN + columns * (CELL + MARGIN), MARGIN + rows * (CELL + CAPTION + MARGIN))
+    sheet = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+    for i, (caption, png) in enumerate(shown):
+        x, y = MARGIN + i % columns * (CELL + MARGIN), MARGIN + i // columns * (CELL + CAPTION + MARGIN)
+        if png:
+            sheet.paste(Image.open(io.BytesIO(png)).convert("RGB").resize((CELL, CELL)), (x, y))
+        draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), outline="#dddddd")
+        lines = wrap(caption, 26, max_lines=3, placeholder=" …")
+        draw.multiline_text((x, y + CELL + 3), "\n".join(lines), fill="#333333", font=font)
+    part = path.with_name(path.name + ".part")
+    sheet.save(part, "png", optimize=True)
+    part.replace(path)

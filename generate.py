@@ -1,0 +1,99 @@
+"""Step 4: draw. One description, a chat, or a file of descriptions → SVG.
+
+Reads   a model (the newest run in outputs/, or what MODEL says) and, for a batch, a file of descriptions.
+Writes  outputs/drawings/: an SVG and a PNG for each drawing; for a batch OUTPUT, and a sheet of its pictures beside it.
+
+    python generate.py "a blue circular button with power symbol"
+    python generate.py --n 8 --best "a fox in the snow"
+    python generate.py --interactive
+    python generate.py --input descriptions.txt --output drawings.jsonl
+
+Answers are held to the grammar of legal drawings; with --free they are what the model says by itself. Exit code 1
+when a drawing is not legal.
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from common.constants import constants_in_force
+from common.errors import UserError, run
+
+# What
+DESCRIPTION: str = ""  # what to draw; the flag may be left out
+INTERACTIVE: bool = False  # a chat, in which drawings are changed
+INPUT: str = ""  # descriptions to draw: .txt, one to a line; .jsonl or .csv with description and, if wanted, id
+OUTPUT: str = ""  # .jsonl for the drawings of INPUT; one that exists is gone on with; "" = named after INPUT
+# With what
+MODEL: str = ""  # folder of a run, an adapter or a merged model; a .gguf file; a hub id; "" = the newest run
+# How
+N: int = 1  # drawings of a description, with seeds SEED, SEED + 1 …
+BEST: bool = False  # of the N, keep only the best: legal, renders, shows something, structural score
+FREE: bool = False  # not held to the grammar
+RETRIES: int = 3  # of a free answer that is not legal, with other seeds
+TEMPERATURE: float = 0.7  # 0 = greedy: the same whatever the seed
+SEED: int = 0  # the same seed, the same drawing
+MAX_NEW_TOKENS: int = 0  # of an answer; 0 = up to the length the model was trained with
+SLOTS: int = 8  # drawings made side by side
+
+
+def main() -> int:
+    c = constants_in_force(__file__, positional="DESCRIPTION")
+    refuse(c)
+    from common.before_imports import settle
+    from common.run_folder import find_model
+
+    c.MODEL = find_model(c.MODEL)
+    settle()
+    if c.INPUT:
+        from common.batch import draw_file
+
+        output = Path(c.OUTPUT) if c.OUTPUT else None
+        return draw_file(lambda: load(c), c.MODEL, plan_of(c), c.BEST, Path(c.INPUT), output)
+    if c.INTERACTIVE:
+        from common.chat import Chat
+
+        return Chat(load(c), plan_of(c)).run()
+    return draw_description(c)
+
+
+def refuse(c: SimpleNamespace) -> None:
+    """Raise UserError for constants that do not go together, before anything is loaded."""
+    if (c.INPUT != "") + (c.DESCRIPTION != "") + c.INTERACTIVE > 1:
+        raise UserError("a description, --input and --interactive are three ways to ask; give one of them.")
+    if c.N < 1 or c.SLOTS < 1 or c.RETRIES < 0 or c.MAX_NEW_TOKENS < 0 or not 0 <= c.TEMPERATURE < float("inf"):
+        raise UserError("N and SLOTS must be 1 or more; RETRIES, MAX_NEW_TOKENS and TEMPERATURE 0 or more.")
+    if c.N > 1 and c.TEMPERATURE == 0:
+        raise UserError(f"N is {c.N}, but at TEMPERATURE 0 every drawing is the same; give a `--temperature`, as 0.7.")
+    if c.OUTPUT and not c.INPUT:
+        raise UserError("OUTPUT is for the drawings of a file; give one with `--input`.")
+    if not c.INPUT and not c.INTERACTIVE:
+        from common.descriptions import checked
+
+        c.DESCRIPTION = checked(c.DESCRIPTION)
+
+
+def draw_description(c: SimpleNamespace) -> int:
+    from common.terminal import draw_one, show
+
+    attempts = draw_one(load(c), c.DESCRIPTION, plan_of(c))
+    kept = attempts[:1] if c.BEST else attempts
+    for attempt in attempts:
+        show(attempt, keep=attempt in kept)
+    return 0 if all(attempt.drawing.legal for attempt in kept) else 1
+
+
+def plan_of(c: SimpleNamespace):
+    from common.attempts import Plan
+    from common.predictor import Settings
+
+    return Plan(Settings(c.TEMPERATURE, c.SEED, c.MAX_NEW_TOKENS, c.FREE), c.N, c.RETRIES)
+
+
+def load(c: SimpleNamespace):
+    from common.predictor import Predictor
+
+    return Predictor(c.MODEL, c.SLOTS)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,338 @@
+"""Drawing from the shell: one description, many seeds, files of descriptions gone on with, and a chat in a terminal."""
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import Image
+
+import generate
+from common.attempts import Attempt, Plan, Wish, draw_each
+from common.batch import draw_file
+from common.constants import constants_in_force
+from common.descriptions import read_descriptions
+from common.drawings import save, slug, write_sheet
+from common.errors import UserError
+from common.judge import judge
+from common.predictor import Drawing, Predictor, Settings
+from common.run_folder import find_model
+from common.terminal import Reasoning
+from svg_constraint import check
+from tests.paths import ROOT
+from tests.tiny import answer
+
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
+FREE = Settings(temperature=1.0, seed=5, max_new=20, free=True)
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_base):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # more would wait for each other, over matrices as small as these
+    yield Predictor(str(tiny_base), slots=4)
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def drawn(text: str, description: str = "a fox", tokens: int = 9) -> Drawing:
+    made = judge(text)
+    return Drawing(description, text, made.reasoning, made.svg, made.png, made.verdicts["prompt"], tokens, 1.0, True)
+
+
+def shell(*arguments: str, cwd) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(ROOT / "generate.py"), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=ONE_THREAD)
+
+
+# --- one description ------------------------------------------------------------------------------------------
+
+
+def test_a_description_becomes_files_and_their_paths(tiny_base, tmp_path):
+    ran = shell("a Blue button, with power/symbol", "--model", str(tiny_base), "--max-new-tokens", "340", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    *reasoning, verdict, svg, png = ran.stdout.rstrip("\n").split("\n")
+    assert any(line.strip() for line in reasoning) and re.match(r"→ legal · seed 0 · \d+ tokens in [\d.]+ s$", verdict)
+    paths = [tmp_path / line.strip() for line in (svg, png)]
+    assert [path.name for path in paths] == [f"a-blue-button-with-power-symbol-1.{kind}" for kind in ("svg", "png")]
+    assert check(paths[0].read_text(encoding="utf-8"), "prompt").valid and Image.open(paths[1]).size == (256, 256)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "the description is empty"),
+        (["  \n"], "the description is empty"),
+        (["a", "fox"], "put a text of several words in quotes"),
+        (["a fox", "--interactive"], "give one of them"),
+        (["a fox", "--n", "3", "--temperature", "0"], "every drawing is the same"),
+        (["a fox", "--n", "0"], "N and SLOTS must be 1 or more"),
+        (["a fox", "--temperature", "nan"], "TEMPERATURE 0 or more"),
+        (["a fox", "--output", "x.jsonl"], "give one with `--input`"),
+        (["a fox", "--model", "no/such/folder"], "MODEL no/such/folder does not exist"),
+        (["a fox", "--model", "small.gguf"], "MODEL small.gguf does not exist"),
+        (["a fox"], "holds no trained run"),
+        (["--input", "d.pdf"], "none of .txt, .jsonl, .csv"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(here, capsys, monkeypatch, arguments, words):
+    monkeypatch.setattr(sys, "argv", ["generate.py", *arguments, *(["--model", "."] if "d.pdf" in arguments else [])])
+    from common.errors import run
+
+    with pytest.raises(SystemExit) as stopped:
+        run(generate.main)
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and words in said and said.count("\n") == 1, said
+    assert list(here.iterdir()) == []
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    command = [sys.executable.encode(), str(ROOT / "generate.py").encode(), b"a \xff fox"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True)
+    assert ran.returncode == 2 and ran.stderr.startswith(b"error: ") and b"not UTF-8" in ran.stderr
+
+
+def test_the_model_is_the_newest_trained_run_unless_named(here):
+    for age, name in enumerate(["new", "old", "untrained"]):
+        folder = here / "outputs" / name
+        folder.mkdir(parents=True)
+        (folder / "config.yml").touch()
+        if name != "untrained":
+            (folder / "adapter_model.safetensors").touch()
+            os.utime(folder / "adapter_model.safetensors", (1000 - age, 1000 - age))
+    assert find_model("") == "outputs/new" and find_model("old") == "outputs/old"
+    assert find_model("owner/name") == "owner/name"
+
+
+def test_nothing_is_overwritten_and_names_are_safe(tmp_path):
+    good, none = drawn(answer(), "../a Füchsin\x00!"), drawn("I cannot draw", "../a Füchsin\x00!")
+    assert [path.name for path in save(good, tmp_path)] == ["a-füchsin-1.svg", "a-füchsin-1.png"]
+    assert [path.name for path in save(none, tmp_path)] == ["a-füchsin-2.txt"]
+    (tmp_path / "a-füchsin-3.png").write_text("mine")
+    assert [path.name for path in save(good, tmp_path)] == ["a-füchsin-4.svg", "a-füchsin-4.png"]
+    assert (tmp_path / "a-füchsin-1.svg").read_text() == good.svg and (
+        tmp_path / "a-füchsin-3.png"
+    ).read_text() == "mine"
+    assert slug("🦊 !") == "drawing" and len(slug("word " * 100).encode()) <= 48 and slug("con/nul") == "con-nul"
+
+
+def test_the_reasoning_is_shown_while_it_is_written(tokenizer, capsys):
+    from tqdm import tqdm
+
+    from common.decoding import rows_for
+
+    text = "Well: <reasoning>\n1. A <b> and\n2. 🦊 \x1b[2J</reasoning><svg>"
+    tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
+    (row,) = rows_for([[1]], 99, 99, 0.0, 0)
+    seen, shown = [], Reasoning(tokenizer, tqdm(disable=True))
+    for token in tokens:
+        row.tokens.append(token)
+        shown.watch(row)
+        seen.append(capsys.readouterr().out)
+    assert "".join(seen) == "1. A <b> and\n2. 🦊 \ufffd[2J\n"
+    assert sum(map(bool, seen)) > 5
+
+
+# --- several attempts -----------------------------------------------------------------------------------------
+
+
+def test_the_best_is_legal_then_renders_then_shows_something(tmp_path):
+    legal, empty = answer(), answer().replace('fill="gold"', 'fill="white"')
+    illegal = answer().replace("<circle", '<circle id="x"')
+    worse = answer().replace("</svg>", "<text>x</text></svg>").replace("<circle", '<circle id="x"')
+    order = [legal, empty, illegal, worse, "nothing"]
+    attempts = [Attempt(i, 1, drawn(text)) for i, text in enumerate(order)]
+    ranks = [attempt.rank for attempt in attempts]
+    assert ranks == sorted(ranks, reverse=True) and len(set(ranks)) == 5
+
+
+def test_several_are_drawn_with_their_seeds(predictor):
+    (wish,) = draw_each(predictor, [Wish("1", "a fox")], Plan(FREE, n=3))
+    assert sorted(attempt.seed for attempt in wish.attempts) == [5, 6, 7]
+    assert [a.rank for a in wish.attempts] == sorted((a.rank for a in wish.attempts), reverse=True)
+    alone = predictor.draw("a fox", replace(FREE, seed=6))
+    assert [alone.answer] == [attempt.drawing.answer for attempt in wish.attempts if attempt.seed == 6]
+
+
+def test_a_free_answer_is_retried_until_it_is_legal(predictor, monkeypatch):
+    """The third answer is replaced by a legal one, on its way from the model."""
+    taken_apart, seen = predictor.drawing, []
+
+    def third_is_legal(description, row):
+        seen.append(row)
+        return drawn(answer()) if len(seen) == 3 else taken_apart(description, row)
+
+    monkeypatch.setattr(predictor, "drawing", third_is_legal)
+    (wish,) = draw_each(predictor, [Wish("1", "a fox")], Plan(FREE, retries=4))
+    assert [(a.seed, a.tries, a.drawing.legal) for a in wish.attempts] == [(7, 3, True)]
+    seen += [None] * 9
+    (wish,) = draw_each(predictor, [Wish("1", "a fox")], Plan(FREE, n=2, retries=1))
+    assert [a.tries for a in wish.attempts] == [2, 2] and not wish.attempts[0].drawing.legal
+    (wish,) = draw_each(predictor, [Wish("1", "a fox")], Plan(Settings(free=True, max_new=5), retries=4))
+    assert wish.attempts[0].tries == 1  # greedy: the same again
+
+
+def test_giving_up_leaves_nothing_behind(predictor):
+    wishes = draw_each(predictor, [Wish(str(i), "a fox") for i in range(9)], Plan(FREE, n=2))
+    next(wishes)
+    wishes.close()
+    assert not predictor.slots.busy
+
+
+# --- files of descriptions ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found", "faults"),
+    [
+        ("d.txt", "\ufeffa fox\r\n\r\n  a tree\n", [("1", "a fox"), ("2", "a tree")], 0),
+        ("d.txt", b"a \xff\nb\n", [("2", "b")], 1),
+        ("d.csv", '\ufeffid,description\nx,"a, b"\ny,\nx,again\n', [("x", "a, b")], 2),
+        ("d.jsonl", '{"description": "q"}\n[]\n{"id": 7, "description": " r "}\nno\n', [("1", "q"), ("7", "r")], 2),
+        ("d.jsonl", '{"description": "\\ud83d"}\n{"description": 3}\n{"description": "s"}\n', [("3", "s")], 2),
+    ],
+)
+def test_descriptions_are_read_and_bad_rows_are_named(tmp_path, name, content, found, faults):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    asked, said = read_descriptions(path)
+    assert [tuple(one) for one in asked] == found and len(said) == faults
+    assert all(re.match(rf"{re.escape(str(path))}:\d+: ", one) for one in said)
+
+
+@pytest.mark.parametrize(("name", "content"), [("d.txt", " \n"), ("d.jsonl", "no\n"), ("d.csv", "a,b\n1,2\n")])
+def test_files_without_a_description_are_refused(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=name):
+        read_descriptions(tmp_path / name)
+
+
+def test_a_batch_goes_on_where_it_was_stopped(predictor, tmp_path, capsys, monkeypatch):
+    """A random model's answers are nothing to look at: every drawing but one gets one in their place."""
+    taken_apart = predictor.drawing
+
+    def mostly_legal(description, row):
+        made = taken_apart(description, row)
+        return made if description == "a fox" else replace(drawn(answer(), description), tokens=made.tokens)
+
+    monkeypatch.setattr(predictor, "drawing", mostly_legal)
+    source, output, whole = tmp_path / "d.txt", tmp_path / "o.jsonl", tmp_path / "whole.jsonl"
+    source.write_text("".join(f"a fox{' and a tree' * i}\n" for i in range(5)) + "long " * 3000)
+    plan = Plan(FREE)
+    assert draw_file(lambda: predictor, "m", plan, False, source, whole) == 1  # one is too long
+    lines = whole.read_text().splitlines(keepends=True)
+    records = [json.loads(line) for line in lines]
+    assert sorted(record["id"] for record in records) == list("123456")
+    assert sorted(r["id"] for r in records if not r["legal"]) == ["1", "6"] and "shorten" in capsys.readouterr().out
+    assert all(check(judge(r["svg_content"]).svg, "prompt").valid and r["tokens"] for r in records if r["legal"])
+    assert Image.open(whole.with_suffix(".png")).size == (6 * 170 + 10, 160 + 52 + 20)
+
+    output.write_text("".join(lines[:3]) + lines[3][:40])  # killed while it wrote
+    draw_file(lambda: predictor, "m", plan, False, source, output)
+    assert strip_times(output) == strip_times(whole)
+    draw_file(lambda: pytest.fail("nothing is left to draw"), "m", plan, False, source, output)
+    for change, word in (("other model", "model"), ("m", "seed")):
+        again = Plan(FREE if word == "model" else replace(FREE, seed=9))
+        with pytest.raises(UserError, match=f"begun with another {word}"):
+            draw_file(lambda: predictor, change, again, False, source, output)
+    source.write_text("something else\n")
+    with pytest.raises(UserError, match="'1' drawn for another description"):
+        draw_file(lambda: predictor, "m", plan, False, source, output)
+
+
+def strip_times(path) -> dict[str, dict]:
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    return {record["id"]: record | {"seconds": None} for record in records}
+
+
+@pytest.mark.parametrize("foreign", ["d.txt", "o.txt", "mine.jsonl", "o.png"])
+def test_files_of_others_stay_as_they_are(predictor, tmp_path, foreign):
+    (tmp_path / "d.txt").write_text("a fox\n")
+    (tmp_path / foreign).write_text("a fox\n")
+    output = tmp_path / foreign.replace(".png", ".jsonl")
+    with pytest.raises(UserError):
+        draw_file(lambda: predictor, "m", Plan(FREE), False, tmp_path / "d.txt", output)
+    assert (tmp_path / foreign).read_text() == "a fox\n"
+
+
+def test_a_sheet_shows_every_picture_and_what_is_missing(tmp_path):
+    png = drawn(answer("red", 120)).png
+    write_sheet(tmp_path / "s.png", [("red", png), ("nothing", None)] * 4)
+    sheet = Image.open(tmp_path / "s.png").convert("RGB")
+    middles = [sheet.getpixel((10 + 80 + i % 6 * 170, 10 + 80 + i // 6 * 222)) for i in range(8)]
+    assert middles == [(255, 0, 0), (255, 255, 255)] * 4
+
+
+# --- the chat -------------------------------------------------------------------------------------------------
+
+
+class Terminal:
+    """generate.py --interactive on a pseudo-terminal."""
+
+    def __init__(self, cwd, *arguments: str):
+        self.main, side = pty.openpty()
+        termios.tcsetwinsize(side, (24, 100))
+        command = [sys.executable, str(ROOT / "generate.py"), "--interactive", *arguments]
+        env = ONE_THREAD | {"TERM": "dumb", "INPUTRC": "/dev/null"}
+        self.process = subprocess.Popen(
+            command, cwd=cwd, stdin=side, stdout=side, stderr=side, env=env, start_new_session=True
+        )
+        os.close(side)
+        self.unread = ""
+
+    def until(self, pattern: str, seconds: float = 60) -> str:
+        """Read on until the pattern, and return what came up to its end."""
+        end = time.monotonic() + seconds
+        while not (found := re.search(pattern, self.unread)):
+            ready, _, _ = select.select([self.main], [], [], max(0, end - time.monotonic()))
+            assert ready, f"no {pattern!r} in {self.unread!r}"
+            self.unread += os.read(self.main, 65536).decode("utf-8", "replace")
+        text, self.unread = self.unread[: found.end()], self.unread[found.end() :]
+        return text
+
+    def say(self, keys: str, pattern: str) -> str:
+        os.write(self.main, keys.encode())
+        return self.until(pattern)
+
+
+def test_a_chat_changes_drawings_obeys_and_survives_ctrl_c(tiny_base, tmp_path):
+    chat = Terminal(tmp_path, "--model", str(tiny_base), "--max-new-tokens", "340", "--retries", "0")
+    chat.until("draw> ")
+    assert "did you mean /seed" in chat.say("/sed 3\n", "draw> ")
+    assert "takes a number" in chat.say("/temperature warm\n", "draw> ")
+    assert "seed 3 · temperature 0.7" in chat.say("/seed 3\n", "draw> ")
+    assert "temperature 1 · " in chat.say("/temperature 1\n", "draw> ")
+    said = chat.say("a house\n", "change> ")
+    assert re.search(r"→ legal · seed 3 .*a-house-1\.svg.*a-house-1\.png", said, re.DOTALL)
+    chat.say("make the sky darker\n", r"drawing: \d\d+")  # well under way
+    os.killpg(chat.process.pid, signal.SIGINT)
+    assert "given up" in chat.until("change> ")
+    assert "seed 4 · temperature 1 · n 2" in chat.say("/n 2\n", "change> ")
+    assert "n 2 · free" in chat.say("/free\n", "change> ")
+    said = chat.say("make the sky darker\n", "change> ")
+    assert "make-the-sky-darker-1." in said and said.count("not kept: ") == 1
+    chat.say("/new\n", "draw> ")
+    chat.say("\x04", "\n")
+    assert chat.process.wait(20) == 0
+    history = (tmp_path / "outputs" / "chat_history").read_text()
+    assert "make the sky darker" in history and "/seed 3" in history
+    assert len(list((tmp_path / "outputs" / "drawings").glob("a-house-1.*"))) == 2
+
+
+def test_help_names_the_description_once_more():
+    c = constants_in_force(ROOT / "generate.py", ["a fox", "--n", "2"], positional="DESCRIPTION")
+    assert (c.DESCRIPTION, c.N, c.FREE) == ("a fox", 2, False)

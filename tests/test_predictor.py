@@ -1,0 +1,78 @@
+"""Loaded once, it draws: one, many, streamed, as a conversation; legal unless asked not to be."""
+
+import pytest
+
+from common.dataset import Sample
+from common.decoding import generate_answers
+from common.errors import UserError
+from common.predictor import Drawing, Predictor, Settings, TextSoFar, find_source
+from common.tokens import encode
+from prompt_template import format_prompt
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_base):
+    return Predictor(str(tiny_base), slots=2)
+
+
+SHORT = Settings(temperature=1.0, seed=5, max_new=400)
+
+
+def test_a_drawing_is_legal_whatever_the_model(predictor):
+    drawing = predictor.draw("a red circle", SHORT)
+    assert drawing.legal and drawing.png.startswith(b"\x89PNG") and drawing.reasoning and drawing.finished
+    assert drawing.svg in drawing.answer and 0 < drawing.tokens <= 400 and drawing.seconds > 0
+
+
+def test_free_answers_are_those_of_evaluation(predictor):
+    rows = encode(predictor.tokenizer, [Sample("a", "a fox", "")], "chat")
+    expected = generate_answers(predictor.slots.model, predictor.tokenizer, [rows[0].prompt], 1560, 30, 1, 0.0, 0, "")
+    drawing = predictor.draw("a fox", Settings(free=True, max_new=30))
+    assert (drawing.answer, drawing.tokens, drawing.finished) == (expected[0].text, 30, False)
+    assert drawing.svg is drawing.verdict is drawing.png is None and not drawing.legal
+
+
+def test_many_are_each_what_they_are_alone(predictor):
+    asked = [(f"drawing {i}", Settings(1.0, seed=i, max_new=40, free=True)) for i in range(5)]
+    alone = [predictor.draw(*one).answer for one in asked]
+    assert [drawing.answer for drawing in predictor.draw_all(asked)] == alone and len(set(alone)) == 5
+
+
+def test_a_stream_is_the_answer_in_pieces_and_closing_it_gives_the_row_up(predictor):
+    *pieces, drawing = predictor.stream("a fox", SHORT)
+    assert isinstance(drawing, Drawing) and "".join(pieces) == drawing.answer and len(pieces) > 20
+    stream = predictor.stream("a fox", SHORT)
+    next(stream)
+    assert predictor.slots.busy
+    stream.close()
+    assert not predictor.slots.busy
+
+
+def test_text_comes_in_whole_characters(tokenizer):
+    text = "a 🦊 – Füchse"
+    tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
+    so_far = TextSoFar(tokenizer)
+    pieces = [so_far.new(tokens[: i + 1]) for i in range(len(tokens))]
+    assert "".join(pieces) == text and not any("\ufffd" in piece for piece in pieces)
+
+
+def test_a_conversation_goes_on_behind_what_was_said(predictor, tokenizer):
+    before = [("a house", "<reasoning>r</reasoning><svg></svg>")]
+    text = format_prompt(tokenizer, "make the sky darker", "chat", before)
+    first = format_prompt(tokenizer, "a house")
+    assert text.startswith(first + before[0][1]) and text.count("### Description") == 2
+    assert text.endswith(first[first.rindex("<|im_end|>") :])
+    raw = format_prompt(tokenizer, "make the sky darker", "raw", before)
+    assert raw.startswith(format_prompt(tokenizer, "a house", "raw") + before[0][1])
+    drawing = predictor.draw("make the sky darker", SHORT, before)
+    assert drawing.legal and drawing.answer != predictor.draw("make the sky darker", SHORT).answer
+
+
+def test_what_cannot_be_drawn_from_is_named(predictor, tmp_path):
+    with pytest.raises(UserError, match="shorten the description"):
+        predictor.row("word " * 9000)
+    (tmp_path / "config.yml").write_text("base_model: x")
+    with pytest.raises(UserError, match="has no adapter yet"):
+        find_source(str(tmp_path))
+    with pytest.raises(UserError, match="does not exist"):
+        Predictor("./no/such/folder")
