@@ -10,6 +10,7 @@ from serving import errors
 from serving.drawing_api import drawing_routes
 from serving.guard import Guard
 from serving.openai_api import openai_routes
+from serving.page import page_routes
 from serving.service import Service
 
 
@@ -25,6 +26,7 @@ def make_app(service: Service, token: str = "", local: bool = True) -> ASGIApp:
     errors.install(app, service.limits.seconds)
     app.include_router(drawing_routes(service))
     app.include_router(openai_routes(service))
+    app.include_router(page_routes())
     metrics = service.worker.metrics
 
     @app.get("/healthz", tags=["operation"], responses=errors.responses(503))
