@@ -78,7 +78,11 @@ def build(c):
         raise UserError("TOKEN must be ASCII: HTTP headers are.")
     if not local and not token:
         print(f"note: everybody who reaches {c.HOST} may draw; --token or the environment's SERVE_TOKEN asks for one")
-    source = c.MODEL or str(find_run_folder(""))
+    try:
+        source = c.MODEL or str(find_run_folder(""))
+    except UserError:
+        words = "there is no run in outputs/; name a model with `--model`: a folder, a hub id, a .gguf file."
+        raise UserError(words) from None
     predictor = Predictor(source, c.SLOTS)
     limits = Limits(c.MAX_BODY, c.MAX_DESCRIPTION, c.MAX_TOKENS, c.TIME_LIMIT)
     # Compiles the grammar now, not at the first request; and says so now where no answer has room.

@@ -1,4 +1,4 @@
-"""The page at /: one file that asks for nothing but this server, and may run and show nothing but what it is made of."""
+"""The page at /: one file, which may run, show and ask for nothing but what it is made of and this server."""
 
 import base64
 import hashlib

@@ -1,5 +1,6 @@
 """The page at /, in Chromium: type, wait, see, take it away; and what a hostile answer can do there: nothing."""
 
+import json
 import re
 import shutil
 
@@ -84,7 +85,7 @@ def test_type_wait_see_and_take_it_away_with_the_keyboard_alone(page):
 
 def test_the_drawing_appears_as_it_is_written(page, script):
     first, second = '<circle cx="60" cy="60" r="50" fill="red"/>', '<circle cx="200" cy="200" r="50" fill="blue"/>'
-    head, tail = answer().split("<circle")
+    head = answer().split("<circle")[0]
     script.text = f"{head}{first}<!-- b > c --><g>{second}</g></svg>"
     script.hold_after = len(script.tokenizer.encode(f"{head}{first}<!-- b > c --><g><circle cx="))
     try:
@@ -165,8 +166,6 @@ HOSTILE = (
 @pytest.mark.parametrize("text", HOSTILE)
 def test_even_a_server_that_lies_runs_nothing_in_the_page(page, text):
     """The page trusts no text: the `page` fixture fails on a dialog, an error of the page, or a request elsewhere."""
-    import json
-
     svg = text[text.index("<svg") :]
     drawn = {"id": "a", "description": "<img src=x onerror=alert(5)>", "reasoning": text, "svg": svg,
              "verdict": {"valid": True, "warnings": []}, "tokens": 1, "seconds": 1, "finished": True}  # fmt: skip

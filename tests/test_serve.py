@@ -330,7 +330,8 @@ def test_a_token_is_asked_for_where_there_is_one(tokenizer):
         right = {"Authorization": "bearer s3cret"}
         assert site.post("/v1/svg", json={"description": "a"}, headers=right).status_code == 200
         assert OpenAI(base_url=f"{site.url}/v1", api_key="s3cret").models.list().data
-        assert site.get("/healthz").status_code == site.get("/docs").status_code == 200
+        assert site.get("/healthz").status_code == site.get("/docs").status_code == site.get("/").status_code == 200
+        assert site.get("/openapi.json").json()["paths"]["/v1/svg"]["post"]["security"]
 
 
 def test_a_web_page_cannot_reach_it_by_a_name_of_its_own(site):
