@@ -51,4 +51,4 @@ def make_app(service: Service, token: str = "", local: bool = True) -> ASGIApp:
     def count(method: str, route: str, status: int) -> None:
         metrics.requests.labels(method, route, status).inc()
 
-    return Guard(app, token, service.limits.body, local, count)
+    return Guard(app, token, service.limits.body, local, service.worker.wait, count)

@@ -14,6 +14,7 @@ from serving.worker import Broken, Closing, Full, Gone, TimeUp
 TYPES = {400: "bad_request", 401: "unauthorized", 404: "not_found", 405: "method_not_allowed", 413: "too_large",
          421: "wrong_host", 422: "invalid_request", 429: "overloaded", 499: "client_gone", 500: "failed",
          502: "illegal_drawing", 503: "closing", 504: "time_limit"}  # fmt: skip
+OVERLOADED = "as many requests as may wait are waiting; try again later"
 
 
 class ErrorDetail(BaseModel):
@@ -39,7 +40,7 @@ def described(error: Exception, seconds: float) -> tuple[int, dict[str, Any]]:
     more = {}
     match error:
         case Full():
-            status, message = 429, "as many requests as may wait are waiting; try again later"
+            status, message = 429, OVERLOADED
         case Closing():
             status, message = 503, "the server is being stopped"
         case TimeUp():

@@ -1,4 +1,4 @@
-"""What every request meets first: host, bearer token, length of the body; and what every answer carries."""
+"""What every request meets first: host, bearer token, length of the body, room; and what every answer carries."""
 
 import hmac
 import ipaddress
@@ -8,17 +8,27 @@ from collections.abc import Callable
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.errors import TYPES, json_error
+from serving.errors import OVERLOADED, TYPES, json_error
 
 OPEN = re.compile(r"/(healthz|openapi\.json|docs(/.*)?|static-offline-docs/.*)?")  # no token asked
 
 
 class Guard:
-    def __init__(self, app: ASGIApp, token: str, max_body: int, local: bool, count: Callable[[str, str, int], None]):
+    def __init__(
+        self,
+        app: ASGIApp,
+        token: str,
+        max_body: int,
+        local: bool,
+        wait: Callable[[], int],
+        count: Callable[[str, str, int], None],
+    ):
         """token: "" = none asked. max_body: bytes. local: bound to this machine alone, so asked for by its names only:
-        else a web page could reach it through a name of its own that points here (DNS rebinding).
+        else a web page could reach it through a name of its own that points here (DNS rebinding). wait: the seconds to
+        come back after; 0 = there is room. count: is told method, route and status of each answer.
         """
-        self.app, self.token, self.max_body, self.local, self.count = app, token, max_body, local, count
+        self.app, self.token, self.max_body, self.local = app, token, max_body, local
+        self.wait, self.count = wait, count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -45,6 +55,9 @@ class Guard:
         # The framework counts chunked bodies; of a declared length there is no need to read a byte.
         if headers.get("content-length", "0").isdecimal() and int(headers.get("content-length", "0")) > self.max_body:
             return refuse(413, f"the body is longer than {self.max_body} bytes", {"Connection": "close"})
+        # Here too, though the worker says so again: under overload, being turned away must cost next to nothing.
+        if scope["method"] == "POST" and (wait := self.wait()):
+            return refuse(429, OVERLOADED, {"Retry-After": str(wait)})
         return None
 
 

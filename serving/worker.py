@@ -74,12 +74,16 @@ class Worker(threading.Thread):
 
     # --- on the event loop ---
 
+    def wait(self) -> int:
+        """Return in how many seconds there may be a place; 0 = there is one."""
+        return min(60, max(1, round(self.mean_seconds / 2))) if len(self.open) >= self.capacity else 0
+
     def submit(self, description: str, settings: Settings, before: Iterable[Turn] = ()) -> Job:
         """Raises Full and Closing."""
         if self.closing:
             raise Closing
-        if len(self.open) >= self.capacity:
-            raise Full(min(60, max(1, round(self.mean_seconds / 2))))
+        if wait := self.wait():
+            raise Full(wait)
         job = Job(description, settings, tuple(before), asyncio.get_running_loop())
         self.open.add(job)
         self.inbox.put(("take", job))

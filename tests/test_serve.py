@@ -230,7 +230,6 @@ def test_naughty_strings_never_break_it(site):
     for text in NAUGHTY:
         for path, body in (
             ("/v1/svg", {"description": text}),
-            ("/v1/svg", {"description": text, "stream": True}),
             ("/v1/chat/completions", {"messages": [{"role": "user", "content": text}]}),
             ("/v1/chat/completions", {"messages": [{"role": text, "content": text}], text: text}),
         ):
@@ -384,17 +383,29 @@ def test_requests_made_from_the_openapi_description_find_nothing(site):
     assert tried > 20
 
 
+def test_what_was_accepted_is_finished_while_the_server_closes(tokenizer):
+    script = Script(tokenizer)
+    with serving(script) as site, concurrent.futures.ThreadPoolExecutor() as pool:
+        script.gate.clear()
+        accepted = pool.submit(draw, site)
+        wait_until(lambda: script.busy)
+        site.worker.closing = True
+        assert draw(site).status_code == site.get("/healthz").status_code == 503
+        script.gate.set()
+        assert accepted.result(20).status_code == 200
+
+
 # --- as a process ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def started(tiny_base):
-    with process("--model", str(tiny_base), "--drain-seconds", "2", "--slots", "2") as (child, url):
+    with process("--model", str(tiny_base), "--drain-seconds", "1", "--slots", "2") as (child, url):
         yield child, url
 
 
 def test_it_draws_with_a_real_model_and_stops_within_its_time(started):
-    """SIGTERM while a short and a long drawing are made: the short one is finished, the long one told so."""
+    """With SIGTERM, a drawing that cannot be finished in time is given up, and its reader is told."""
     child, url = started
     status = httpx2.post(f"{url}/v1/svg", json={"description": "a fox", "max_tokens": 1}, timeout=20)
     assert status.status_code == 422 and "tokens" in status.json()["error"]["message"]
