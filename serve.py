@@ -1,0 +1,97 @@
+"""Step 4 as a server: a web API and a small page, for a trained run, a base model or a .gguf file.
+
+Reads   the model: outputs/<run>/, an adapter or merged folder, a hub id or a .gguf file.
+Writes  nothing; the newest drawings are kept in memory.
+
+    python serve.py --model outputs/first
+    curl -d '{"description": "a red fox"}' -H 'Content-Type: application/json' http://127.0.0.1:8000/v1/svg
+
+POST /v1/svg answers with JSON, or with a stream of events; /v1/chat/completions is for OpenAI's clients; / is the page,
+/docs the API, /metrics for Prometheus, /healthz for whoever keeps it running. Requests that come together are drawn
+together. Only SVG that svg_constraint.py finds legal leaves the server.
+"""
+
+import os
+import socket
+
+from common.constants import constants_in_force
+from common.errors import UserError, run
+
+# Model
+MODEL: str = ""  # folder of a run, of an adapter or of a merged model; hub id; .gguf file; "" = the latest run
+CONSTRAINED: bool = True  # hold answers to the grammar; without it an illegal answer is refused (502)
+# Network
+HOST: str = "127.0.0.1"  # address to listen on; another than this machine's own lets others in
+PORT: int = 8000  # 0 = any free one
+TOKEN: str = ""  # clients must send it as "Authorization: Bearer …"; "" = the environment's SERVE_TOKEN, or none
+# Limits
+SLOTS: int = 8  # drawings made side by side
+MAX_WAITING: int = 16  # requests that may wait for a slot; others are turned away with 429
+MAX_BODY: int = 65_536  # bytes of a request
+MAX_DESCRIPTION: int = 2000  # characters
+MAX_TOKENS: int = 1560  # of an answer
+TIME_LIMIT: float = 120.0  # seconds a request may take, its waiting included; then 504
+DRAIN_SECONDS: float = 10.0  # after SIGTERM or Ctrl-C: what is not finished by then is given up
+KEPT_BYTES: int = 33_554_432  # of finished drawings, for /v1/svg/{id}.svg and .png
+
+
+def main() -> None:
+    c = constants_in_force(__file__)
+    for name in ("SLOTS", "MAX_BODY", "MAX_DESCRIPTION", "MAX_TOKENS", "TIME_LIMIT"):
+        if getattr(c, name) <= 0:
+            raise UserError(f"{name} must be more than 0, not {getattr(c, name)}.")
+    for name in ("MAX_WAITING", "DRAIN_SECONDS", "KEPT_BYTES"):
+        if getattr(c, name) < 0:
+            raise UserError(f"{name} must be 0 or more, not {getattr(c, name)}.")
+    listener = listen(c.HOST, c.PORT)  # first: a port in use is told before a model is loaded
+    from common.before_imports import settle
+
+    settle()
+    app, worker = build(c)
+    from serving.server import serve
+
+    serve(app, worker, listener, c.DRAIN_SECONDS)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket bound to the address."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot listen on {host}, port {port}: {reason}; choose others with --host, --port.") from None
+
+
+def build(c):
+    """Load the model and return (the web application, its worker, which is running)."""
+    from common.predictor import Predictor, Settings
+    from common.run_folder import find_run_folder
+    from serving.app import make_app
+    from serving.guard import is_local
+    from serving.metrics import Metrics
+    from serving.service import Limits, Service
+    from serving.store import Store
+    from serving.worker import Worker
+
+    token, local = c.TOKEN or os.environ.get("SERVE_TOKEN", ""), is_local(c.HOST)
+    if not token.isascii():
+        raise UserError("TOKEN must be ASCII: HTTP headers are.")
+    if not local and not token:
+        print(f"note: everybody who reaches {c.HOST} may draw; --token or the environment's SERVE_TOKEN asks for one")
+    try:
+        source = c.MODEL or str(find_run_folder(""))
+    except UserError:
+        words = "there is no run in outputs/; name a model with `--model`: a folder, a hub id, a .gguf file."
+        raise UserError(words) from None
+    predictor = Predictor(source, c.SLOTS)
+    limits = Limits(c.MAX_BODY, c.MAX_DESCRIPTION, c.MAX_TOKENS, c.TIME_LIMIT)
+    # Compiles the grammar now, not at the first request; and says so now where no answer has room.
+    predictor.row("a fox", Settings(max_new=limits.tokens, free=not c.CONSTRAINED))
+    worker = Worker(predictor, c.MAX_WAITING, Metrics())
+    worker.start()
+    name = os.path.basename(os.path.normpath(source))
+    return make_app(Service(worker, Store(c.KEPT_BYTES), limits, name, not c.CONSTRAINED), token, local), worker
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,210 @@
+"""The page at /, in Chromium: type, wait, see, take it away; and what a hostile answer can do there: nothing."""
+
+import json
+import re
+import shutil
+
+import httpx2
+import pytest
+
+from svg_constraint import check
+from tests.served import Script, serving
+from tests.test_serve import MXSS
+from tests.tiny import answer
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as runner:
+        browser = runner.chromium.launch(executable_path=CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def script(tokenizer):
+    return Script(tokenizer)
+
+
+@pytest.fixture(scope="module")
+def site(script):
+    with serving(script) as site:
+        yield site
+
+
+@pytest.fixture
+def page(browser, site):
+    """The page, in a fresh browser profile; at the end nothing outside has been asked for and nothing gone wrong."""
+    context = browser.new_context(accept_downloads=True)
+    context.set_default_timeout(10_000)
+    page = context.new_page()
+    faults, asked = [], []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("dialog", lambda dialog: faults.append(f"dialog {dialog.message}"))
+    page.goto(site.url)
+    yield page
+    context.close()
+    assert not [fault for fault in faults if "status of " not in fault]  # the browser's own word on a 4xx
+    assert not [url for url in asked if not url.startswith((site.url, "blob:", "data:"))]
+
+
+def picture_pixel(page, x, y):
+    """Return [r, g, b] of the picture shown, in the drawing's own coordinates."""
+    return page.evaluate(
+        """([x, y]) => { const c = document.createElement('canvas'); c.width = c.height = 256;
+        const p = c.getContext('2d'); p.drawImage(document.getElementById('picture'), 0, 0, 256, 256);
+        return [...p.getImageData(x, y, 1, 1).data].slice(0, 3); }""",
+        [x, y],
+    )
+
+
+def test_type_wait_see_and_take_it_away_with_the_keyboard_alone(page):
+    page.keyboard.type("a gold circle")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".badge.good")
+    assert picture_pixel(page, 128, 128) == [255, 215, 0]
+    assert page.get_attribute("#picture", "src").startswith("blob:")
+    assert page.get_attribute("#picture", "alt") == "a gold circle"
+    assert page.inner_text("#reasoning") == "1. A gold circle" and page.inner_text("#code") in answer()
+    page.focus("#save-svg")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert download.value.suggested_filename == "a-gold-circle.svg"
+    assert check(download.value.path().read_bytes()).valid
+    page.keyboard.press("Tab")
+    with page.expect_download() as download:
+        page.keyboard.press("Space")
+    assert download.value.path().read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_drawing_appears_as_it_is_written(page, script):
+    first, second = '<circle cx="60" cy="60" r="50" fill="red"/>', '<circle cx="200" cy="200" r="50" fill="blue"/>'
+    head = answer().split("<circle")[0]
+    script.text = f"{head}{first}<!-- b > c --><g>{second}</g></svg>"
+    script.hold_after = len(script.tokenizer.encode(f"{head}{first}<!-- b > c --><g><circle cx="))
+    try:
+        page.fill("#description", "two circles")
+        page.press("#description", "Enter")
+        page.wait_for_selector("#picture:not([hidden])")
+        assert picture_pixel(page, 60, 60) == [255, 0, 0] and picture_pixel(page, 200, 200) == [0, 0, 0]
+        assert not page.query_selector(".badge.good") and page.is_visible("#bar")
+        assert page.is_disabled("#copy") and "Drawing" in page.inner_text("#status")
+    finally:
+        script.gate.set()
+        script.hold_after, script.text = None, answer()
+    page.wait_for_selector("#bar", state="hidden")
+
+
+def test_escape_stops_the_drawing_and_the_model(page, script, site):
+    script.gate.clear()
+    try:
+        page.fill("#description", "a")
+        page.press("#description", "Enter")
+        page.wait_for_selector("#stop:not([hidden])")
+        page.keyboard.press("Escape")
+        page.wait_for_selector("text=Stopped")
+    finally:
+        script.gate.set()
+    page.wait_for_selector("#draw:not([hidden])")
+    assert not page.query_selector(".badge") and httpx2.get(f"{site.url}/healthz").json()["open"] == 0
+
+
+def test_earlier_drawings_come_back_also_after_a_reload(page, script):
+    for colour in ("navy", "teal"):
+        script.text = answer(colour)
+        page.fill("#description", f"a {colour} circle")
+        page.press("#description", "Enter")
+        page.wait_for_selector(f"#picture[alt='a {colour} circle']")
+    script.text = answer()
+    page.reload()
+    page.focus("#strip li:first-child button")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#picture[alt='a navy circle']")
+    assert picture_pixel(page, 128, 128) == [0, 0, 128] and page.input_value("#description") == "a navy circle"
+
+
+def test_what_is_turned_away_is_told(page, script):
+    page.fill("#description", "too long for the model")
+    page.press("#description", "Enter")
+    page.wait_for_selector("#error:not([hidden])")
+    assert page.inner_text("#error p") == "The prompt is too long."
+    page.fill("#description", "a circle")
+    page.press("#description", "Enter")
+    page.wait_for_selector(".badge.good")
+    assert page.is_hidden("#error")
+
+
+def test_a_hostile_answer_is_refused(browser, tokenizer):
+    script = Script(tokenizer, MXSS)
+    with serving(script, free=True) as site:
+        page = browser.new_page()
+        page.goto(site.url)
+        page.fill("#description", "a circle")
+        page.press("#description", "Enter")
+        page.wait_for_selector("#error li")
+        assert "comment-markup" in page.inner_text("#error") and page.is_hidden("#picture")
+        assert page.is_disabled("#save-svg") and page.is_hidden("#history")
+        page.close()
+
+
+HOSTILE = (
+    MXSS,
+    answer().replace("<circle", "<script>top.alert(1)</script><circle"),
+    answer().replace("<circle", '<image href="http://192.0.2.1/a.png" onerror="alert(1)"/><circle onload="alert(2)"'),
+    "<reasoning><img src=x onerror=alert(3)></reasoning>" + answer().split("</reasoning>")[1],
+    answer().replace("<svg", "<svg onload='alert(4)'"),
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_even_a_server_that_lies_runs_nothing_in_the_page(page, text):
+    """The page trusts no text: the `page` fixture fails on a dialog, an error of the page, or a request elsewhere."""
+    svg = text[text.index("<svg") :]
+    drawn = {"id": "a", "description": "<img src=x onerror=alert(5)>", "reasoning": text, "svg": svg,
+             "verdict": {"valid": True, "warnings": []}, "tokens": 1, "seconds": 1, "finished": True}  # fmt: skip
+    stream = "".join(f"event: text\ndata: {json.dumps({'text': part})}\n\n" for part in re.findall(".{1,9}", text))
+    stream += f"event: drawing\ndata: {json.dumps(drawn)}\n\n"
+    page.route("**/v1/svg", lambda route: route.fulfill(content_type="text/event-stream", body=stream))
+    page.fill("#description", "a circle")
+    page.press("#description", "Enter")
+    page.wait_for_selector(".badge.good, #error:not([hidden])")
+    assert page.evaluate("document.scripts.length") == 1 and not page.query_selector("main svg, main img[onerror]")
+
+
+def test_a_token_is_asked_for(browser, tokenizer):
+    with serving(Script(tokenizer), token="s3cret") as site:
+        page = browser.new_page()
+        page.goto(site.url)
+        page.fill("#description", "a circle")
+        page.press("#description", "Enter")
+        page.wait_for_selector("#token")
+        page.fill("#token", "s3cret")
+        page.press("#token", "Enter")
+        page.wait_for_selector(".badge.good")
+        page.close()
+
+
+def test_it_fits_a_phone_and_the_dark(browser, site):
+    context = browser.new_context(viewport={"width": 360, "height": 700}, color_scheme="dark", is_mobile=True)
+    page = context.new_page()
+    page.goto(site.url)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert max(map(int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor")))) < 40
+    context.close()
+
+
+def test_the_policy_lets_in_nothing_but_the_page_itself(site):
+    response = site.get("/")
+    policy = dict(part.strip().split(" ", 1) for part in response.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'" and "unsafe" not in response.headers["content-security-policy"]
+    assert policy["script-src"].startswith("'sha256-") and policy["connect-src"] == "'self'"
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|https?://(?!www\.w3\.org)", response.text
+    )
