@@ -9,6 +9,7 @@ from tests.paths import ROOT
 
 sys.path.insert(0, str(ROOT))
 os.environ.update(WANDB_MODE="offline", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # on models this small, threads mostly wait for each other
 
 
 @pytest.fixture(scope="session")
