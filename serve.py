@@ -65,7 +65,7 @@ def listen(host: str, port: int) -> socket.socket:
 def build(c):
     """Load the model and return (the web application, its worker, which is running)."""
     from common.predictor import Predictor, Settings
-    from common.run_folder import find_run_folder
+    from common.run_folder import find_model
     from serving.app import make_app
     from serving.guard import is_local
     from serving.metrics import Metrics
@@ -78,11 +78,7 @@ def build(c):
         raise UserError("TOKEN must be ASCII: HTTP headers are.")
     if not local and not token:
         print(f"note: everybody who reaches {c.HOST} may draw; --token or the environment's SERVE_TOKEN asks for one")
-    try:
-        source = c.MODEL or str(find_run_folder(""))
-    except UserError:
-        words = "there is no run in outputs/; name a model with `--model`: a folder, a hub id, a .gguf file."
-        raise UserError(words) from None
+    source = find_model(c.MODEL)
     predictor = Predictor(source, c.SLOTS)
     limits = Limits(c.MAX_BODY, c.MAX_DESCRIPTION, c.MAX_TOKENS, c.TIME_LIMIT)
     # Compiles the grammar now, not at the first request; and says so now where no answer has room.
