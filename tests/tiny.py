@@ -42,25 +42,30 @@ def make_tokenizer() -> Any:
     return fast
 
 
-def make_base(folder: Path, tokenizer: Any) -> Path:
-    """Save a random Qwen2 of two small layers and its tokenizer, as `--base-model` takes it."""
-    import torch
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+def qwen2_config(tokenizer: Any, **more: Any) -> Any:
+    from transformers import Qwen2Config
 
-    torch.manual_seed(0)
-    config = Qwen2Config(
+    return Qwen2Config(
         vocab_size=len(tokenizer),
         hidden_size=64,
         intermediate_size=128,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        tie_word_embeddings=True,
         initializer_range=0.15,  # logits far enough from uniform for a frozen head to be steered
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
+        **more,
     )
-    Qwen2ForCausalLM(config).save_pretrained(folder)
+
+
+def make_base(folder: Path, tokenizer: Any) -> Path:
+    """Save a random Qwen2 of two small layers and its tokenizer, as `--base-model` takes it."""
+    import torch
+    from transformers import Qwen2ForCausalLM
+
+    torch.manual_seed(0)
+    Qwen2ForCausalLM(qwen2_config(tokenizer, tie_word_embeddings=True)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

@@ -22,14 +22,16 @@ from corpus.workers import in_processes
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class ReadDrawings(PipelineStep):
-    """Yield a document for each drawing of the task's pieces; the text is its SVG."""
-
-    name, type = "drawings", "📖 - READER"
-
+class _OfPlan(PipelineStep):
     def __init__(self, plan: Plan):
         super().__init__()
         self.plan = plan
+
+
+class ReadDrawings(_OfPlan):
+    """Yield a document for each drawing of the task's pieces; the text is its SVG."""
+
+    name, type = "drawings", "📖 - READER"
 
     def run(self, data: Iterable[Document] | None = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         for piece, drawing in self.plan.drawings(_share(self.plan, rank, world_size)):
@@ -37,14 +39,10 @@ class ReadDrawings(PipelineStep):
             yield Document(text=drawing.svg, id=drawing.id, metadata={"piece": piece, "drawing": drawing})
 
 
-class OptimizeAndAnnotate(PipelineStep):
+class OptimizeAndAnnotate(_OfPlan):
     """Yield a document for each sample made of a drawing, or for its refusal, as corpus/dataset/record.py has them."""
 
     name, type = "optimize and annotate", "✂️ - FORMAT"
-
-    def __init__(self, plan: Plan):
-        super().__init__()
-        self.plan = plan
 
     def run(self, data: Iterable[Document], rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         found = ((document.metadata["piece"], document.metadata["drawing"]) for document in data)
@@ -54,14 +52,10 @@ class OptimizeAndAnnotate(PipelineStep):
             yield Document(text=record["svg_content"], id=record["id"], metadata={"piece": piece, "line": line})
 
 
-class WritePieces(PipelineStep):
+class WritePieces(_OfPlan):
     """Write the task's pieces, each whole or not at all."""
 
     name, type = "pieces", "💽 - WRITER"
-
-    def __init__(self, plan: Plan):
-        super().__init__()
-        self.plan = plan
 
     def run(self, data: Iterable[Document], rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         lines = ((document.metadata["piece"], document.metadata["line"]) for document in data)
