@@ -77,16 +77,12 @@ def open_run(run_dir: str) -> tuple[Path, dict]:
     """Return the run's folder and its constants in force (lower case)."""
     import yaml
 
-    from common.run_folder import find_run_folder
+    from common.run_folder import find_run_folder, require_adapter
 
     folder = Path(run_dir) if run_dir else find_run_folder("")
     if not (folder / "config.yml").is_file():
         raise UserError(f"{folder} is not the folder of a run (no config.yml); give one with `--run-dir`.")
-    if not (folder / "adapter_model.safetensors").is_file():
-        raise UserError(
-            f"{folder} has no adapter yet: its training has not ended; go on with "
-            f"`python train.py --resume --run-name {folder.name}`."
-        )
+    require_adapter(folder)
     return folder, yaml.safe_load((folder / "config.yml").read_text(encoding="utf-8"))
 
 

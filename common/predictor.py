@@ -8,6 +8,7 @@ from typing import Any
 from common.decoding import Row, Slots, rows_for
 from common.errors import UserError
 from common.judge import judge
+from common.run_folder import require_adapter
 from prompt_template import format_prompt
 from svg_constraint import Verdict
 
@@ -152,11 +153,7 @@ def find_source(source: str) -> Source:
         import yaml
 
         config = yaml.safe_load((folder / "config.yml").read_text(encoding="utf-8"))
-        if not (folder / "adapter_model.safetensors").is_file():
-            raise UserError(
-                f"{source} has no adapter yet: its training has not ended; go on with "
-                f"`python train.py --resume --run-name {folder.name}`."
-            )
+        require_adapter(folder)
         return Source(config["base_model"], folder, config["prompt_form"], config["max_length"], config["fp16"])
     if (folder / "adapter_config.json").is_file():
         from common.run_folder import read_json

@@ -44,6 +44,15 @@ def find_run_folder(name: str) -> Path:
     return folder
 
 
+def require_adapter(run: Path) -> None:
+    """Raise UserError where the run's training has not left its adapter."""
+    if not (run / "adapter_model.safetensors").is_file():
+        raise UserError(
+            f"{run} has no adapter yet: its training has not ended; go on with "
+            f"`python train.py --resume --run-name {run.name}`."
+        )
+
+
 def find_model(model: str) -> str:
     """Return what the Predictor takes: MODEL, the folder of the run of that name, or of the newest run."""
     if model:
