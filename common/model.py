@@ -12,6 +12,7 @@ from common.attention import ROWS_SDPA
 from common.errors import UserError
 from common.hub import hub_reachable
 from common.lean import make_lean
+from common.matmul import quicken
 
 # All linear layers of a Llama/Qwen block. The head stays frozen: it is tied to the embedding and huge.
 LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -49,6 +50,7 @@ def load_base(base: str, device: torch.device, dtype: torch.dtype) -> Any:
         # no bf16 units, and no match for fp16 training on a GPU.
         model = AutoModelForCausalLM.from_pretrained(**source, dtype=dtype)
     model.set_attn_implementation(ROWS_SDPA)
+    quicken(model)
     model.config._name_or_path = model.name_or_path = base  # for adapter_config.json; a GGUF file names none
     return model.to(device).eval()
 
