@@ -6,16 +6,19 @@ Writes  outputs/<RUN_NAME>/: the adapter, checkpoints, config.yml, split.json, m
     python train.py --data-path data/svg_results.jsonl --run-name first
     python train.py --dry-run                        # look at one batch and the memory estimate; no weights
     python train.py --resume --run-name first        # go on from the newest complete checkpoint
+    torchrun --nproc-per-node 8 train.py             # on eight GPUs; more in configs/accelerate/
 
 The test split is not looked at here: `python evaluate_test.py --run-dir outputs/<RUN_NAME>` is step 3.
 """
 
+import sys
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
 from common.constants import constants_in_force, write_config
 from common.errors import UserError, run
+from common.processes import is_main, meet, processes, quiet_unless_main, sharding, tell_all
 from svg_constraint import DIALECTS
 
 # Data
@@ -60,6 +63,7 @@ DRY_RUN: bool = False  # tokenise, show one batch and a memory estimate, then st
 
 
 def main() -> None:
+    quiet_unless_main()
     c = constants_in_force(__file__)
     if c.RESUME:
         from common.run_folder import find_run_folder
@@ -73,6 +77,7 @@ def main() -> None:
     settle()
     from common.model import load_tokenizer
 
+    check_launch()
     tokenizer = load_tokenizer(c.BASE_MODEL)
     data = prepare_data(c, tokenizer)
     if c.DRY_RUN:
@@ -107,6 +112,17 @@ def check(c: SimpleNamespace) -> None:
         raise UserError(f"RUN_NAME must be the name of a folder under outputs/, not {c.RUN_NAME!r}.")
     if c.RUN_NAME and not (c.RESUME or c.DRY_RUN):
         refuse_existing(OUTPUTS / c.RUN_NAME)
+
+
+def check_launch() -> None:
+    """Refuse what accelerate would pass over in silence; say what more there is."""
+    import torch
+
+    gpus = torch.cuda.device_count()
+    if sharding() and not gpus:
+        raise UserError(f"{sharding()} divides a model among GPUs, and here is none; use configs/accelerate/cpu.yml.")
+    if processes() == 1 and gpus > 1:
+        print(f"one of {gpus} GPUs is used; all of them: `torchrun --nproc-per-node {gpus} train.py …`")
 
 
 def prepare_data(c: SimpleNamespace, tokenizer) -> SimpleNamespace:
@@ -176,6 +192,7 @@ def dry_run(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
 
 
 def train(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
+    import torch
     from transformers import set_seed
 
     from common import run_folder as runs
@@ -186,24 +203,23 @@ def train(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
     device = pick_device()
     dtype = pick_dtype(device, c.FP16)
     facts = runs.environment(device, dtype, c.DATA_PATH, data.fingerprint)
+    meet(device)
     checkpoint = None
     if c.RESUME:
         checkpoint, folder = checkpoint_to_resume(c, data)
     checkpointing = plan(load_config(c.BASE_MODEL), c, data.parts["train"], device, dtype)
     set_seed(c.SEED)
+    place = torch.device("cpu") if sharding() else device  # what is divided is first put together there
     model = add_adapter(
-        load_base(c.BASE_MODEL, device, dtype), c.LORA_RANK, c.LORA_ALPHA, c.LORA_DROPOUT
+        load_base(c.BASE_MODEL, place, dtype), c.LORA_RANK, c.LORA_ALPHA, c.LORA_DROPOUT
     )  # before the run folder: a base that cannot be had leaves nothing behind
     if not c.RESUME:
-        folder = runs.new_run_folder(c.RUN_NAME)
-        write_config(folder / "config.yml", c)
-        runs.write_json(folder / "environment.json", facts)
-        runs.write_json(folder / "split.json", data.ids | {"lines": data.lines})
+        folder = tell_all(start_run_folder(c, facts, data) if is_main() else None)
     trainable, total = model.get_nb_trainable_parameters()
     print(f"{c.BASE_MODEL}: {total - trainable:,} frozen + {trainable:,} adapter parameters, {dtype} on {device}")
 
     tracker = None
-    if c.WANDB:
+    if c.WANDB and is_main():
         tracker = start_run(c.WANDB_PROJECT, folder, "train", vars(c) | {"environment": facts})
         log_lengths(tracker, data)
     trainer = build_trainer(c, model, tokenizer, data, folder, device, checkpointing)
@@ -212,6 +228,16 @@ def train(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
     if tracker:
         print(finish_run(tracker))
     print(f"next: python evaluate_test.py --run-dir {folder}")
+
+
+def start_run_folder(c: SimpleNamespace, facts: dict, data: SimpleNamespace) -> Path:
+    from common.run_folder import new_run_folder, write_json
+
+    folder = new_run_folder(c.RUN_NAME)
+    write_config(folder / "config.yml", c)
+    write_json(folder / "environment.json", facts)
+    write_json(folder / "split.json", data.ids | {"lines": data.lines})
+    return folder
 
 
 def checkpoint_to_resume(c: SimpleNamespace, data: SimpleNamespace) -> tuple[Path, Path]:
@@ -223,9 +249,31 @@ def checkpoint_to_resume(c: SimpleNamespace, data: SimpleNamespace) -> tuple[Pat
     for warning in warnings:
         print(f"warning: {warning}")
     refuse_other_data(folder, c.DATA_PATH, data.fingerprint, "; restore the file, or start a new run.")
-    forget_after(folder, int(checkpoint.name.rpartition("-")[2]))
+    refuse_other_steps(c, folder)
+    if is_main():
+        forget_after(folder, int(checkpoint.name.rpartition("-")[2]))
     print(f"resuming from {checkpoint}")
     return checkpoint, folder
+
+
+def refuse_other_steps(c: SimpleNamespace, folder: Path) -> None:
+    """Raise UserError where a step would not take the samples it took before, or the checkpoint is of another kind."""
+    from common.run_folder import read_json
+
+    before = constants_in_force(__file__, argv=[], base_config=folder / "config.yml")
+    launch = read_json(folder / "environment.json").get("launch", {"processes": 1, "sharding": ""})
+    if launch["sharding"] != sharding():
+        raise UserError(
+            f"{folder} was trained with {launch['sharding'] or 'the whole model in each process'}, whose checkpoints "
+            f"{sharding() or 'a launch without FSDP or DeepSpeed'} cannot read; launch it as before."
+        )
+    step = before.BATCH_SIZE * before.GRADIENT_ACCUMULATION * launch["processes"]
+    if c.BATCH_SIZE * c.GRADIENT_ACCUMULATION * processes() != step:
+        raise UserError(
+            f"a step of {folder} takes {step} samples, and BATCH_SIZE {c.BATCH_SIZE} × GRADIENT_ACCUMULATION "
+            f"{c.GRADIENT_ACCUMULATION} × {processes()} process(es) makes "
+            f"{c.BATCH_SIZE * c.GRADIENT_ACCUMULATION * processes()}; choose them so that they make {step}."
+        )
 
 
 def log_lengths(tracker, data: SimpleNamespace) -> None:
@@ -276,6 +324,8 @@ def build_trainer(
         remove_unused_columns=False,  # the samples are objects; the collator knows what to take from them
         dataloader_num_workers=2 if on_gpu else 0,
         dataloader_pin_memory=on_gpu,
+        ddp_find_unused_parameters=False,  # every adapter weight gets a gradient in every step
+        ddp_broadcast_buffers=False,  # they are constants
     )
     trainer = SVGTrainer(
         model=model,
@@ -293,8 +343,8 @@ def build_trainer(
     return trainer
 
 
-def run_training(c: SimpleNamespace, trainer, checkpoint: Path | None) -> str | None:
-    """Train to the end or to a stop; return the reason of an early stop."""
+def run_training(c: SimpleNamespace, trainer, checkpoint: Path | None) -> str:
+    """Train to the end or to a stop; return the reason of an early stop, or ""."""
     import torch
 
     try:
@@ -308,23 +358,26 @@ def run_training(c: SimpleNamespace, trainer, checkpoint: Path | None) -> str | 
     return stop.reason
 
 
-def finish(c: SimpleNamespace, trainer, folder: Path, data: SimpleNamespace, stopped: str | None) -> None:
+def finish(c: SimpleNamespace, trainer, folder: Path, data: SimpleNamespace, stopped: str) -> None:
     """Evaluate once more, save the adapter, draw the loss, write the card, say what came out."""
     from common.model_card import write_model_card
     from common.plots import draw_loss
-    from common.run_folder import read_jsonl
 
     step = trainer.state.global_step
     if stopped and stopped != "MAX_MINUTES is over":
+        if not is_main():
+            sys.exit(2)
         raise UserError(
             f"training stopped at step {step} ({stopped}); go on with "
             f"`python train.py --resume --run-name {folder.name}`."
         )
-    records = [r for r in read_jsonl(folder / "metrics.jsonl") if "eval_cross_entropy" in r]
-    if not records or records[-1]["step"] != step:
+    history = trainer.state.log_history
+    if not any("eval_cross_entropy" in record and record["step"] == step for record in history):
         trainer.evaluate()
-        records = [r for r in read_jsonl(folder / "metrics.jsonl") if "eval_cross_entropy" in r]
-    trainer.model.save_pretrained(folder)  # the adapter alone
+    records = [record for record in history if "eval_cross_entropy" in record]
+    trainer.save_model(str(folder))  # the adapter alone
+    if not is_main():
+        return
     draw_loss(folder / "metrics.jsonl", folder / "loss.png")
     before, after = records[0]["eval_cross_entropy"], records[-1]["eval_cross_entropy"]
     write_model_card(folder, c, data.ids, before, after, step)

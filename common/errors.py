@@ -2,7 +2,10 @@
 
 import errno
 import sys
+import time
 from collections.abc import Callable
+
+from common.processes import processes, rank
 
 
 class UserError(Exception):
@@ -18,17 +21,28 @@ def run(main: Callable[[], int | None]) -> None:
     try:
         sys.exit(main())
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(str(error))
     except KeyboardInterrupt:
         print("\nstopped by Ctrl-C.", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # `… | head` closed our output: not worth a word
         sys.stderr.close()
     except Exception as error:
-        if not disk_full(error):
+        if disk_full(error):
+            _say(f"the disk is full ({_where(error)}); free some space and run again.")
+        elif lost_process(error):
+            print(f"error: process {rank()} has lost another of its launch; go on with `--resume`.", file=sys.stderr)
+        else:
             raise
-        print(f"error: the disk is full ({_where(error)}); free some space and run again.", file=sys.stderr)
     sys.exit(2)
+
+
+def _say(sentence: str) -> None:
+    """Print what went wrong: once, where all processes of a launch fail alike."""
+    if rank():
+        time.sleep(10)  # time for process 0 to say the same and to end, whereupon the launcher ends this one
+        sentence = f"process {rank()}: {sentence}"
+    print(f"error: {sentence}", file=sys.stderr)
 
 
 def disk_full(error: BaseException) -> bool:
@@ -44,6 +58,12 @@ def disk_full(error: BaseException) -> bool:
             return True
         chain = chain.__cause__ or chain.__context__
     return False
+
+
+def lost_process(error: BaseException) -> bool:
+    """Whether a launch of several processes has lost one. gloo has no type of its own for it, NCCL has torch's."""
+    lost = type(error).__name__ in ("DistBackendError", "DistNetworkError") or "by peer" in str(error)
+    return processes() > 1 and lost
 
 
 def _where(error: BaseException) -> str:
