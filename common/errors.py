@@ -45,16 +45,17 @@ def _say(sentence: str) -> None:
     print(f"error: {sentence}", file=sys.stderr)
 
 
-def disk_full(error: BaseException) -> bool:
-    """Whether the failure is a full disk, also where a library has wrapped the OSError in its own type.
+# Words of safetensors (the system's) and of torch's zip writer, by how far it has come.
+DISK_FULL = ("No space left on device", "PytorchStreamWriter failed", "unexpected pos")
 
-    safetensors raises its own exception and torch's zip writer a RuntimeError; both keep the system's words.
-    """
+
+def disk_full(error: BaseException) -> bool:
+    """Whether the failure is a full disk, also where a library has wrapped the OSError in a type of its own."""
     chain: BaseException | None = error
     while chain is not None:
         if isinstance(chain, OSError) and chain.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
-        if any(sign in str(chain) for sign in ("No space left on device", "PytorchStreamWriter failed")):
+        if any(sign in str(chain) for sign in DISK_FULL):
             return True
         chain = chain.__cause__ or chain.__context__
     return False
