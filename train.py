@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from common.constants import constants_in_force, write_config
-from common.errors import UserError, run
+from common.errors import LossIsNotANumber, UserError, run
 from common.processes import is_main, meet, processes, quiet_unless_main, sharding, tell_all
 from svg_constraint import DIALECTS
 
@@ -59,6 +59,9 @@ WANDB_PROJECT: str = "qwen-svg"
 # This run
 RUN_NAME: str = ""  # folder under outputs/; "" = a time stamp (with --resume: the latest run)
 RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, with that run's constants
+LR_SWEEP: int = (
+    0  # learning-rate finder: this many steps at each of five rates around LEARNING_RATE, one figure; 0 = off
+)
 DRY_RUN: bool = False  # tokenise, show one batch and a memory estimate, then stop; loads no weights
 
 
@@ -105,9 +108,11 @@ def check(c: SimpleNamespace) -> None:
                  "SAVE_TOTAL_LIMIT", "MAX_GRAD_NORM"):  # fmt: skip
         if getattr(c, name) <= 0:
             raise UserError(f"{name} must be above 0, not {getattr(c, name)}.")
-    for name in ("WARMUP", "WEIGHT_DECAY", "LORA_DROPOUT", "MAX_SAMPLES", "MAX_MINUTES"):
+    for name in ("WARMUP", "WEIGHT_DECAY", "LORA_DROPOUT", "MAX_SAMPLES", "MAX_MINUTES", "LR_SWEEP"):
         if getattr(c, name) < 0:
             raise UserError(f"{name} must be 0 or more, not {getattr(c, name)}.")
+    if c.LR_SWEEP and (c.RESUME or processes() > 1):
+        raise UserError("LR_SWEEP starts anew and runs in one process; leave out `--resume` and the launcher.")
     if "/" in c.RUN_NAME or c.RUN_NAME in (".", ".."):
         raise UserError(f"RUN_NAME must be the name of a folder under outputs/, not {c.RUN_NAME!r}.")
     if c.RUN_NAME and not (c.RESUME or c.DRY_RUN):
@@ -218,6 +223,8 @@ def train(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
     trainable, total = model.get_nb_trainable_parameters()
     print(f"{c.BASE_MODEL}: {total - trainable:,} frozen + {trainable:,} adapter parameters, {dtype} on {device}")
 
+    if c.LR_SWEEP:
+        return sweep_rates(c, model, tokenizer, data, folder, device, checkpointing)
     tracker = None
     if c.WANDB and is_main():
         tracker = start_run(c.WANDB_PROJECT, folder, "train", vars(c) | {"environment": facts})
@@ -298,6 +305,7 @@ def build_trainer(
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=c.EPOCHS,
+        max_steps=c.LR_SWEEP or -1,
         per_device_train_batch_size=c.BATCH_SIZE,
         per_device_eval_batch_size=c.EVAL_BATCH_SIZE,
         gradient_accumulation_steps=c.GRADIENT_ACCUMULATION,
@@ -312,10 +320,11 @@ def build_trainer(
         activation_checkpointing=checkpointing,
         eval_strategy="steps",
         eval_steps=c.EVAL_STEPS,
-        eval_on_start=not c.RESUME,
+        eval_on_start=not (c.RESUME or c.LR_SWEEP),
         logging_steps=c.LOGGING_STEPS,
         logging_first_step=True,
         logging_nan_inf_filter=False,  # it hides a NaN behind the running mean, and syncs the GPU each step
+        save_strategy="no" if c.LR_SWEEP else "steps",
         save_steps=c.SAVE_STEPS,
         save_total_limit=c.SAVE_TOTAL_LIMIT,
         seed=c.SEED,
@@ -356,6 +365,38 @@ def run_training(c: SimpleNamespace, trainer, checkpoint: Path | None) -> str:
             "`--activation-checkpointing on`, or a smaller `--batch-size` with `--gradient-accumulation`."
         ) from None
     return stop.reason
+
+
+def sweep_rates(c: SimpleNamespace, model, tokenizer, data: SimpleNamespace, folder: Path, device, checkpointing: bool):
+    """Find a learning rate: LR_SWEEP steps at each of five; leaves a table, a figure and no adapter."""
+    from common.lr_sweep import best, sweep
+
+    def train_at(rate: float, run: Path) -> list[dict]:
+        changes = {
+            "LEARNING_RATE": rate,
+            "LOGGING_STEPS": 1,
+            "EVAL_STEPS": c.LR_SWEEP,
+            "WANDB": False,
+            "MAX_MINUTES": 0,
+        }
+        short = SimpleNamespace(**vars(c) | changes)
+        trainer = build_trainer(short, model, tokenizer, data, run, device, checkpointing)
+        try:
+            stopped = run_training(short, trainer, None)
+        except LossIsNotANumber:
+            stopped = ""  # a rate that is too high: this is what one wants to see
+        if stopped:
+            raise UserError(f"the sweep was stopped ({stopped}); what has been done is in {folder}/lr_sweep.json.")
+        return trainer.state.log_history
+
+    results = sweep(model, c.LEARNING_RATE, folder, train_at)
+    print("\nlearning rate  last loss  validation cross-entropy")
+    for result in results:
+        figures = [*result["losses"].values()][-1], result["validation_cross_entropy"]
+        print(f"{result['learning_rate']:>13.1e}  " + "  ".join("–" if f is None else f"{f:.4f}" for f in figures))
+    if winner := best(results):
+        print(f"lowest at {winner['learning_rate']:.1e}: `--learning-rate {winner['learning_rate']:.1e}`")
+    print(f"figure: {folder}/lr_sweep.png")
 
 
 def finish(c: SimpleNamespace, trainer, folder: Path, data: SimpleNamespace, stopped: str) -> None:

@@ -12,6 +12,10 @@ class UserError(Exception):
     """Something the user can mend. The text names the file, line, constant or value and the way out."""
 
 
+class LossIsNotANumber(UserError):
+    """Training has come to a loss of NaN or infinity."""
+
+
 def run(main: Callable[[], int | None]) -> None:
     """Run a script's `main` and turn the expected failures into one sentence and an exit code.
 

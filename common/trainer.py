@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import ProgressCallback, Trainer, TrainerCallback, TrainingArguments
 
-from common.errors import UserError
+from common.errors import LossIsNotANumber
 from common.loss import CrossEntropy, cross_entropy, summed_loss
 from common.run_folder import append_jsonl, mark_complete
 from common.tokens import LengthGroupedSampler, share
@@ -98,7 +98,7 @@ class RunLog(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: dict | None = None, **kwargs: Any) -> None:
         logs = logs or {}
         if "loss" in logs and not math.isfinite(logs["loss"]):
-            raise UserError(
+            raise LossIsNotANumber(
                 f"the training loss is {logs['loss']} at step {state.global_step}: training stopped, and earlier "
                 "checkpoints are intact. Lower LEARNING_RATE, or train without half precision (`--no-fp16`)."
             )
