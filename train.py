@@ -59,9 +59,7 @@ WANDB_PROJECT: str = "qwen-svg"
 # This run
 RUN_NAME: str = ""  # folder under outputs/; "" = a time stamp (with --resume: the latest run)
 RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, with that run's constants
-LR_SWEEP: int = (
-    0  # learning-rate finder: this many steps at each of five rates around LEARNING_RATE, one figure; 0 = off
-)
+LR_SWEEP: int = 0  # learning-rate finder: that many steps at each of five rates around LEARNING_RATE; 0 = train
 DRY_RUN: bool = False  # tokenise, show one batch and a memory estimate, then stop; loads no weights
 
 

@@ -76,7 +76,9 @@ def draw(results: list[dict], path: Path) -> None:
     right.plot(rates, values, color="#d1495b", marker="o")
     if winner := best(results):
         spot = winner["learning_rate"], winner["validation_cross_entropy"]
-        right.annotate(f"{spot[1]:.3f} at {spot[0]:.1e}", spot, xytext=(0, 12), textcoords="offset points", ha="center")
+        right.annotate(
+            f"{spot[1]:.3f} at {spot[0]:.1e}", spot, xytext=(0, -16), textcoords="offset points", ha="center"
+        )
     right.set_xscale("log")
     right.margins(x=0.15, y=0.2)
     right.set(xlabel="learning rate", ylabel="validation cross-entropy at the end")
