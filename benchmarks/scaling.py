@@ -18,6 +18,8 @@ A step takes from compute (all communication goes on meanwhile) to compute + com
 out, which is what a small model on many GPUs waits for most.
 """
 
+from pathlib import Path
+
 import torch
 from transformers import Qwen2Config
 
@@ -25,8 +27,8 @@ from benchmarks.measure import report
 from common.constants import constants_in_force
 from common.memory import GIB, HEADROOM, divided, estimate
 from common.tokens import Encoded
-from tests.paths import ROOT
 
+TRAIN = Path(__file__).resolve().parent.parent / "train.py"
 # NVIDIA's data sheets: H200 SXM (memory, dense fp16, NVLink one way in bytes/s), DGX H200 (8 × 400 Gbit/s a machine).
 GPU_GIB, TFLOPS, NVLINK, NETWORK = 141e9 / GIB, 989, 450e9, 8 * 50e9
 USE, EFFICIENCY = 0.4, 0.8  # assumed shares of these that are reached; not measured
@@ -60,7 +62,7 @@ def main() -> None:
 
 def rows(config: Qwen2Config, rank: int, checkpointing: bool) -> list[dict]:
     """For each number of GPUs: gib by DDP, FSDP2, ZeRO-3; seconds (least, most) by DDP and by the other two."""
-    c = constants_in_force(ROOT / "train.py", ["--lora-rank", str(rank), "--batch-size", str(BATCH)])
+    c = constants_in_force(TRAIN, ["--lora-rank", str(rank), "--batch-size", str(BATCH)])
     longest = [Encoded(str(i), [5] * PROMPT, [6] * ANSWER) for i in range(BATCH)]
     whole = estimate(config, c, longest, torch.device("cuda"), torch.float16, checkpointing)
     adapter = whole.adapter // 16
