@@ -6,16 +6,19 @@ Writes  outputs/<RUN_NAME>/: the adapter, checkpoints, config.yml, split.json, m
     python train.py --data-path data/svg_results.jsonl --run-name first
     python train.py --dry-run                        # look at one batch and the memory estimate; no weights
     python train.py --resume --run-name first        # go on from the newest complete checkpoint
+    torchrun --nproc-per-node 8 train.py             # on eight GPUs; more in configs/accelerate/
 
 The test split is not looked at here: `python evaluate_test.py --run-dir outputs/<RUN_NAME>` is step 3.
 """
 
+import sys
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
 from common.constants import constants_in_force, write_config
-from common.errors import UserError, run
+from common.errors import LossIsNotANumber, UserError, run
+from common.processes import is_main, meet, processes, quiet_unless_main, sharding, tell_all
 from svg_constraint import DIALECTS
 
 # Data
@@ -56,10 +59,12 @@ WANDB_PROJECT: str = "qwen-svg"
 # This run
 RUN_NAME: str = ""  # folder under outputs/; "" = a time stamp (with --resume: the latest run)
 RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, with that run's constants
+LR_SWEEP: int = 0  # learning-rate finder: that many steps at each of five rates around LEARNING_RATE; 0 = train
 DRY_RUN: bool = False  # tokenise, show one batch and a memory estimate, then stop; loads no weights
 
 
 def main() -> None:
+    quiet_unless_main()
     c = constants_in_force(__file__)
     if c.RESUME:
         from common.run_folder import find_run_folder
@@ -73,6 +78,7 @@ def main() -> None:
     settle()
     from common.model import load_tokenizer
 
+    check_launch()
     tokenizer = load_tokenizer(c.BASE_MODEL)
     data = prepare_data(c, tokenizer)
     if c.DRY_RUN:
@@ -100,13 +106,26 @@ def check(c: SimpleNamespace) -> None:
                  "SAVE_TOTAL_LIMIT", "MAX_GRAD_NORM"):  # fmt: skip
         if getattr(c, name) <= 0:
             raise UserError(f"{name} must be above 0, not {getattr(c, name)}.")
-    for name in ("WARMUP", "WEIGHT_DECAY", "LORA_DROPOUT", "MAX_SAMPLES", "MAX_MINUTES"):
+    for name in ("WARMUP", "WEIGHT_DECAY", "LORA_DROPOUT", "MAX_SAMPLES", "MAX_MINUTES", "LR_SWEEP"):
         if getattr(c, name) < 0:
             raise UserError(f"{name} must be 0 or more, not {getattr(c, name)}.")
+    if c.LR_SWEEP and (c.RESUME or processes() > 1):
+        raise UserError("LR_SWEEP starts anew and runs in one process; leave out `--resume` and the launcher.")
     if "/" in c.RUN_NAME or c.RUN_NAME in (".", ".."):
         raise UserError(f"RUN_NAME must be the name of a folder under outputs/, not {c.RUN_NAME!r}.")
     if c.RUN_NAME and not (c.RESUME or c.DRY_RUN):
         refuse_existing(OUTPUTS / c.RUN_NAME)
+
+
+def check_launch() -> None:
+    """Refuse what accelerate would pass over in silence; say what more there is."""
+    import torch
+
+    gpus = torch.cuda.device_count()
+    if sharding() and not gpus:
+        raise UserError(f"{sharding()} divides a model among GPUs, and here is none; use configs/accelerate/cpu.yml.")
+    if processes() == 1 and gpus > 1:
+        print(f"one of {gpus} GPUs is used; all of them: `torchrun --nproc-per-node {gpus} train.py …`")
 
 
 def prepare_data(c: SimpleNamespace, tokenizer) -> SimpleNamespace:
@@ -176,6 +195,7 @@ def dry_run(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
 
 
 def train(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
+    import torch
     from transformers import set_seed
 
     from common import run_folder as runs
@@ -186,24 +206,25 @@ def train(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
     device = pick_device()
     dtype = pick_dtype(device, c.FP16)
     facts = runs.environment(device, dtype, c.DATA_PATH, data.fingerprint)
+    meet(device)
     checkpoint = None
     if c.RESUME:
         checkpoint, folder = checkpoint_to_resume(c, data)
     checkpointing = plan(load_config(c.BASE_MODEL), c, data.parts["train"], device, dtype)
     set_seed(c.SEED)
+    place = torch.device("cpu") if sharding() else device  # what is divided is first put together there
     model = add_adapter(
-        load_base(c.BASE_MODEL, device, dtype), c.LORA_RANK, c.LORA_ALPHA, c.LORA_DROPOUT
+        load_base(c.BASE_MODEL, place, dtype), c.LORA_RANK, c.LORA_ALPHA, c.LORA_DROPOUT
     )  # before the run folder: a base that cannot be had leaves nothing behind
     if not c.RESUME:
-        folder = runs.new_run_folder(c.RUN_NAME)
-        write_config(folder / "config.yml", c)
-        runs.write_json(folder / "environment.json", facts)
-        runs.write_json(folder / "split.json", data.ids | {"lines": data.lines})
+        folder = tell_all(start_run_folder(c, facts, data) if is_main() else None)
     trainable, total = model.get_nb_trainable_parameters()
     print(f"{c.BASE_MODEL}: {total - trainable:,} frozen + {trainable:,} adapter parameters, {dtype} on {device}")
 
+    if c.LR_SWEEP:
+        return sweep_rates(c, model, tokenizer, data, folder, device, checkpointing)
     tracker = None
-    if c.WANDB:
+    if c.WANDB and is_main():
         tracker = start_run(c.WANDB_PROJECT, folder, "train", vars(c) | {"environment": facts})
         log_lengths(tracker, data)
     trainer = build_trainer(c, model, tokenizer, data, folder, device, checkpointing)
@@ -212,6 +233,16 @@ def train(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
     if tracker:
         print(finish_run(tracker))
     print(f"next: python evaluate_test.py --run-dir {folder}")
+
+
+def start_run_folder(c: SimpleNamespace, facts: dict, data: SimpleNamespace) -> Path:
+    from common.run_folder import new_run_folder, write_json
+
+    folder = new_run_folder(c.RUN_NAME)
+    write_config(folder / "config.yml", c)
+    write_json(folder / "environment.json", facts)
+    write_json(folder / "split.json", data.ids | {"lines": data.lines})
+    return folder
 
 
 def checkpoint_to_resume(c: SimpleNamespace, data: SimpleNamespace) -> tuple[Path, Path]:
@@ -223,9 +254,31 @@ def checkpoint_to_resume(c: SimpleNamespace, data: SimpleNamespace) -> tuple[Pat
     for warning in warnings:
         print(f"warning: {warning}")
     refuse_other_data(folder, c.DATA_PATH, data.fingerprint, "; restore the file, or start a new run.")
-    forget_after(folder, int(checkpoint.name.rpartition("-")[2]))
+    refuse_other_steps(c, folder)
+    if is_main():
+        forget_after(folder, int(checkpoint.name.rpartition("-")[2]))
     print(f"resuming from {checkpoint}")
     return checkpoint, folder
+
+
+def refuse_other_steps(c: SimpleNamespace, folder: Path) -> None:
+    """Raise UserError where a step would not take the samples it took before, or the checkpoint is of another kind."""
+    from common.run_folder import read_json
+
+    before = constants_in_force(__file__, argv=[], base_config=folder / "config.yml")
+    launch = read_json(folder / "environment.json").get("launch", {"processes": 1, "sharding": ""})
+    if launch["sharding"] != sharding():
+        raise UserError(
+            f"{folder} was trained with {launch['sharding'] or 'the whole model in each process'}, whose checkpoints "
+            f"{sharding() or 'a launch without FSDP or DeepSpeed'} cannot read; launch it as before."
+        )
+    step = before.BATCH_SIZE * before.GRADIENT_ACCUMULATION * launch["processes"]
+    if c.BATCH_SIZE * c.GRADIENT_ACCUMULATION * processes() != step:
+        raise UserError(
+            f"a step of {folder} takes {step} samples, and BATCH_SIZE {c.BATCH_SIZE} × GRADIENT_ACCUMULATION "
+            f"{c.GRADIENT_ACCUMULATION} × {processes()} process(es) makes "
+            f"{c.BATCH_SIZE * c.GRADIENT_ACCUMULATION * processes()}; choose them so that they make {step}."
+        )
 
 
 def log_lengths(tracker, data: SimpleNamespace) -> None:
@@ -250,6 +303,7 @@ def build_trainer(
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=c.EPOCHS,
+        max_steps=c.LR_SWEEP or -1,
         per_device_train_batch_size=c.BATCH_SIZE,
         per_device_eval_batch_size=c.EVAL_BATCH_SIZE,
         gradient_accumulation_steps=c.GRADIENT_ACCUMULATION,
@@ -264,10 +318,11 @@ def build_trainer(
         activation_checkpointing=checkpointing,
         eval_strategy="steps",
         eval_steps=c.EVAL_STEPS,
-        eval_on_start=not c.RESUME,
+        eval_on_start=not (c.RESUME or c.LR_SWEEP),
         logging_steps=c.LOGGING_STEPS,
         logging_first_step=True,
         logging_nan_inf_filter=False,  # it hides a NaN behind the running mean, and syncs the GPU each step
+        save_strategy="no" if c.LR_SWEEP else "steps",
         save_steps=c.SAVE_STEPS,
         save_total_limit=c.SAVE_TOTAL_LIMIT,
         seed=c.SEED,
@@ -276,6 +331,8 @@ def build_trainer(
         remove_unused_columns=False,  # the samples are objects; the collator knows what to take from them
         dataloader_num_workers=2 if on_gpu else 0,
         dataloader_pin_memory=on_gpu,
+        ddp_find_unused_parameters=False,  # every adapter weight gets a gradient in every step
+        ddp_broadcast_buffers=False,  # they are constants
     )
     trainer = SVGTrainer(
         model=model,
@@ -293,8 +350,8 @@ def build_trainer(
     return trainer
 
 
-def run_training(c: SimpleNamespace, trainer, checkpoint: Path | None) -> str | None:
-    """Train to the end or to a stop; return the reason of an early stop."""
+def run_training(c: SimpleNamespace, trainer, checkpoint: Path | None) -> str:
+    """Train to the end or to a stop; return the reason of an early stop, or ""."""
     import torch
 
     try:
@@ -308,23 +365,58 @@ def run_training(c: SimpleNamespace, trainer, checkpoint: Path | None) -> str | 
     return stop.reason
 
 
-def finish(c: SimpleNamespace, trainer, folder: Path, data: SimpleNamespace, stopped: str | None) -> None:
+def sweep_rates(c: SimpleNamespace, model, tokenizer, data: SimpleNamespace, folder: Path, device, checkpointing: bool):
+    """Find a learning rate: LR_SWEEP steps at each of five; leaves a table, a figure and no adapter."""
+    from common.lr_sweep import best, sweep
+
+    def train_at(rate: float, run: Path) -> list[dict]:
+        changes = {
+            "LEARNING_RATE": rate,
+            "LOGGING_STEPS": 1,
+            "EVAL_STEPS": c.LR_SWEEP,
+            "WANDB": False,
+            "MAX_MINUTES": 0,
+        }
+        short = SimpleNamespace(**vars(c) | changes)
+        trainer = build_trainer(short, model, tokenizer, data, run, device, checkpointing)
+        try:
+            stopped = run_training(short, trainer, None)
+        except LossIsNotANumber:
+            stopped = ""  # a rate that is too high: this is what one wants to see
+        if stopped:
+            raise UserError(f"the sweep was stopped ({stopped}); what has been done is in {folder}/lr_sweep.json.")
+        return trainer.state.log_history
+
+    results = sweep(model, c.LEARNING_RATE, folder, train_at)
+    print("\nlearning rate  last loss  validation cross-entropy")
+    for result in results:
+        figures = [*result["losses"].values()][-1], result["validation_cross_entropy"]
+        print(f"{result['learning_rate']:>13.1e}  " + "  ".join("–" if f is None else f"{f:.4f}" for f in figures))
+    if winner := best(results):
+        print(f"lowest at {winner['learning_rate']:.1e}: `--learning-rate {winner['learning_rate']:.1e}`")
+    print(f"figure: {folder}/lr_sweep.png")
+
+
+def finish(c: SimpleNamespace, trainer, folder: Path, data: SimpleNamespace, stopped: str) -> None:
     """Evaluate once more, save the adapter, draw the loss, write the card, say what came out."""
     from common.model_card import write_model_card
     from common.plots import draw_loss
-    from common.run_folder import read_jsonl
 
     step = trainer.state.global_step
     if stopped and stopped != "MAX_MINUTES is over":
+        if not is_main():
+            sys.exit(2)
         raise UserError(
             f"training stopped at step {step} ({stopped}); go on with "
             f"`python train.py --resume --run-name {folder.name}`."
         )
-    records = [r for r in read_jsonl(folder / "metrics.jsonl") if "eval_cross_entropy" in r]
-    if not records or records[-1]["step"] != step:
+    history = trainer.state.log_history
+    if not any("eval_cross_entropy" in record and record["step"] == step for record in history):
         trainer.evaluate()
-        records = [r for r in read_jsonl(folder / "metrics.jsonl") if "eval_cross_entropy" in r]
-    trainer.model.save_pretrained(folder)  # the adapter alone
+    records = [record for record in history if "eval_cross_entropy" in record]
+    trainer.save_model(str(folder))  # the adapter alone
+    if not is_main():
+        return
     draw_loss(folder / "metrics.jsonl", folder / "loss.png")
     before, after = records[0]["eval_cross_entropy"], records[-1]["eval_cross_entropy"]
     write_model_card(folder, c, data.ids, before, after, step)

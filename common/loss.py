@@ -4,12 +4,11 @@ Neither ever holds the logits of all positions: only those that predict a label,
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from tqdm import tqdm
 
 from common.matmul import linear
@@ -42,10 +41,31 @@ def training_loss(model: Any, batch: dict[str, torch.Tensor], labels_in_step: to
 
     The same value as the model's own loss, without its (N, V) logits: see `_FrozenHeadLoss`.
     """
-    with _autocast(model):
-        hidden = _hidden_at_labels(model, batch)
-        weight = model.get_output_embeddings().weight
-        return _FrozenHeadLoss.apply(hidden, weight, batch["shift_labels"]) / labels_in_step
+    return summed_loss(model, **batch) / labels_in_step
+
+
+def summed_loss(
+    model: Any,
+    *,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    position_ids: torch.Tensor,
+    logits_to_keep: torch.Tensor,
+    shift_labels: torch.Tensor,
+    **_labels: Any,
+) -> torch.Tensor:
+    """Return the cross-entropy of a batch of `LeftPaddingCollator`, summed over its labels: fp32 scalar, in nats.
+
+    `SVGTrainer` makes it the model's forward method: what wraps a model for several processes (DDP, FSDP, DeepSpeed)
+    gathers weights and gradients around that method only.
+    """
+    head = model.get_output_embeddings()
+    # Half precision around fp32 adapters on an fp16 base; nothing in fp32.
+    with torch.autocast(input_ids.device.type, torch.float16, enabled=head.weight.dtype == torch.float16):
+        hidden = model.get_decoder()(
+            input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids, use_cache=False
+        ).last_hidden_state[logits_to_keep]
+        return _FrozenHeadLoss.apply(hidden, head.weight, shift_labels)  # read here: FSDP has gathered it by now
 
 
 class _FrozenHeadLoss(torch.autograd.Function):
@@ -53,13 +73,13 @@ class _FrozenHeadLoss(torch.autograd.Function):
 
     d loss / d hidden = (softmax(hidden · Wᵀ) - one_hot(label)) · W needs the same logits as the loss, so both are made
     block by block while the logits are there, and nothing but a gradient of hidden's size is kept. Under LoRA the
-    output layer is frozen: two matrix products instead of three.
+    output layer is frozen: two matrix products instead of three; one where no gradient is wanted.
     """
 
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """hidden (N, H), weight (V, H) of the same dtype, labels int64 (N,) → fp32 scalar, in nats."""
-        gradient = torch.empty_like(hidden)
+        gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         total = torch.zeros((), dtype=torch.float64, device=hidden.device)  # thousands of nats, exact to 1e-6 per token
         rows = rows_at_a_time(len(labels), len(weight), weight.device)
         for start in range(0, len(labels), rows):
@@ -71,6 +91,8 @@ class _FrozenHeadLoss(torch.autograd.Function):
             exponentials = logits.sub_(shift).exp_()  # in place: torch.logsumexp would hold a second block
             sums = exponentials.sum(dim=-1, keepdim=True)
             total += (sums.log() + shift - of_label).sum(dtype=torch.float64)
+            if gradient is None:
+                continue
             probabilities = exponentials.div_(sums)
             probabilities.scatter_add_(-1, wanted, torch.full_like(wanted, -1.0, dtype=torch.float32))
             gradient[part] = linear(probabilities.to(weight.dtype), weight.T)
@@ -98,49 +120,24 @@ def cross_entropy(
     collator: LeftPaddingCollator,
     batch_size: int,
     progress: str | None = None,
+    loss_of: Callable[..., torch.Tensor] | None = None,
 ) -> CrossEntropy:
     """Return the summed cross-entropy of `rows` (in fp32) and the number of labels.
 
     The Trainer's own eval_loss is a mean of batch means, which moves with the batch size
     (huggingface/transformers#39241); a sum over tokens does not. The model's mode is left as it was.
+    loss_of: what gives a batch's `summed_loss`, where the model is wrapped for several processes.
     """
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     nats, tokens = 0.0, 0
     total = math.ceil(len(rows) / batch_size)
-    bar = tqdm(total=total, desc=progress, leave=False, disable=None if progress else True, unit="batch")
-    with bar, _autocast(model):
+    with tqdm(total=total, desc=progress, leave=False, disable=None if progress else True, unit="batch") as bar:
         for members in batches_by_length(rows, batch_size):
             batch = {name: tensor.to(device) for name, tensor in collator(members).items()}
-            for logits, labels in _logits_in_chunks(model, batch):
-                nats += F.cross_entropy(logits.float(), labels, reduction="none").sum(dtype=torch.float64).item()
+            nats += (loss_of(**batch) if loss_of else summed_loss(model, **batch)).item()
             tokens += len(batch["shift_labels"])
             bar.update()
     model.train(was_training)
     return CrossEntropy(nats, tokens)
-
-
-def _logits_in_chunks(model: Any, batch: dict) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield (logits (n, V), labels (n,)) for the positions that predict a label."""
-    head = model.get_output_embeddings()
-    rows = rows_at_a_time(len(batch["shift_labels"]), len(head.weight), head.weight.device)
-    parts = _hidden_at_labels(model, batch).split(rows), batch["shift_labels"].split(rows)
-    for states, labels in zip(*parts, strict=True):
-        yield head(states), labels
-
-
-def _hidden_at_labels(model: Any, batch: dict) -> torch.Tensor:
-    """Run the model's blocks; return the last hidden states (N, H) at the positions that predict a label."""
-    return model.get_decoder()(
-        input_ids=batch["input_ids"],
-        attention_mask=batch["attention_mask"],
-        position_ids=batch["position_ids"],
-        use_cache=False,
-    ).last_hidden_state[batch["logits_to_keep"]]
-
-
-def _autocast(model: Any) -> torch.autocast:
-    """Half precision around fp32 adapters on an fp16 base; nothing in fp32."""
-    weight = model.get_output_embeddings().weight
-    return torch.autocast(weight.device.type, torch.float16, enabled=weight.dtype == torch.float16)

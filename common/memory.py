@@ -5,7 +5,7 @@ counts the bytes autograd keeps for the backward pass. So the estimate follows t
 that fits one family. Measured against real runs in benchmarks/RESULTS.md.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from unittest import mock
 
@@ -15,6 +15,8 @@ from transformers.modeling_utils import AttentionInterface
 
 from common.attention import Rows, rows_attention
 from common.loss import rows_at_a_time
+from common.processes import processes as launched
+from common.processes import sharding
 from common.token_store import StoredRows
 from common.tokens import Encoded, LeftPaddingCollator
 
@@ -60,15 +62,35 @@ def plan(config, c: SimpleNamespace, rows: StoredRows, device: torch.device, dty
     longest = rows.longest(c.BATCH_SIZE)
     free = free_bytes(device)
     checkpointing = c.ACTIVATION_CHECKPOINTING == "on"
-    needed = estimate(config, c, longest, device, dtype, checkpointing)
+    shape = config, c, longest, device, dtype
+    needed = divided(estimate(*shape, checkpointing), config, dtype)
     if c.ACTIVATION_CHECKPOINTING == "auto" and needed.total > HEADROOM * free:
         checkpointing = True
-        needed = estimate(config, c, longest, device, dtype, checkpointing)
+        needed = divided(estimate(*shape, checkpointing), config, dtype)
     print(f"memory estimate on {device.type}: {needed}")
     print(f"  {free / GIB:.1f} GiB are free; activation checkpointing is {'on' if checkpointing else 'off'}")
     if needed.total > HEADROOM * free:
         print("  warning: this may not fit; use a smaller `--batch-size` with `--gradient-accumulation`")
     return checkpointing
+
+
+def divided(needed: MemoryEstimate, config, dtype: torch.dtype, by: str | None = None, processes: int | None = None):
+    """Return what one process holds where FSDP or DeepSpeed divide base, adapter and optimizer among several.
+
+    That is its part, and what is gathered for a moment: embedding, head and two blocks (the one in use and the next) in
+    FSDP2; up to a billion parameters in ZeRO-3 (its stage3_max_live_parameters). by, processes: else this launch's.
+    """
+    by = sharding() if by is None else by
+    processes = launched() if processes is None else processes
+    if not by or processes == 1:
+        return needed
+    text = config.get_text_config()
+    ends = text.vocab_size * text.hidden_size * (1 if text.tie_word_embeddings else 2) * dtype.itemsize
+    gathered = ends + 2 * (needed.weights - ends) // text.num_hidden_layers
+    if by == "DeepSpeed":
+        gathered = max(gathered, 10**9 * dtype.itemsize)
+    adapter = needed.adapter // processes + 2 * needed.adapter // 4 // text.num_hidden_layers
+    return replace(needed, weights=min(needed.weights, needed.weights // processes + gathered), adapter=adapter)
 
 
 def free_bytes(device: torch.device) -> int:

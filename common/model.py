@@ -1,5 +1,6 @@
 """Loading a base model, its tokenizer and its LoRA adapter: from the hub, a local folder or a .gguf file."""
 
+import os
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -97,7 +98,10 @@ def with_adapter(model: Any, adapter: str | Path) -> Any:
 
 
 def pick_device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The GPU, where there is one; of several processes on a machine (`torchrun`), each gets its own."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ["LOCAL_RANK"])) if "LOCAL_RANK" in os.environ else torch.device("cuda")
 
 
 def pick_dtype(device: torch.device, fp16: bool) -> torch.dtype:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+from common.processes import processes
 from common.run_folder import read_json
 
 
@@ -27,7 +28,7 @@ Answers a description with a short reasoning and an SVG of 256 × 256. Made by Q
 | adapter | LoRA, rank {c.LORA_RANK}, alpha {c.LORA_ALPHA}, all linear layers |
 | data | {facts["data"]["path"]} (sha256 {facts["data"]["sha256"][:16]}…) |
 | split | {len(ids["train"])} train, {len(ids["valid"])} valid, {len(ids["test"])} test; {len(ids["dropped"])} dropped |
-| steps | {steps} of batch {c.BATCH_SIZE * c.GRADIENT_ACCUMULATION}, learning rate {c.LEARNING_RATE:g} |
+| steps | {steps} of batch {c.BATCH_SIZE * c.GRADIENT_ACCUMULATION * processes()}, learning rate {c.LEARNING_RATE:g} |
 | validation cross-entropy | {before:.4f} before, {after:.4f} after (nats per token) |
 | trained on | {facts["device"]}, {facts["dtype"]} |
 | made with | {packages} |

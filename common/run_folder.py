@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import UserError
+from common.processes import processes, sharding
 
 OUTPUTS = Path("outputs")
 COMPLETE = "complete.json"  # written last into a checkpoint: its files with their SHA-256
@@ -110,6 +111,7 @@ def environment(device: Any, dtype: Any, data_path: str, fingerprint: str) -> di
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "device": _device_name(device),
         "dtype": str(dtype).removeprefix("torch."),
+        "launch": {"processes": processes(), "sharding": sharding()},
         "git_commit": _git_commit(),
         "data": {"path": str(data_path), "sha256": fingerprint},
     }

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from common.tokens import Encoded
+from common.tokens import FILLER, Encoded
 
 
 class TokenStore:
@@ -36,7 +36,10 @@ class TokenStore:
 
 
 class StoredRows(Sequence[Encoded]):
-    """Encoded samples whose token ids are read when asked for. `lengths`: prompt + answer of each, without reading."""
+    """Encoded samples whose token ids are read when asked for; None is the index of a `FILLER`.
+
+    lengths: prompt + answer of each, in tokens, known without reading.
+    """
 
     def __init__(self, tokens: np.ndarray, ids: list[str], ends: np.ndarray, numbers: np.ndarray):
         self._tokens, self._ids, self._ends, self._numbers = tokens, ids, ends, numbers
@@ -45,7 +48,9 @@ class StoredRows(Sequence[Encoded]):
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def __getitem__(self, index: int | slice) -> "Encoded | list[Encoded]":
+    def __getitem__(self, index: int | slice | None) -> "Encoded | list[Encoded]":
+        if index is None:
+            return FILLER
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         number = self._numbers[index]

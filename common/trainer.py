@@ -5,26 +5,42 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 import torch
-from transformers import ProgressCallback, Trainer, TrainerCallback
+from transformers import ProgressCallback, Trainer, TrainerCallback, TrainingArguments
 
-from common.errors import UserError
-from common.loss import cross_entropy, training_loss
+from common.errors import LossIsNotANumber
+from common.loss import CrossEntropy, cross_entropy, summed_loss
 from common.run_folder import append_jsonl, mark_complete
-from common.tokens import LengthGroupedSampler
+from common.tokens import LengthGroupedSampler, share
 
 
 class SVGTrainer(Trainer):
-    """Trains on `StoredRows`; the collator must be a `LeftPaddingCollator`."""
+    """Trains a model with a LoRA adapter on `StoredRows`; the collator must be a `LeftPaddingCollator`.
+
+    The same in one process and in several: each step has the same samples, divided among the processes.
+    """
+
+    def __init__(self, model: Any, args: TrainingArguments, **more: Any):
+        args._n_gpu = min(args.n_gpu, 1)  # else the Trainer splits batches over all GPUs in threads, which is slower
+        super().__init__(model=model, args=args, **more)
+        model.forward = MethodType(summed_loss, model)
+        if self.is_fsdp_enabled:  # each weight in its own type, as without FSDP: the base fp16, the adapter fp32
+            self.accelerator.state.fsdp_plugin.mixed_precision_policy = None
 
     def evaluate(self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval") -> dict:
         """Token-weighted cross-entropy over the whole validation set, instead of the mean of batch means."""
         rows = self.eval_dataset if eval_dataset is None else eval_dataset
-        model = self.accelerator.unwrap_model(self.model)
+        size = self.args.per_device_eval_batch_size
         start = time.perf_counter()
-        result = cross_entropy(model, rows, self.data_collator, self.args.per_device_eval_batch_size, "validation")
+        rows = share(rows, size, self.args.process_index, self.args.world_size)
+        wrapped = self.model_wrapped
+        part = cross_entropy(wrapped, rows, self.data_collator, size, "validation", loss_of=wrapped)
+        sums = torch.tensor([part.nats, part.tokens], dtype=torch.float64, device=self.args.device)
+        nats, tokens = self.accelerator.reduce(sums).tolist()
+        result = CrossEntropy(nats, int(tokens))
         metrics = {
             f"{metric_key_prefix}_cross_entropy": result.mean,
             f"{metric_key_prefix}_perplexity": result.perplexity,
@@ -40,21 +56,33 @@ class SVGTrainer(Trainer):
     def compute_loss(
         self, model: Any, inputs: dict, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> torch.Tensor:
-        """The loss alone, without logits. Several processes take the library's way, which their wrappers rely on."""
-        if self.args.world_size > 1 or self.args.n_gpu > 1 or return_outputs:
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        return training_loss(self.accelerator.unwrap_model(model), inputs, num_items_in_batch)
+        """The loss alone, without logits. Gradients are averaged over the processes, where they should be summed."""
+        return model(**inputs) / num_items_in_batch * self.args.world_size
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
         rows = self.train_dataset if train_dataset is None else train_dataset
-        step = self.args.per_device_train_batch_size * self.args.gradient_accumulation_steps
-        return LengthGroupedSampler(rows.lengths, step, self.args.seed)
+        together = self.args.per_device_train_batch_size * self.args.world_size
+        step = together * self.args.gradient_accumulation_steps
+        return LengthGroupedSampler(rows.lengths, step, self.args.seed, together)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save the adapter, gathered where FSDP has divided it. All processes must call this; one writes."""
+        if self.is_deepspeed_enabled:  # which gathers in a way of its own
+            return super().save_model(output_dir, _internal_call)
+        adapter = None
+        if self.is_fsdp_enabled:
+            trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+            adapter = {name: getattr(p, "full_tensor", lambda p=p: p)().cpu() for name, p in trained.items()}
+        if self.args.should_save:
+            self.model.save_pretrained(output_dir or self.args.output_dir, state_dict=adapter)
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         checkpoint = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         try:
             super()._save_checkpoint(*args, **kwargs)
-            mark_complete(checkpoint)
+            self.accelerator.wait_for_everyone()  # each writes its random state, and its part of what is divided
+            if self.args.should_save:
+                mark_complete(checkpoint)
         except Exception:  # a full disk above all: give the space of the half-written one back
             shutil.rmtree(checkpoint, ignore_errors=True)
             raise
@@ -70,10 +98,12 @@ class RunLog(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: dict | None = None, **kwargs: Any) -> None:
         logs = logs or {}
         if "loss" in logs and not math.isfinite(logs["loss"]):
-            raise UserError(
+            raise LossIsNotANumber(
                 f"the training loss is {logs['loss']} at step {state.global_step}: training stopped, and earlier "
                 "checkpoints are intact. Lower LEARNING_RATE, or train without half precision (`--no-fp16`)."
             )
+        if not state.is_world_process_zero:
+            return
         record = {"step": state.global_step, "epoch": round(state.epoch or 0, 3), **logs}
         append_jsonl(self.folder / "metrics.jsonl", record)
         if line := self._line(record):
@@ -105,15 +135,18 @@ class ProgressBar(ProgressCallback):
             self.training_bar.write(line) if self.training_bar else print(line)
 
 
+STOPS = ("", "MAX_MINUTES is over", "Ctrl-C", "SIGTERM")
+
+
 class SafeStop(TrainerCallback):
     """Ctrl-C, SIGTERM or the time limit: finish the step, save a checkpoint, stop. A second Ctrl-C stops at once.
 
-    `reason` says why training stopped early, or is None.
+    `reason`, one of STOPS, says why training stopped early. Several processes stop in the same step.
     """
 
     def __init__(self, max_minutes: float):
         self.deadline = time.monotonic() + 60 * max_minutes if max_minutes else math.inf
-        self.reason: str | None = None
+        self.reason = ""
 
     def __enter__(self) -> "SafeStop":
         self._before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -124,15 +157,22 @@ class SafeStop(TrainerCallback):
             signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: Any) -> None:
-        if self.reason:
+        if self.reason and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.reason = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
-        print(f"\n{self.reason}: finishing this step, then saving a checkpoint (again to stop at once)")
+        if not self.reason:  # a cluster sends SIGTERM to the launcher and to us, and the launcher hands it on
+            self.reason = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+            print(f"\n{self.reason}: finishing this step, then saving a checkpoint (Ctrl-C to stop at once)")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        if self.reason is None and time.monotonic() > self.deadline:
-            self.reason = "MAX_MINUTES is over"
-        if self.reason:
+        reason = self.reason
+        if not reason and time.monotonic() > self.deadline:
+            reason = "MAX_MINUTES is over"
+        if args.world_size > 1:  # one that stopped a step before the others would leave them waiting for it
+            number = torch.tensor(STOPS.index(reason), device=args.device)
+            torch.distributed.all_reduce(number, torch.distributed.ReduceOp.MAX)
+            reason = STOPS[number]
+        if reason:
+            self.reason = reason
             control.should_save = True
             control.should_training_stop = True
         return control

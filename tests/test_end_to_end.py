@@ -276,7 +276,7 @@ def test_token_lengths_report(tmp_path, tiny_base, data_file):
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="needs root to mount a small tmpfs")
 def test_full_disk_is_one_sentence_and_earlier_checkpoints_stay(tmp_path, tiny_base, data_file):
     (tmp_path / "outputs").mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", str(tmp_path / "outputs")]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(tmp_path / "outputs")]
     if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("tmpfs cannot be mounted here")
     try:
