@@ -90,7 +90,6 @@ def rows_at_a_time(labels: int, vocabulary: int, device: torch.device) -> int:
     return max(least, labels // LARGE_BATCH_BLOCKS) if device.type == "cpu" else least
 
 
-@torch.no_grad()
 def cross_entropy(
     model: Any,
     rows: list[Encoded],
@@ -103,21 +102,36 @@ def cross_entropy(
     The Trainer's own eval_loss is a mean of batch means, which moves with the batch size
     (huggingface/transformers#39241); a sum over tokens does not. The model's mode is left as it was.
     """
+    each = cross_entropies(model, rows, collator, batch_size, progress)
+    return CrossEntropy(sum(one.nats for one in each), sum(one.tokens for one in each))
+
+
+@torch.no_grad()
+def cross_entropies(
+    model: Any,
+    rows: list[Encoded],
+    collator: LeftPaddingCollator,
+    batch_size: int,
+    progress: str | None = None,
+) -> list[CrossEntropy]:
+    """Return the cross-entropy of each row; the others of its batch make no difference to it."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
-    nats, tokens = 0.0, 0
+    found: dict[int, CrossEntropy] = {}
     total = math.ceil(len(rows) / batch_size)
     bar = tqdm(total=total, desc=progress, leave=False, disable=None if progress else True, unit="batch")
     with bar, _autocast(model):
         for members in batches_by_length(rows, batch_size):
             batch = {name: tensor.to(device) for name, tensor in collator(members).items()}
-            for logits, labels in _logits_in_chunks(model, batch):
-                nats += F.cross_entropy(logits.float(), labels, reduction="none").sum(dtype=torch.float64).item()
-            tokens += len(batch["shift_labels"])
+            chunks = _logits_in_chunks(model, batch)
+            nats = torch.cat([F.cross_entropy(logits.float(), labels, reduction="none") for logits, labels in chunks])
+            labels_of_row = batch["logits_to_keep"].sum(dim=1).tolist()
+            for row, part in zip(members, nats.double().split(labels_of_row), strict=True):
+                found[id(row)] = CrossEntropy(part.sum().item(), len(part))
             bar.update()
     model.train(was_training)
-    return CrossEntropy(nats, tokens)
+    return [found[id(row)] for row in rows]
 
 
 def _logits_in_chunks(model: Any, batch: dict) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
