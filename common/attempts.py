@@ -1,12 +1,12 @@
 """Drawing a description more than once: several seeds to choose from, and other seeds where an answer is illegal."""
 
-import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from common.decoding import Row
 from common.errors import UserError
 from common.predictor import Drawing, Predictor, Settings, Turn
+from common.render import is_blank
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Attempt:
     def rank(self) -> tuple:
         """Larger is better: legal, renders, shows something, structural score."""
         made = self.drawing
-        return made.legal, bool(made.png), not _blank(made.png), made.verdict.score if made.verdict else 0.0
+        return made.legal, bool(made.png), not is_blank(made.png), made.verdict.score if made.verdict else 0.0
 
 
 @dataclass
@@ -98,10 +98,3 @@ def draw_each(
     finally:
         for row in running:
             slots.drop(row)
-
-
-def _blank(png: bytes | None) -> bool:
-    """Is the picture all one colour?"""
-    from PIL import Image
-
-    return not png or all(low == high for low, high in Image.open(io.BytesIO(png)).convert("RGB").getextrema())
