@@ -34,6 +34,7 @@ def draw_file(
         raise UserError(f"{sheet}, where the pictures would go, exists; give another OUTPUT.")
     settings = plan.settings
     way = {"model": model, "n": plan.n, "best": best, "retries": plan.sensible_retries} | vars(settings)
+    way |= {"score": plan.scored_by} if plan.score else {}
     todo = _not_done(asked, output, way)
     for fault in faults[:5]:
         print(f"skipped {fault}")
@@ -95,6 +96,7 @@ def _records(wish: Wish, best: bool, way: dict) -> Iterator[dict]:
             "renders": made.png is not None,
             "structural_score": made.verdict.score if made.verdict else 0.0,
             "finished": made.finished,
+            **({"score": attempt.score} if "score" in way else {}),
             "seed": attempt.seed,
             "tries": attempt.tries,
             "tokens": made.tokens,

@@ -115,6 +115,7 @@ def cross_entropies(
     progress: str | None = None,
 ) -> list[CrossEntropy]:
     """Return the cross-entropy of each row; the others of its batch make no difference to it."""
+    rows = list(rows)  # some stores make a row anew each time it is asked for
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()

@@ -16,7 +16,8 @@ def make_clip(folder: Path, tokenizer: Any) -> Path:
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
     text = MOUTH | _words(tokenizer) | {"max_position_embeddings": 77}
-    model = _random(CLIPModel, CLIPConfig(text_config=text, vision_config=EYE | {"image_size": SIDE}, projection_dim=24))
+    config = CLIPConfig(text_config=text, vision_config=EYE | {"image_size": SIDE}, projection_dim=24)
+    model = _random(CLIPModel, config)
     eye = CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=PIXELS)
     return _save(folder, model, CLIPProcessor(eye, tokenizer), "CLIPImageProcessor")
 
@@ -27,7 +28,8 @@ def make_siglip(folder: Path, tokenizer: Any) -> Path:
 
     text = MOUTH | _words(tokenizer) | {"max_position_embeddings": 64}
     model = _random(SiglipModel, SiglipConfig(text_config=text, vision_config=EYE | {"image_size": SIDE}))
-    return _save(folder, model, SiglipProcessor(SiglipImageProcessorPil(size=PIXELS), tokenizer), "SiglipImageProcessor")
+    processor = SiglipProcessor(SiglipImageProcessorPil(size=PIXELS), tokenizer)
+    return _save(folder, model, processor, "SiglipImageProcessor")
 
 
 def make_dino(folder: Path) -> Path:
@@ -67,8 +69,8 @@ def make_head(path: Path) -> Path:
 
     torch.manual_seed(0)
     sizes = [24, 16, 8, 1]
-    state = {f"layers.{2 * i}.weight": torch.randn(sizes[i + 1], sizes[i]) for i in range(3)}
-    state |= {f"layers.{2 * i}.bias": torch.full((sizes[i + 1],), 2.0) for i in range(3)}
+    state = {f"layers.{2 * i}.weight": torch.randn(sizes[i + 1], sizes[i]) / 4 for i in range(3)}
+    state |= {f"layers.{2 * i}.bias": torch.full((sizes[i + 1],), 1.0) for i in range(3)}
     save_file(state, path)
     return path
 
