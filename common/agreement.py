@@ -118,7 +118,8 @@ def print_agreement(found: dict) -> None:
     names = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1", "kappa": "Cohen's kappa"}
     figures = (f"{name} {'–' if found[key] is None else f'{found[key]:.3f}'}" for key, name in names.items())
     print("\n" + " · ".join(figures))
-    if best := found["best_follows_from"]:
+    best = found["best_follows_from"]
+    if best and best["accuracy"] > found["accuracy"]:
         print("at `--follows-from {follows_from:.3f}` accuracy would be best: {accuracy:.3f}".format(**best))
     for one in found["disagreements"][:5]:
         print("  {id}: people say {people}, we {ours}".format(**one) + (f": {one['why']}" if one["why"] else ""))

@@ -30,14 +30,14 @@ class Attempt:
     seed: int
     tries: int  # with the seeds before it, whose answers were illegal
     drawing: Drawing
-    score: float = 0.0  # by the plan's score, where it has one
+    score: float | None = None  # where the plan has one
 
     @property
     def rank(self) -> tuple:
         """Larger is better: legal, renders, shows something, score, structural score."""
         made = self.drawing
         structure = made.verdict.score if made.verdict else 0.0
-        return made.legal, bool(made.png), not is_blank(made.png), self.score, structure
+        return made.legal, bool(made.png), not is_blank(made.png), self.score or 0.0, structure
 
 
 @dataclass

@@ -40,7 +40,7 @@ def load_model(kind: str, model: str) -> tuple[Any, Any]:
 
 
 def cannot_be_had(model: str, error: Exception) -> UserError:
-    reason = " ".join(str(error).split())[:160]
+    reason = " ".join(str(error).split()).partition(". ")[0][:160]
     return UserError(
         f"MODEL {model} cannot be had ({type(error).__name__}: {reason}); connect to the hub, or give a folder that "
         "holds it: `--model FOLDER`, in a list of scores NAME=FOLDER."

@@ -28,10 +28,12 @@ def main() -> None:
     from scoring.scores import find_score
 
     settle()
+    if not c.INPUT:
+        raise UserError("there is nothing to compare; give the drawings with `--input`.")
     output = Path(c.OUTPUT)
     if output.exists():
         raise UserError(f"OUTPUT {output} exists; give another one.")
-    _, score = find_score(c.SCORE)
+    _, score = find_score(c.SCORE, references=False)
     drawings = read_drawings(c.INPUT)
     pairs = list(preferences(drawings, score, c.MARGIN))
     if not pairs:
