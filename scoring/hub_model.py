@@ -33,9 +33,7 @@ def load_model(kind: str, model: str) -> tuple[Any, Any]:
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise cannot_be_had(model, error) from None
     if missing := sorted(report["missing_keys"]):
-        raise UserError(
-            f"MODEL {model} holds no weights for {missing[0]} and {len(missing) - 1} more; give another one."
-        )
+        raise UserError(f"MODEL {model} holds no {missing[0]} ({len(missing)} missing weights); give another model.")
     return loaded.to(device).eval(), processor
 
 

@@ -23,6 +23,7 @@ DESCRIPTION: str = ""  # of FILES that bring none themselves
 MODEL: str = "google/paligemma2-3b-mix-448"  # hub id or folder; the competition's is google/paligemma2-10b-mix-448
 BATCH_SIZE: int = 8  # questions asked together
 
+KIND = "AutoModelForImageTextToText"
 # Where a description falls into parts; "of" and "for" hold together what they join.
 JOINTS = (
     "above across against alongside amid among and around at atop before behind below beneath beside between beyond by "
@@ -66,7 +67,8 @@ def yes_probabilities(model: str, asked: list[tuple[Any, str]]) -> list[float]:
 
     from scoring.hub_model import load_model
 
-    loaded, processor = load_model("PaliGemmaForConditionalGeneration", model)
+    loaded, processor = load_model(KIND, model)
+    yes, no = answer_tokens(model)
     processor.tokenizer.padding_side = "left"  # the answer begins behind the last position
     inputs = processor(
         images=[[picture] for picture, _ in asked],
@@ -75,7 +77,6 @@ def yes_probabilities(model: str, asked: list[tuple[Any, str]]) -> list[float]:
         return_tensors="pt",
     ).to(loaded.device, loaded.dtype)
     inputs.pop("labels", None)
-    yes, no = answer_tokens(model)
     with torch.inference_mode():
         logits = loaded(**inputs, logits_to_keep=1).logits[:, -1].float()
     return logits[:, [*yes, *no]].softmax(dim=1)[:, : len(yes)].sum(dim=1).tolist()
@@ -87,13 +88,15 @@ def answer_tokens(model: str) -> tuple[list[int], list[int]]:
     from common.errors import UserError
     from scoring.hub_model import load_model
 
-    tokenizer = load_model("PaliGemmaForConditionalGeneration", model)[1].tokenizer
+    loaded, processor = load_model(KIND, model)
+    if loaded.config.model_type != "paligemma":
+        raise UserError(f"MODEL {model} is a {loaded.config.model_type}; give a PaliGemma, whose prompts these are.")
     found = []
     for word in ("yes", "no"):
-        pieces = [tokenizer.encode(text, add_special_tokens=False) for text in (word, f" {word}")]
+        pieces = [processor.tokenizer.encode(text, add_special_tokens=False) for text in (word, f" {word}")]
         found.append(sorted({ids[0] for ids in pieces if len(ids) == 1}))
         if not found[-1]:
-            raise UserError(f"MODEL {model} has no token for {word!r}; give a PaliGemma model.")
+            raise UserError(f"MODEL {model} has no token for {word!r}; give a PaliGemma with its own tokenizer.")
     return found[0], found[1]
 
 
