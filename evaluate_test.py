@@ -1,9 +1,12 @@
 """Step 3: score a run on its test split, beside the base without adapter and the references.
 
 Reads   outputs/<run>/ (config.yml, split.json, the adapter) and the data file the run was trained on.
-Writes  outputs/<run>/test/: metrics.json, samples.jsonl, gallery.png, report.html; a table on the terminal.
+Writes  outputs/<run>/test/: metrics.json, samples.jsonl, gallery.png, report.html; a table on the terminal. With SCORES
+        ranking.png; with LABELS nothing but labels.json and confusion.png, from the samples.jsonl that is there.
 
     python evaluate_test.py --run-dir outputs/first
+    python evaluate_test.py --run-dir outputs/first --scores similarity text_match
+    python evaluate_test.py --run-dir outputs/first --labels labels.csv
 
 Reported: cross-entropy and perplexity of the reference answers; shares of generated answers with an <svg> and
 a <reasoning> section (regex), legal by svg_constraint.py in each dialect, and rendering; for free decoding (what the
@@ -29,9 +32,17 @@ SEED: int = 42  # of sampling, when TEMPERATURE is above 0
 ENGINE: str = "auto"  # of free decoding: "transformers", "vllm", or "auto": vLLM where it is installed
 CONSTRAINED: bool = True  # let the fine-tuned model answer once more, held to the grammar: every answer is legal
 SKIP_BASE: bool = False  # leave the base without adapter out: half the time, no "before" column
+# Scores
+SCORES: list[str] = []  # of scoring/: similarity, text_match …; NAME=MODEL for another model than its file says
 # Report
 TABLE_SAMPLES: int = 5  # the last samples of the test split, sent to wandb as a table
 GALLERY_SAMPLES: int = 8  # rows of gallery.png
+# People's labels
+LABELS: str = ""  # .csv or .jsonl with id and label, "ok" or "not ok": how often do we agree with them?
+LABELS_OF: str = "tuned"  # the drawings they are of: "tuned", "constrained", "base" or "reference"
+FOLLOWS_SCORE: str = "text_match"  # that says whether a drawing follows its description; "" = that is not asked
+# The cosine from which LAION-5B kept English captions with their pictures, by the same CLIP (Schuhmann et al. 2022).
+FOLLOWS_FROM: float = 0.28  # the least of FOLLOWS_SCORE; what would agree best with the labels is printed
 
 COLUMNS = ("tuned", "constrained", "base", "reference")  # in metrics.json
 SHOWN = ("reference", "base", "tuned", "constrained")  # before people: what it should be, before, after
@@ -44,6 +55,8 @@ def main() -> None:
     from common.before_imports import settle
 
     settle()
+    if c.LABELS:
+        return compare_with_labels(c)
     folder, config = open_run(c.RUN_DIR)
     samples = test_samples(folder, config, c.DATA_PATH or config["data_path"])
     if c.GENERATE_SAMPLES < 0 or c.BATCH_SIZE < 1 or c.MAX_NEW_TOKENS < 0:
@@ -56,7 +69,8 @@ def main() -> None:
     print_table({name: metrics[name] for name in SHOWN if name in metrics})
     if config["wandb"]:
         print(send_to_wandb(c, folder, config, metrics, asked, judged))
-    print(f"pictures: {folder / 'test' / 'gallery.png'} · {folder / 'test' / 'report.html'}")
+    pictures = ["gallery.png", *(["ranking.png"] if c.SCORES else []), "report.html"]
+    print("pictures: " + " · ".join(str(folder / "test" / name) for name in pictures))
 
 
 def pick_engine(engine: str, base: str) -> str:
@@ -112,10 +126,12 @@ def test_samples(folder: Path, config: dict, data_path: str) -> list:
 def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: list) -> tuple[dict, dict, dict]:
     """Score references, base and tuned model. Returns (metrics, judgements, answers), each by column."""
     from common.constrained import tokens_needed
-    from common.judge import figures, judge
+    from common.judge import figures
     from common.model import load_base, load_tokenizer, merge_adapter, pick_device, pick_dtype
     from common.tokens import encode
 
+    # The references come first: what a score lacks is said before hours of drawing.
+    judged = {"reference": judge_all(c.SCORES, asked, [sample.answer for sample in asked])}
     tokenizer = load_tokenizer(config["base_model"])
     device = pick_device()
     dtype = pick_dtype(device, config["fp16"])
@@ -123,7 +139,6 @@ def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: 
     model = load_base(config["base_model"], device, dtype)
     rows = encode(tokenizer, samples, config["prompt_form"])
     prompts = {row.id: row.prompt for row in rows}
-    judged = {"reference": [judge(sample.answer) for sample in asked]}
     metrics = {"reference": NO_LOSS | figures(judged["reference"])}
     answers = {}
 
@@ -133,7 +148,7 @@ def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: 
         else:
             draw = partial(generate_here, c, model, column, constrained)
         answers[column], costs = generate(c, config, draw, tokenizer, [prompts[s.id] for s in asked])
-        judged[column] = [judge(a.text) for a in answers[column]]
+        judged[column] = judge_all(c.SCORES, asked, [a.text for a in answers[column]])
         metrics[column] = metrics.get(column, NO_LOSS) | costs | figures(judged[column])
 
     if not c.SKIP_BASE:
@@ -148,6 +163,22 @@ def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: 
     elif c.CONSTRAINED:
         answer("constrained", constrained=True)
     return {name: metrics[name] for name in COLUMNS if name in metrics}, judged, answers
+
+
+def judge_all(scores: list[str], samples: list, answers: list[str]) -> list:
+    """Judge answers to samples, and score them, with the samples' own answers as references."""
+    from common.judge import judge
+
+    judgements = [judge(answer) for answer in answers]
+    if scores:
+        from scoring.candidate import Candidate
+        from scoring.scores import find_score
+
+        candidates = [Candidate(a, s.description, s.answer) for a, s in zip(answers, samples, strict=True)]
+        for name, score in map(find_score, scores):
+            for judgement, value in zip(judgements, score(candidates), strict=True):
+                judgement.scores[name] = value
+    return judgements
 
 
 def test_loss(c: SimpleNamespace, model, tokenizer, rows: list, name: str) -> dict:
@@ -194,6 +225,7 @@ def generate(c: SimpleNamespace, config: dict, draw, tokenizer, prompts: list[li
 def write_results(c: SimpleNamespace, folder: Path, metrics: dict, asked: list, judged: dict, answers: dict) -> None:
     import json
 
+    from common.ranking import RANKING, write_ranking
     from common.report import write_gallery, write_report
     from common.run_folder import write_json
 
@@ -211,6 +243,9 @@ def write_results(c: SimpleNamespace, folder: Path, metrics: dict, asked: list, 
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
     shown = {name: judged[name] for name in SHOWN if name in judged}
     write_gallery(test / "gallery.png", asked, shown, c.GALLERY_SAMPLES)
+    (test / RANKING).unlink(missing_ok=True)
+    if c.SCORES:
+        write_ranking(test / RANKING, asked, judged["tuned"], judged["reference"])
     write_report(test / "report.html", folder, {name: metrics[name] for name in shown}, asked, shown)
 
 
@@ -245,6 +280,42 @@ def send_to_wandb(c: SimpleNamespace, folder: Path, config: dict, metrics: dict,
     tracker.log({"test/samples": table, "test/gallery": wandb.Image(str(folder / "test" / "gallery.png"))})
     tracker.summary.update({f"test/{name}": figures for name, figures in metrics.items()})
     return finish_run(tracker)
+
+
+def compare_with_labels(c: SimpleNamespace) -> None:
+    """Hold our verdicts on the drawings of an earlier test against people's labels."""
+    from common.agreement import agreement, print_agreement, read_labels, verdicts, write_agreement
+    from common.run_folder import find_run_folder, read_jsonl
+
+    folder = Path(c.RUN_DIR) if c.RUN_DIR else find_run_folder("")
+    path = folder / "test" / "samples.jsonl"
+    if not path.is_file():
+        raise UserError(
+            f"{path} does not exist; run evaluate_test.py without `--labels` first, it draws what is labelled."
+        )
+    records = {record["id"]: record for record in read_jsonl(path)}
+    if c.LABELS_OF not in next(iter(records.values())):
+        raise UserError(f"{path} holds no drawings of {c.LABELS_OF!r}; give another LABELS_OF.")
+    labels = read_labels(c.LABELS, set(records))
+    labelled = [records[id] for id in labels]
+    follows = follow_scores(c, labelled) if c.FOLLOWS_SCORE else None
+    ours = verdicts([record[c.LABELS_OF]["answer"] for record in labelled], follows, c.FOLLOWS_FROM)
+    found = agreement(labels, ours)
+    write_agreement(folder / "test", found)
+    print_agreement(found)
+    print(f"disagreements: {folder / 'test' / 'labels.json'} · picture: {folder / 'test' / 'confusion.png'}")
+
+
+def follow_scores(c: SimpleNamespace, records: list[dict]) -> list[float]:
+    """Return FOLLOWS_SCORE of each drawing: as the test wrote it, or made now."""
+    from scoring.candidate import Candidate
+    from scoring.scores import find_score
+
+    name, score = find_score(c.FOLLOWS_SCORE)
+    written = [record[c.LABELS_OF].get("scores", {}).get(name) for record in records]
+    if None not in written:
+        return written
+    return score([Candidate(r[c.LABELS_OF]["answer"], r["description"], r["reference"]["answer"]) for r in records])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Writes  outputs/drawings/: an SVG and a PNG for each drawing; for a batch OUTPUT
 
     python generate.py "a blue circular button with power symbol"
     python generate.py --n 8 --best "a fox in the snow"
+    python generate.py --n 8 --best --score text_match "a fox in the snow"
     python generate.py --interactive
     python generate.py --input descriptions.txt --output drawings.jsonl
 
@@ -27,7 +28,8 @@ OUTPUT: str = ""  # .jsonl for the drawings of INPUT; one that exists is gone on
 MODEL: str = ""  # folder of a run, an adapter or a merged model; a .gguf file; a hub id; "" = the newest run
 # How
 N: int = 1  # drawings of a description, with seeds SEED, SEED + 1 …
-BEST: bool = False  # of the N, keep only the best: legal, renders, shows something, structural score
+BEST: bool = False  # of the N, keep only the best: legal, renders, shows something, SCORE, structural score
+SCORE: str = ""  # of scoring/ that decides among legal ones: "text_match", "vqa" …; NAME=MODEL for another model
 FREE: bool = False  # not held to the grammar
 RETRIES: int = 3  # of a free answer that is not legal, with other seeds
 TEMPERATURE: float = 0.7  # 0 = greedy: the same whatever the seed
@@ -52,7 +54,8 @@ def main() -> int:
     if c.INTERACTIVE:
         from common.chat import Chat
 
-        return Chat(load(c), plan_of(c)).run()
+        plan = plan_of(c)
+        return Chat(load(c), plan).run()
     return draw_description(c)
 
 
@@ -64,6 +67,8 @@ def refuse(c: SimpleNamespace) -> None:
         raise UserError("N and SLOTS must be 1 or more; RETRIES, MAX_NEW_TOKENS and TEMPERATURE 0 or more.")
     if c.N > 1 and c.TEMPERATURE == 0:
         raise UserError(f"N is {c.N}, but at TEMPERATURE 0 every drawing is the same; give a `--temperature`, as 0.7.")
+    if c.SCORE and c.N == 1:
+        raise UserError("SCORE chooses among several drawings; give `--n 8`, say.")
     if c.OUTPUT and not c.INPUT:
         raise UserError("OUTPUT is for the drawings of a file; give one with `--input`.")
     if not c.INPUT and not c.INTERACTIVE:
@@ -75,7 +80,8 @@ def refuse(c: SimpleNamespace) -> None:
 def draw_description(c: SimpleNamespace) -> int:
     from common.terminal import draw_one, show
 
-    attempts = draw_one(load(c), c.DESCRIPTION, plan_of(c))
+    plan = plan_of(c)
+    attempts = draw_one(load(c), c.DESCRIPTION, plan)
     kept = attempts[:1] if c.BEST else attempts
     for attempt in attempts:
         show(attempt, keep=attempt in kept)
@@ -86,7 +92,19 @@ def plan_of(c: SimpleNamespace):
     from common.attempts import Plan
     from common.predictor import Settings
 
-    return Plan(Settings(c.TEMPERATURE, c.SEED, c.MAX_NEW_TOKENS, c.FREE), c.N, c.RETRIES)
+    settings = Settings(c.TEMPERATURE, c.SEED, c.MAX_NEW_TOKENS, c.FREE)
+    return Plan(settings, c.N, c.RETRIES, scorer(c.SCORE) if c.SCORE else None, c.SCORE)
+
+
+def scorer(name: str):
+    """Return what scores drawings. Whatever it lacks is said now, by a trial, and not after minutes of drawing."""
+    from scoring.candidate import Candidate
+    from scoring.scores import find_score
+    from svg_constraint import SVG_OPEN
+
+    _, score = find_score(name, references=False)
+    score([Candidate(f'{SVG_OPEN}<circle cx="128" cy="128" r="64"/></svg>', "a circle")])
+    return lambda drawings: score([Candidate(made.answer, made.description) for made in drawings])
 
 
 def load(c: SimpleNamespace):

@@ -105,7 +105,7 @@ def length_case(length: int) -> dict:
     from common.before_imports import settle
 
     settle()
-    from common.loss import training_loss
+    from common.loss import summed_loss
     from common.model import add_adapter, load_base, pick_device, pick_dtype
     from common.tokens import Encoded, LeftPaddingCollator
 
@@ -116,7 +116,7 @@ def length_case(length: int) -> dict:
     batch = {name: tensor.to(device) for name, tensor in LeftPaddingCollator(0)(rows).items()}
 
     def step() -> None:
-        training_loss(model, batch, len(batch["shift_labels"])).backward()
+        (summed_loss(model, **batch) / len(batch["shift_labels"])).backward()
 
     step()
     best = min(seconds(step) for _ in range(STEPS))

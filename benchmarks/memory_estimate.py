@@ -67,7 +67,7 @@ def measure(base: str, rows: int, width: int, checkpointing: bool) -> dict[str, 
     settle()
     import torch
 
-    from common.loss import training_loss
+    from common.loss import summed_loss
     from common.memory import GIB, estimate
     from common.model import add_adapter, load_base, load_config, pick_device, pick_dtype
     from common.tokens import Encoded, LeftPaddingCollator
@@ -85,7 +85,7 @@ def measure(base: str, rows: int, width: int, checkpointing: bool) -> dict[str, 
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], fused=True)
     batch = {name: tensor.to(device) for name, tensor in LeftPaddingCollator(0)(encoded).items()}
     for _ in range(2):
-        training_loss(model, batch, len(batch["shift_labels"])).backward()
+        (summed_loss(model, **batch) / len(batch["shift_labels"])).backward()
         optimizer.step()
     return {"estimated": needed.total / GIB, "measured": (peak_bytes() - before) / GIB}
 

@@ -1,12 +1,12 @@
 """Drawing a description more than once: several seeds to choose from, and other seeds where an answer is illegal."""
 
-import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from common.decoding import Row
 from common.errors import UserError
 from common.predictor import Drawing, Predictor, Settings, Turn
+from common.render import is_blank
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,8 @@ class Plan:
     settings: Settings
     n: int = 1  # drawings
     retries: int = 0  # of each, with other seeds, while free answers are illegal
+    score: Callable[[list[Drawing]], list[float]] | None = None  # of all drawings of a description; larger is better
+    scored_by: str = ""  # its name
 
     @property
     def sensible_retries(self) -> int:
@@ -28,12 +30,14 @@ class Attempt:
     seed: int
     tries: int  # with the seeds before it, whose answers were illegal
     drawing: Drawing
+    score: float | None = None  # where the plan has one
 
     @property
     def rank(self) -> tuple:
-        """Larger is better: legal, renders, shows something, structural score."""
+        """Larger is better: legal, renders, shows something, score, structural score."""
         made = self.drawing
-        return made.legal, bool(made.png), not _blank(made.png), made.verdict.score if made.verdict else 0.0
+        structure = made.verdict.score if made.verdict else 0.0
+        return made.legal, bool(made.png), not is_blank(made.png), self.score or 0.0, structure
 
 
 @dataclass
@@ -76,6 +80,9 @@ def draw_each(
         wish.attempts.append(attempt)
         if len(wish.attempts) < plan.n:
             return None
+        if plan.score:
+            scores = plan.score([one.drawing for one in wish.attempts])
+            wish.attempts = [replace(one, score=score) for one, score in zip(wish.attempts, scores, strict=True)]
         wish.attempts.sort(key=lambda one: one.seed)
         wish.attempts.sort(key=lambda one: one.rank, reverse=True)
         return wish
@@ -98,10 +105,3 @@ def draw_each(
     finally:
         for row in running:
             slots.drop(row)
-
-
-def _blank(png: bytes | None) -> bool:
-    """Is the picture all one colour?"""
-    from PIL import Image
-
-    return not png or all(low == high for low, high in Image.open(io.BytesIO(png)).convert("RGB").getextrema())

@@ -33,7 +33,8 @@ def draw_file(
     if sheet.exists() and not output.exists():
         raise UserError(f"{sheet}, where the pictures would go, exists; give another OUTPUT.")
     settings = plan.settings
-    way = {"model": model, "n": plan.n, "best": best, "retries": plan.sensible_retries} | vars(settings)
+    way = {"model": model, "n": plan.n, "best": best, "retries": plan.sensible_retries, "score": plan.scored_by}
+    way |= vars(settings)
     todo = _not_done(asked, output, way)
     for fault in faults[:5]:
         print(f"skipped {fault}")
@@ -57,8 +58,8 @@ def _not_done(asked: list[Asked], output: Path, way: dict) -> list[Asked]:
     done = {}
     for record in written_before(output, "id"):
         done[record["id"]] = record.get("description")
-        if record.get("way") != way:
-            other = record.get("way") or {}
+        other = {"score": ""} | (record.get("way") or {})  # files from before there were scores
+        if other != way:
             names = ", ".join(name for name in way if other.get(name) != way[name])
             raise UserError(f"{output} was begun with another {names}; give another OUTPUT, or draw as before.")
     for one in asked:
@@ -95,6 +96,7 @@ def _records(wish: Wish, best: bool, way: dict) -> Iterator[dict]:
             "renders": made.png is not None,
             "structural_score": made.verdict.score if made.verdict else 0.0,
             "finished": made.finished,
+            "score": attempt.score,
             "seed": attempt.seed,
             "tries": attempt.tries,
             "tokens": made.tokens,

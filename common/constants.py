@@ -131,7 +131,8 @@ def _parse_command_line(
         shown = f"{constant.comment} [{constant.default}]".replace("%", "%%")
         parser.add_argument(constant.flag, dest=constant.name, help=shown, **kind)
         if constant.name == positional:
-            parser.add_argument(positional, nargs="?", help=f"the same as {constant.flag}")
+            count = "*" if constant.type is list else "?"
+            parser.add_argument(positional, nargs=count, help=f"the same as {constant.flag}")
     given = vars(parser.parse_args(argv))
     by_name = {constant.name: constant for constant in declared}
     return {n: v if n == "config" else _typed(by_name[n], v, by_name[n].flag) for n, v in given.items()}

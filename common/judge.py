@@ -15,6 +15,7 @@ class Judgement:
     svg: str | None
     verdicts: dict[str, Verdict | None] = field(default_factory=dict)  # by dialect; None without an SVG
     png: bytes | None = None  # 256 × 256; None when there is nothing to draw or it cannot be drawn
+    scores: dict[str, float] = field(default_factory=dict)  # of scoring/, by name, where they were asked for
 
     @property
     def score(self) -> float:
@@ -40,6 +41,7 @@ class Judgement:
             "structural_score": self.score,
             "renders": self.png is not None,
             "violations": [f"line {v.line}: {v.rule}: {v.message}" for v in violations],
+            "scores": self.scores,
         }
 
 
@@ -65,7 +67,7 @@ def judge(answer: str) -> Judgement:
 
 
 def figures(judgements: list[Judgement]) -> dict:
-    """Return shares in [0, 1] over the answers, the mean structural score, and answers broken by rule.
+    """Return shares in [0, 1] over the answers, mean scores, and answers broken by rule.
 
     `violations`: for each rule of the prompt dialect, how many answers break it at least once.
     """
@@ -80,6 +82,7 @@ def figures(judgements: list[Judgement]) -> dict:
         "constraint_accuracy": {d: sum(j.legal(d) for j in judgements) / n for d in DIALECTS},
         "structural_score": sum(j.score for j in judgements) / n,
         "render_rate": sum(j.png is not None for j in judgements) / n,
+        "scores": {name: sum(j.scores[name] for j in judgements) / n for name in judgements[0].scores},
         "samples": n,
         "violations": dict(broken.most_common()),
     }

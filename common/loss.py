@@ -4,7 +4,7 @@ Neither ever holds the logits of all positions: only those that predict a label,
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,15 +36,16 @@ class CrossEntropy:
         return math.exp(min(self.mean, 700.0)) if self.tokens else math.nan  # e^710 overflows a double
 
 
-def training_loss(model: Any, batch: dict[str, torch.Tensor], labels_in_step: torch.Tensor | int) -> torch.Tensor:
-    """Return the loss of one batch for the backward pass: its summed cross-entropy / the labels of the whole step.
+def summed_loss(model: Any, **batch: torch.Tensor) -> torch.Tensor:
+    """Return the sum of `label_losses`: fp32 scalar, in nats. The model's own loss, without its (N, V) logits.
 
-    The same value as the model's own loss, without its (N, V) logits: see `_FrozenHeadLoss`.
+    `SVGTrainer` makes it the model's forward method: what wraps a model for several processes (DDP, FSDP, DeepSpeed)
+    gathers weights and gradients around that method only.
     """
-    return summed_loss(model, **batch) / labels_in_step
+    return label_losses(model, **batch).sum(dtype=torch.float64).float()  # thousands of nats, exact to 1e-6 per token
 
 
-def summed_loss(
+def label_losses(
     model: Any,
     *,
     input_ids: torch.Tensor,
@@ -54,11 +55,7 @@ def summed_loss(
     shift_labels: torch.Tensor,
     **_labels: Any,
 ) -> torch.Tensor:
-    """Return the cross-entropy of a batch of `LeftPaddingCollator`, summed over its labels: fp32 scalar, in nats.
-
-    `SVGTrainer` makes it the model's forward method: what wraps a model for several processes (DDP, FSDP, DeepSpeed)
-    gathers weights and gradients around that method only.
-    """
+    """Return the cross-entropy of each label of a batch of `LeftPaddingCollator`: fp32 (N,), in nats."""
     head = model.get_output_embeddings()
     # Half precision around fp32 adapters on an fp16 base; nothing in fp32.
     with torch.autocast(input_ids.device.type, torch.float16, enabled=head.weight.dtype == torch.float16):
@@ -69,7 +66,7 @@ def summed_loss(
 
 
 class _FrozenHeadLoss(torch.autograd.Function):
-    """Summed cross-entropy through a frozen output layer, with its gradient formed in the forward pass.
+    """Cross-entropy through a frozen output layer, with its gradient formed in the forward pass.
 
     d loss / d hidden = (softmax(hidden · Wᵀ) - one_hot(label)) · W needs the same logits as the loss, so both are made
     block by block while the logits are there, and nothing but a gradient of hidden's size is kept. Under LoRA the
@@ -78,9 +75,9 @@ class _FrozenHeadLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """hidden (N, H), weight (V, H) of the same dtype, labels int64 (N,) → fp32 scalar, in nats."""
+        """hidden (N, H), weight (V, H) of the same dtype, labels int64 (N,) → fp32 (N,), in nats."""
         gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        total = torch.zeros((), dtype=torch.float64, device=hidden.device)  # thousands of nats, exact to 1e-6 per token
+        losses = hidden.new_empty(len(labels), dtype=torch.float32)
         rows = rows_at_a_time(len(labels), len(weight), weight.device)
         for start in range(0, len(labels), rows):
             part = slice(start, start + rows)
@@ -90,7 +87,7 @@ class _FrozenHeadLoss(torch.autograd.Function):
             of_label = logits.gather(-1, wanted)
             exponentials = logits.sub_(shift).exp_()  # in place: torch.logsumexp would hold a second block
             sums = exponentials.sum(dim=-1, keepdim=True)
-            total += (sums.log() + shift - of_label).sum(dtype=torch.float64)
+            losses[part] = (sums.log() + shift - of_label).squeeze(-1)
             if gradient is None:
                 continue
             probabilities = exponentials.div_(sums)
@@ -98,13 +95,13 @@ class _FrozenHeadLoss(torch.autograd.Function):
             gradient[part] = linear(probabilities.to(weight.dtype), weight.T)
             del logits, exponentials, probabilities  # before the next block is made
         ctx.save_for_backward(gradient)
-        return total.float()
+        return losses
 
     @staticmethod
     def backward(ctx: Any, scale: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
         # In fp32: the GradScaler's factor times a sum over a batch may exceed fp16 before it is divided down.
-        return (gradient.float() * scale).to(gradient.dtype), None, None
+        return (gradient.float() * scale.unsqueeze(-1)).to(gradient.dtype), None, None
 
 
 def rows_at_a_time(labels: int, vocabulary: int, device: torch.device) -> int:
@@ -128,16 +125,41 @@ def cross_entropy(
     (huggingface/transformers#39241); a sum over tokens does not. The model's mode is left as it was.
     loss_of: what gives a batch's `summed_loss`, where the model is wrapped for several processes.
     """
+    nats, tokens = 0.0, 0
+    for _, batch in _in_evaluation(model, rows, collator, batch_size, progress):
+        nats += (loss_of(**batch) if loss_of else summed_loss(model, **batch)).item()
+        tokens += len(batch["shift_labels"])
+    return CrossEntropy(nats, tokens)
+
+
+@torch.no_grad()
+def cross_entropies(
+    model: Any,
+    rows: list[Encoded],
+    collator: LeftPaddingCollator,
+    batch_size: int,
+    progress: str | None = None,
+) -> list[CrossEntropy]:
+    """Return the cross-entropy of each row; the others of its batch make no difference to it."""
+    rows = list(rows)  # some stores make a row anew each time it is asked for
+    found: dict[int, CrossEntropy] = {}
+    for members, batch in _in_evaluation(model, rows, collator, batch_size, progress):
+        labels_of_row = batch["logits_to_keep"].sum(dim=1).tolist()
+        for row, nats in zip(members, label_losses(model, **batch).double().split(labels_of_row), strict=True):
+            found[id(row)] = CrossEntropy(nats.sum().item(), len(nats))
+    return [found[id(row)] for row in rows]
+
+
+def _in_evaluation(
+    model: Any, rows: list[Encoded], collator: LeftPaddingCollator, batch_size: int, progress: str | None
+) -> Iterator[tuple[list[Encoded], dict[str, torch.Tensor]]]:
+    """Yield (rows, batch of them) with the model in evaluation mode, and a progress bar of this name."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
-    nats, tokens = 0.0, 0
     total = math.ceil(len(rows) / batch_size)
     with tqdm(total=total, desc=progress, leave=False, disable=None if progress else True, unit="batch") as bar:
         for members in batches_by_length(rows, batch_size):
-            batch = {name: tensor.to(device) for name, tensor in collator(members).items()}
-            nats += (loss_of(**batch) if loss_of else summed_loss(model, **batch)).item()
-            tokens += len(batch["shift_labels"])
+            yield members, {name: tensor.to(device) for name, tensor in collator(members).items()}
             bar.update()
     model.train(was_training)
-    return CrossEntropy(nats, tokens)

@@ -37,12 +37,25 @@ def png_bytes(svg: str, size: int = 256, background: str | None = "#ffffff", sec
 def render_rgb(svg: str, size: int = 256, seconds: float | None = None) -> Any:
     """Return the drawing, centred on white, as a uint8 array (size, size, 3); ValueError as `png_bytes`."""
     import numpy as np
+
+    return np.asarray(on_white(png_bytes(svg, size, seconds=seconds), size))
+
+
+def on_white(png: bytes, size: int) -> Any:
+    """Return a drawing that fills size pixels one way, centred on white, as a PIL image (RGB, size × size)."""
     from PIL import Image
 
     canvas = Image.new("RGB", (size, size), "white")
-    with Image.open(io.BytesIO(png_bytes(svg, size, seconds=seconds))) as image:
+    with Image.open(io.BytesIO(png)) as image:
         canvas.paste(image.convert("RGB"), ((size - image.width) // 2, (size - image.height) // 2))
-    return np.asarray(canvas)
+    return canvas
+
+
+def is_blank(png: bytes | None) -> bool:
+    """Is there no picture, or one that is all one colour?"""
+    from PIL import Image
+
+    return not png or all(low == high for low, high in Image.open(io.BytesIO(png)).convert("RGB").getextrema())
 
 
 def picture_difference(a: Any, b: Any, tile: int = 16) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from common.dataset import Sample
 from common.judge import Judgement
+from common.ranking import RANKING
 from svg_constraint import DIALECTS
 
 TITLES = {
@@ -40,6 +41,7 @@ def metric_rows(metrics: dict) -> list[tuple[str, list[str]]]:
         *(row(f"legal in {dialect}", "{:.1%}", "constraint_accuracy", dialect) for dialect in DIALECTS),
         row("structural score (0 to 1)", "{:.3f}", "structural_score"),
         row("renders", "{:.1%}", "render_rate"),
+        *(row(f"{name} (0 to 1)", "{:.3f}", "scores", name) for name in next(iter(metrics.values()))["scores"]),
         row("answers ended by themselves", "{:.1%}", "finished"),
         row("mean tokens per answer", "{:.0f}", "mean_tokens"),
         row("mean seconds per answer", "{:.2f}", "mean_seconds"),
@@ -82,11 +84,14 @@ def write_report(
     """Write the report. Model output enters the page as escaped text and as PNG only, never as markup."""
     loss = run / "loss.png"
     curve = f'<img class="curve" alt="loss over steps" src="{_data_uri(loss.read_bytes())}">' if loss.is_file() else ""
+    ranking, title = run / "test" / RANKING, "<h2>Best and worst by score</h2>"
+    ranked = f'{title}<img class="curve" alt="" src="{_data_uri(ranking.read_bytes())}">' if ranking.is_file() else ""
     page = _PAGE.format(
         title=html.escape(f"Qwen-SVG · {run.name}"),
         metrics=_metric_table(metrics),
         violations=_violation_table(metrics),
         curve=curve,
+        ranked=ranked,
         count=len(samples),
         samples="\n".join(_sample(sample, i, judged) for i, sample in enumerate(samples)),
     )
@@ -165,6 +170,7 @@ pre {{ white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; }}
 {curve}
 <h2>Answers that break a rule of the prompt</h2>
 {violations}
+{ranked}
 <h2>Drawings ({count})</h2>
 {samples}
 </body></html>

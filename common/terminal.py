@@ -71,6 +71,8 @@ def show(attempt: Attempt, keep: bool = True) -> None:
         facts.append("cut at the token limit")
     if attempt.tries > 1:
         facts.append(f"{attempt.tries} tries")
+    if attempt.score is not None:
+        facts.append(f"score {attempt.score:.3f}")
     facts.append(f"seed {attempt.seed}")
     facts.append(f"{drawing.tokens} tokens in {drawing.seconds:.1f} s")
     if keep:

@@ -43,7 +43,8 @@ def workplace(tmp_path_factory, tiny_base, data_file):
     folder = tmp_path_factory.mktemp("work")
     common = {"data_path": data_file, "base_model": tiny_base}
     trained = script("train.py", cwd=folder, run_name="one", **common, **RUN, **STEPS)
-    tested = script("evaluate_test.py", cwd=folder, run_dir="outputs/one", max_new_tokens=260)
+    scores = ("--scores", "legality", "similarity")
+    tested = script("evaluate_test.py", *scores, cwd=folder, run_dir="outputs/one", max_new_tokens=260)
     return folder, common, trained.stdout, tested.stdout
 
 
@@ -112,6 +113,33 @@ def test_pictures_are_pictures_and_the_report_stands_alone(workplace):
     page = (test / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") >= 3  # the curve and two references
     assert not re.search(r"(src|href)=[\"'](?!data:)", page) and "<svg" not in page and "<script" not in page
+
+
+def test_scores_are_in_the_figures_the_samples_and_a_picture(workplace):
+    from PIL import Image
+
+    test = workplace[0] / "outputs" / "one" / "test"
+    metrics = json.loads((test / "metrics.json").read_text())
+    samples = [json.loads(line) for line in (test / "samples.jsonl").read_text().splitlines()]
+    assert metrics["reference"]["scores"] == {"legality": 1, "similarity": pytest.approx(1)}
+    for name, figures in metrics.items():
+        mean = sum(sample[name]["scores"]["similarity"] for sample in samples) / len(samples)
+        assert figures["scores"]["similarity"] == pytest.approx(mean)
+    assert metrics["constrained"]["scores"]["legality"] == 1 > metrics["constrained"]["scores"]["similarity"]
+    assert "similarity (0 to 1)" in workplace[3]
+    with Image.open(test / "ranking.png") as ranking:
+        assert ranking.height > 4 * 132 and len(ranking.convert("RGB").getcolors(1 << 20)) > 20
+    assert "Best and worst by score" in (test / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_score_that_cannot_be_had_is_refused_before_drawing(workplace):
+    run = workplace[0] / "outputs" / "one"
+    before = (run / "test" / "metrics.json").read_bytes()
+    asked = ("--scores", "legality", "text_match=no/model")
+    failed = script("evaluate_test.py", *asked, cwd=workplace[0], run_dir="outputs/one", check=False)
+    assert failed.returncode == 2 and "MODEL no/model cannot be had" in failed.stderr
+    assert "tuned" not in failed.stdout + failed.stderr
+    assert (run / "test" / "metrics.json").read_bytes() == before
 
 
 def test_wandb_has_curves_constants_histogram_summary_and_table(workplace):

@@ -80,6 +80,9 @@ def test_a_description_becomes_files_and_their_paths(tiny_base, tmp_path):
         (["a", "fox"], "put a text of several words in quotes"),
         (["a fox", "--interactive"], "give one of them"),
         (["a fox", "--n", "3", "--temperature", "0"], "every drawing is the same"),
+        (["a fox", "--score", "text_match"], "SCORE chooses among several drawings"),
+        (["a fox", "--n", "2", "--score", "txt", "--model", "a/b"], "there is no score 'txt'; did you mean text_match"),
+        (["a fox", "--n", "2", "--score", "dino", "--model", "a/b"], "new drawings have none"),
         (["a fox", "--n", "0"], "N and SLOTS must be 1 or more"),
         (["a fox", "--temperature", "nan"], "TEMPERATURE 0 or more"),
         (["a fox", "--output", "x.jsonl"], "give one with `--input`"),
@@ -166,6 +169,43 @@ def test_several_are_drawn_with_their_seeds(predictor):
     assert [a.rank for a in wish.attempts] == sorted((a.rank for a in wish.attempts), reverse=True)
     alone = predictor.draw("a fox", replace(FREE, seed=6))
     assert [alone.answer] == [attempt.drawing.answer for attempt in wish.attempts if attempt.seed == 6]
+
+
+def test_a_score_decides_among_those_that_are_alike(predictor, tmp_path):
+    """Legal drawings are ordered by it; one that is not legal stays behind, however well it scores."""
+    held = replace(FREE, free=False, max_new=340)
+    asked = []
+
+    def by_length(drawings):
+        asked.append([drawing.description for drawing in drawings])
+        return [len(drawing.answer) / 10_000 for drawing in drawings]
+
+    (wish,) = draw_each(predictor, [Wish("1", "a fox")], Plan(held, n=2, score=by_length, scored_by="length"))
+    lengths = [len(attempt.drawing.answer) for attempt in wish.attempts]
+    assert asked == [["a fox"] * 2] and lengths == sorted(lengths, reverse=True) and len(set(lengths)) > 1
+    assert [attempt.score for attempt in wish.attempts] == [length / 10_000 for length in lengths]
+    illegal = drawn(answer().replace("<circle", '<circle id="x"'))
+    assert Attempt(1, 1, drawn(answer()), 0.1).rank > Attempt(2, 1, illegal, 0.9).rank
+
+    (tmp_path / "d.txt").write_text("a fox\n")
+    output = tmp_path / "o.jsonl"
+    scored = Plan(held, n=2, score=by_length, scored_by="length")
+    draw_file(lambda: predictor, "m", scored, True, tmp_path / "d.txt", output)
+    (record,) = map(json.loads, output.read_text().splitlines())
+    assert record["score"] == len(record["svg_content"]) / 10_000 and record["way"]["score"] == "length"
+    with pytest.raises(UserError, match="begun with another score"):
+        draw_file(lambda: predictor, "m", Plan(held, n=2), True, tmp_path / "d.txt", output)
+
+
+def test_a_file_from_before_there_were_scores_is_gone_on_with(predictor, tmp_path):
+    (tmp_path / "d.txt").write_text("a fox\n")
+    output = tmp_path / "o.jsonl"
+    draw_file(lambda: predictor, "m", Plan(FREE), False, tmp_path / "d.txt", output)
+    record = json.loads(output.read_text())
+    assert record.pop("score") is None and record["way"].pop("score") == ""
+    output.write_text(json.dumps(record) + "\n")
+    draw_file(lambda: predictor, "m", Plan(FREE), False, tmp_path / "d.txt", output)
+    assert len(output.read_text().splitlines()) == 1
 
 
 def test_a_free_answer_is_retried_until_it_is_legal(predictor, monkeypatch):

@@ -7,7 +7,7 @@ import torch
 
 from common.dataset import Sample
 from common.errors import UserError
-from common.loss import cross_entropy, training_loss
+from common.loss import cross_entropy, summed_loss
 from common.model import add_adapter, load_base, load_tokenizer, merge_adapter
 from common.tokens import LeftPaddingCollator, encode
 from tests.tiny import answer
@@ -50,7 +50,7 @@ def test_cross_entropy_does_not_depend_on_batch_size(base, rows, collator, batch
     assert cross_entropy(base, rows, collator, batch_size).mean == pytest.approx(whole, abs=1e-6)
 
 
-def test_training_loss_and_gradients_are_the_librarys(base, rows, collator):
+def test_summed_loss_and_gradients_are_the_librarys(base, rows, collator):
     """Against the model's own loss with all its logits: the value, and every adapter gradient."""
     gradients = []
     for ours in (False, True):
@@ -61,7 +61,7 @@ def test_training_loss_and_gradients_are_the_librarys(base, rows, collator):
                 torch.nn.init.normal_(p, 0, 0.02)
         batch = collator(rows)
         count = len(batch["shift_labels"])
-        loss = training_loss(model, batch, count) if ours else model(**batch, num_items_in_batch=count).loss
+        loss = summed_loss(model, **batch) / count if ours else model(**batch, num_items_in_batch=count).loss
         loss.backward()
         gradients.append((loss.item(), [p.grad for p in model.parameters() if p.requires_grad]))
     (theirs, expected), (own, found) = gradients
@@ -84,8 +84,8 @@ def test_frozen_head_loss_in_blocks_is_exact(monkeypatch):
     torch.nn.functional.cross_entropy(exact @ weight.T, labels, reduction="sum").backward()
     for dtype, tolerance in ((torch.float32, 1e-5), (torch.float16, 3e-2)):
         ours = hidden.to(dtype).requires_grad_()
-        value = loss._FrozenHeadLoss.apply(ours, weight.to(dtype), labels)
-        value.backward(torch.tensor(1.0))
+        value = loss._FrozenHeadLoss.apply(ours, weight.to(dtype), labels).sum()
+        value.backward()
         torch.testing.assert_close(ours.grad.double(), exact.grad, rtol=tolerance, atol=tolerance)
         assert value.item() == pytest.approx(
             torch.nn.functional.cross_entropy(hidden @ weight.T, labels, reduction="sum").item(), rel=tolerance
@@ -99,7 +99,7 @@ def test_gradient_accumulation_sums_to_the_whole_step(base, rows, collator, batc
         model = add_adapter(copy.deepcopy(base), rank=4, alpha=8, dropout=0.0).train()
         labels = sum(len(row.answer) for row in rows)
         for start in range(0, len(rows), size):
-            training_loss(model, collator(rows[start : start + size]), labels).backward()
+            (summed_loss(model, **collator(rows[start : start + size])) / labels).backward()
         return torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
 
     torch.testing.assert_close(gradient(batch_size), gradient(8), rtol=1e-4, atol=1e-7)

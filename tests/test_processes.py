@@ -171,11 +171,11 @@ def test_fillers_have_no_label(loss_on):
 
 
 def test_a_batch_of_fillers_gives_gradients_of_zero(tiny_base):
-    from common.loss import training_loss
+    from common.loss import summed_loss
     from common.model import add_adapter, load_base
 
     model = add_adapter(load_base(str(tiny_base), torch.device("cpu"), torch.float32), 2, 4, 0.0).train()
-    loss = training_loss(model, LeftPaddingCollator(0)([FILLER, FILLER]), 7)
+    loss = summed_loss(model, **LeftPaddingCollator(0)([FILLER, FILLER])) / 7
     loss.backward()
     assert loss.item() == 0
     assert all(p.grad is not None and not p.grad.any() for p in model.parameters() if p.requires_grad)

@@ -1,0 +1,56 @@
+"""What a score looks with: a pretrained model and its processor, from the hub or a local folder, loaded once."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from common.errors import UserError
+from common.hub import hub_reachable
+from common.model import pick_device
+
+PICTURE = 384  # pixels; processors make it smaller, to what their models take
+
+
+@lru_cache(4)
+def load_model(kind: str, model: str) -> tuple[Any, Any]:
+    """Return (model in evaluation mode, on the GPU where there is one, and its processor).
+
+    kind: a class of `transformers`, like "AutoModel". Raises UserError where the weights cannot be had, or are those of
+    another kind of model: what is missing would be random, and so would the scores.
+    """
+    import torch
+    import transformers
+
+    device = pick_device()
+    half = torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
+    dtype = half if device.type == "cuda" else torch.float32
+    local = Path(model).is_dir() or not hub_reachable()
+    try:
+        processor = transformers.AutoProcessor.from_pretrained(model, local_files_only=local)
+        loaded, report = getattr(transformers, kind).from_pretrained(
+            model, dtype=dtype, local_files_only=local, output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        raise cannot_be_had(model, error) from None
+    if missing := sorted(report["missing_keys"]):
+        raise UserError(f"MODEL {model} holds no {missing[0]} ({len(missing)} missing weights); give another model.")
+    return loaded.to(device).eval(), processor
+
+
+def cannot_be_had(model: str, error: Exception) -> UserError:
+    reason = " ".join(str(error).split()).partition(". ")[0][:160]
+    return UserError(
+        f"MODEL {model} cannot be had ({type(error).__name__}: {reason}); connect to the hub, or give a folder that "
+        "holds it: `--model FOLDER`, in a list of scores NAME=FOLDER."
+    )
+
+
+def picture_directions(model: str, pictures: list[Any]) -> Any:
+    """Return what a vision or a vision-language model makes of PIL pictures: float32 (N, D), of length 1."""
+    import torch
+
+    loaded, processor = load_model("AutoModel", model)
+    inputs = processor(images=pictures, return_tensors="pt").to(loaded.device, loaded.dtype)
+    with torch.inference_mode():
+        made = getattr(loaded, "get_image_features", loaded)(**inputs)
+    return torch.nn.functional.normalize(made.pooler_output.float(), dim=-1)

@@ -1,0 +1,56 @@
+"""Is there writing in the picture? 1 up to FREE characters, then less with each, as exp(FREE - characters).
+
+Reads   FILES. Writes a line for each drawing to the terminal.
+
+    python -m scoring.ocr drawing.svg
+
+A drawing that spells its description fools models that look at it, so the public "Drawing with LLMs" competition
+multiplies its score by this; there PaliGemma reads, here RapidOCR, whose models come with the package.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from scoring.candidate import Candidate
+from scoring.command import score_files
+
+FILES: list[str] = []  # .svg files, and tables with a column svg_content; the flag may be left out
+FREE: int = 4  # characters that cost nothing, as in the competition: circles are read as 0
+
+SIZE = 384  # pixels, as in the competition
+
+
+def score(candidates: Sequence[Candidate], free: int = FREE) -> list[float]:
+    """Return the factor for each, in (0, 1]; 0 where a drawing does not render."""
+    from scoring.batches import in_batches
+    from scoring.render import picture
+
+    def factors(pictures: list) -> list[float]:
+        return [min(1.0, math.exp(free - len(read(picture)))) for picture in pictures]
+
+    return in_batches(candidates, 1, lambda candidate: picture(candidate.svg, SIZE), factors, "ocr")
+
+
+def read(picture: Any) -> str:
+    """Return the characters that are read in a PIL picture, without those between words."""
+    import numpy as np
+
+    found = _reader()(np.asarray(picture)[:, :, ::-1])  # BGR, as OpenCV has it
+    return "".join("".join(found.txts or ()).split())
+
+
+@lru_cache(1)
+def _reader() -> Any:
+    from common.errors import UserError
+
+    try:
+        from rapidocr import RapidOCR
+    except ImportError:
+        raise UserError("ocr needs RapidOCR; run `pip install -r requirements-scoring.txt`.") from None
+    return RapidOCR(params={"Global.log_level": "error"})
+
+
+if __name__ == "__main__":
+    score_files(__file__, score)

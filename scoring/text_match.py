@@ -1,0 +1,66 @@
+"""Does a drawing look like its description? Cosine of picture and text in CLIP or SigLIP, 0 where it is negative.
+
+Reads   FILES, and DESCRIPTION or the tables' column of that name. Writes a line for each drawing to the terminal.
+
+    python -m scoring.text_match drawing.svg --description "a red fox in the snow"
+
+Times 2.5 it is CLIPScore (Hessel et al. 2021), which was measured with this CLIP. Cosines are small: pictures with
+their own captions have 0.25 to 0.35 or so, with others' 0.1 to 0.2.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from scoring.candidate import Candidate, require
+from scoring.command import score_files
+
+FILES: list[str] = []  # .svg files, and tables with columns svg_content and description; the flag may be left out
+DESCRIPTION: str = ""  # of FILES that bring none themselves
+MODEL: str = "openai/clip-vit-base-patch32"  # hub id or folder: CLIP, SigLIP (google/siglip2-base-patch16-224) …
+BATCH_SIZE: int = 32  # drawings looked at together
+
+
+def score(candidates: Sequence[Candidate], model: str = MODEL, batch_size: int = BATCH_SIZE) -> list[float]:
+    """Return the cosine for each, in [0, 1]; 0 where a drawing does not render."""
+    from scoring.batches import in_batches
+    from scoring.hub_model import PICTURE, picture_directions
+    from scoring.render import picture
+
+    require(candidates, "description")
+
+    def see(candidate: Candidate) -> Any:
+        drawn = picture(candidate.svg, PICTURE)
+        return drawn and (drawn, candidate.description)
+
+    def cosines(seen: list) -> list[float]:
+        pictures, texts = map(list, zip(*seen, strict=True))
+        cosine = (text_directions(model, texts) * picture_directions(model, pictures)).sum(dim=1)
+        return cosine.clamp(0, 1).tolist()
+
+    return in_batches(candidates, batch_size, see, cosines, "text_match")
+
+
+def text_directions(model: str, texts: list[str]) -> Any:
+    """Return what the model makes of texts: float32 (N, D), of length 1. Raises UserError for one that reads none."""
+    import torch
+
+    from common.errors import UserError
+    from scoring.hub_model import load_model
+
+    loaded, processor = load_model("AutoModel", model)
+    if not hasattr(loaded, "get_text_features"):
+        raise UserError(f"MODEL {model} reads no text; give a CLIP or SigLIP model.")
+    inputs = processor.tokenizer(
+        texts,
+        padding="max_length",  # as SigLIP was trained; CLIP masks it
+        max_length=loaded.config.text_config.max_position_embeddings,
+        truncation=True,
+        return_tensors="pt",
+    ).to(loaded.device)
+    with torch.inference_mode():
+        made = loaded.get_text_features(**inputs)
+    return torch.nn.functional.normalize(made.pooler_output.float(), dim=-1)
+
+
+if __name__ == "__main__":
+    score_files(__file__, score)

@@ -1,0 +1,433 @@
+"""Scores tell good from bad, do not depend on batches, and agree with the models' own arithmetic. No real weights: the
+models are tiny and random, but of the classes that are loaded; only the one that reads writing is real."""
+
+import json
+import math
+import operator
+import random
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image, ImageChops, ImageFilter
+
+from common.errors import UserError, run
+from scoring import (
+    aesthetics,
+    candidate,
+    competition,
+    dino,
+    legality,
+    ocr,
+    pairs,
+    perplexity,
+    render,
+    similarity,
+    text_match,
+    vqa,
+)
+from scoring.candidate import Candidate
+from scoring.command import score_files
+from scoring.scores import NEED_REFERENCE, SCORES, find_score
+from svg_constraint import SVG_OPEN
+from tests import tiny_scorers
+from tests.paths import SHARED
+from tests.tiny import answer
+
+COLOURS = ("gold", "navy", "teal", "crimson", "olive", "orchid", "black", "orange")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory, tokenizer):
+    """Paths of tiny models by name."""
+    folder = tmp_path_factory.mktemp("scorers")
+    made = {
+        "clip": tiny_scorers.make_clip(folder / "clip", tokenizer),
+        "siglip": tiny_scorers.make_siglip(folder / "siglip", tokenizer),
+        "paligemma": tiny_scorers.make_paligemma(folder / "paligemma", tokenizer),
+        "dino": tiny_scorers.make_dino(folder / "dino"),
+        "head": tiny_scorers.make_head(folder / "head.safetensors"),
+    }
+    return {name: str(path) for name, path in made.items()}
+
+
+def scene(seed: int, shapes: int = 6) -> str:
+    """A drawing of some shapes; with fewer of them, the same one half done."""
+    rng = random.Random(seed)
+    body = "".join(
+        f'<ellipse cx="{rng.randint(40, 216)}" cy="{rng.randint(40, 216)}" rx="{rng.randint(15, 50)}" '
+        f'ry="{rng.randint(15, 50)}" fill="{rng.choice(COLOURS)}"/>'
+        for _ in range(shapes)
+    )
+    return f"{SVG_OPEN}{body}</svg>"
+
+
+SCENES = [scene(seed) for seed in range(8)]
+CANDIDATES = [
+    *(Candidate(answer(colour, radius), f"a {colour} circle with a rim", answer("gold", 40))
+      for colour, radius in (("gold", 40), ("navy", 80), ("teal", 110), ("gold", 90))),
+    Candidate("I cannot draw", "a gold circle", answer("gold", 40)),
+]  # fmt: skip
+
+
+def square(side: int, colour: str = "#888888") -> str:
+    start = 128 - side / 2
+    return f'{SVG_OPEN}<rect x="{start}" y="{start}" width="{side}" height="{side}" fill="{colour}"/></svg>'
+
+
+def pixels(svgs: list[str]) -> list:
+    return [render.picture(svg, similarity.SIZE) for svg in svgs]
+
+
+def compared(pictures: list, references: list) -> list[float]:
+    return list(map(similarity.compare, pictures, references))
+
+
+# --- what is drawn --------------------------------------------------------------------------------------------
+
+
+def test_only_what_shows_something_renders(monkeypatch):
+    asked = []
+    real = __import__("common.render", fromlist=["png_bytes"]).png_bytes
+    monkeypatch.setattr("common.render.png_bytes", lambda *a, **k: asked.append(a) or real(*a, **k))
+    render.png.cache_clear()
+    drawings = [scene(1), square(256, "red"), f"{SVG_OPEN}</svg>", f'{SVG_OPEN}<circle r="</svg>', "no drawing"]
+    twice = [Candidate(text) for text in drawings] * 2
+    assert render.score(twice) == [1, 0, 0, 0, 0] * 2
+    assert len(asked) == 4, "a drawing is rendered once, and where there is none nothing is"
+
+
+def test_legality_is_the_share_of_what_is_legal():
+    scores = legality.score([Candidate(text) for text in (answer(), answer().replace("r=", 'id="x" r='), "")])
+    assert scores[0] == 1 > scores[1] > scores[2] == 0
+    stop = '<linearGradient id="a"><stop offset="0" stop-color="red"/></linearGradient>'
+    shaded = [Candidate(answer("url(#a)").replace("<!--", f"<defs>{stop}</defs><!--"))]
+    assert legality.score(shaded, "prompt+gradients") == [1] > legality.score(shaded)
+    with pytest.raises(UserError, match="DIALECT must be one of prompt"):
+        legality.score([], "strict")
+
+
+# --- similarity -----------------------------------------------------------------------------------------------
+
+
+def test_a_drawing_is_most_like_itself_and_not_like_others():
+    own = similarity.score([Candidate(svg, reference=svg) for svg in SCENES])
+    others = similarity.score([Candidate(a, reference=b) for a, b in zip(SCENES, SCENES[1:] + SCENES[:1], strict=True)])
+    assert min(own) > 0.99 and max(others) < 0.35
+    assert all(score < 0.5 * itself for score, itself in zip(others, own, strict=True))
+
+
+def test_real_drawings_are_told_apart():
+    path = SHARED / "data" / "svg_results.jsonl"
+    if not path.is_file():
+        pytest.skip("no real samples here")
+    with path.open(encoding="utf-8") as file:
+        texts = [json.loads(next(file))["svg_content"] for _ in range(16)]
+    own = similarity.score([Candidate(text, reference=text) for text in texts])
+    others = similarity.score([Candidate(a, reference=b) for a, b in zip(texts, texts[1:] + texts[:1], strict=True)])
+    assert sum(own) / 16 > 0.95 and sum(others) / 16 < 0.05
+
+
+@pytest.mark.parametrize("spoil", ["blur", "move"])
+def test_the_more_it_is_spoilt_the_lower_it_scores(spoil):
+    references = pixels(SCENES)
+    last = compared(references, references)
+    for much in (1, 3, 8):
+        if spoil == "blur":
+            worse = [picture.filter(ImageFilter.GaussianBlur(much)) for picture in references]
+        else:
+            worse = [ImageChops.offset(picture, much, 0) for picture in references]
+        scores = compared(worse, references)
+        assert all(map(operator.lt, scores, last))
+        last = scores
+
+
+def test_no_plain_square_wins():
+    """Not even in the picture's own mean colour, in any size: half of the drawing is worth more."""
+    half = similarity.score([Candidate(scene(seed, 4), reference=svg) for seed, svg in enumerate(SCENES)])
+    for side in (256, 180, 96):
+        squares = []
+        for svg in SCENES:
+            mean = render.picture(svg, 64).resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
+            squares.append(Candidate(square(side, "#{:02x}{:02x}{:02x}".format(*mean)), reference=svg))
+        scores = similarity.score(squares)
+        assert sum(scores) / len(scores) < 0.1 and max(scores) < min(half)
+    assert max(similarity.score([Candidate(square(256, "#fff"), reference=svg) for svg in SCENES])) < 0.01
+
+
+def test_missing_pictures_cost_only_themselves():
+    mixed = [Candidate(scene(seed, 4), reference=svg) for seed, svg in enumerate(SCENES)]
+    mixed[4], mixed[6] = Candidate("none", reference=SCENES[0]), Candidate(SCENES[0], reference="<svg>broken")
+    scores = similarity.score(mixed)
+    assert [i for i, value in enumerate(scores) if value == 0] == [4, 6]
+    with pytest.raises(UserError, match="needs a reference for every drawing"):
+        similarity.score([Candidate(SCENES[0])])
+
+
+def test_a_reference_of_one_colour_is_met_by_that_colour():
+    red = square(256, "red")
+    same, other = similarity.score([Candidate(red, reference=red), Candidate(square(256, "blue"), reference=red)])
+    assert same > 0.99 and other < 0.7
+
+
+# --- with models ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+def test_text_match_is_the_models_own_cosine(models, kind):
+    from transformers import AutoModel, AutoProcessor
+
+    scores = text_match.score(CANDIDATES, models[kind], batch_size=3)
+    model, processor = AutoModel.from_pretrained(models[kind]), AutoProcessor.from_pretrained(models[kind])
+    inputs = processor(
+        text=[one.description for one in CANDIDATES[:-1]],
+        images=[render.picture(one.svg, 384) for one in CANDIDATES[:-1]],
+        padding="max_length",
+        max_length=64 if kind == "siglip" else 77,
+        return_tensors="pt",
+    )
+    with torch.no_grad():
+        logits = model(**inputs).logits_per_image.diagonal()
+    own = (logits - getattr(model, "logit_bias", torch.zeros(1))) / model.logit_scale.exp()
+    assert scores == pytest.approx([*own.clamp(0, 1).tolist(), 0], abs=1e-5) and any(scores)
+    assert text_match.score(CANDIDATES, models[kind], batch_size=1) == pytest.approx(scores, abs=1e-5)
+    with pytest.raises(UserError, match="needs a description"):
+        text_match.score([Candidate(SCENES[0])], models[kind])
+
+
+def test_long_descriptions_are_cut_not_refused(models):
+    for kind in ("clip", "siglip"):
+        assert len(text_match.score([Candidate(SCENES[0], "very " * 300 + "long")], models[kind])) == 1
+
+
+def test_dino_knows_a_picture_again(models):
+    same, other, *_, none = dino.score(CANDIDATES, models["dino"], batch_size=2)
+    assert same == pytest.approx(1, abs=1e-5) and 0 < other < 0.999 and none == 0
+
+
+def test_aesthetics_is_the_head_on_clips_picture(models, tmp_path):
+    from transformers import AutoProcessor, CLIPModel
+
+    scores = aesthetics.score(CANDIDATES, models["clip"], models["head"])
+    model, processor = CLIPModel.from_pretrained(models["clip"]), AutoProcessor.from_pretrained(models["clip"])
+    inputs = processor(images=[render.picture(one.svg, 384) for one in CANDIDATES[:-1]], return_tensors="pt")
+    (one, two, three), bias = (aesthetics.load_head(models["head"])[i][0] for i in range(3)), 1.0
+    with torch.no_grad():
+        direction = torch.nn.functional.normalize(model.get_image_features(**inputs).pooler_output)
+        own = (((direction @ one.T + bias) @ two.T + bias) @ three.T + bias)[:, 0] / 10
+    assert scores == pytest.approx([*own.clamp(0, 1).tolist(), 0], abs=1e-5) and any(0 < score < 1 for score in scores)
+    torch.save({"weight": torch.zeros(1, 24), "bias": torch.tensor([5.0])}, tmp_path / "first.pth")
+    assert aesthetics.score(CANDIDATES[:1], models["clip"], str(tmp_path / "first.pth")) == [0.5]
+    torch.save({"weight": torch.zeros(1, 768), "bias": torch.zeros(1)}, tmp_path / "large.pth")
+    with pytest.raises(UserError, match=r"takes 768 numbers"):
+        aesthetics.score(CANDIDATES[:1], models["clip"], str(tmp_path / "large.pth"))
+
+
+def test_vqa_is_the_probability_that_the_model_begins_with_yes(models):
+    from transformers import AutoProcessor, PaliGemmaForConditionalGeneration
+
+    asked = [
+        (render.picture(one.svg, 384), question) for one in CANDIDATES[:2] for question in ("a?", "is it a b c d?")
+    ]
+    found = vqa.yes_probabilities(models["paligemma"], asked)
+    model = PaliGemmaForConditionalGeneration.from_pretrained(models["paligemma"]).eval()
+    processor = AutoProcessor.from_pretrained(models["paligemma"])
+    words = processor.tokenizer.convert_tokens_to_ids(["yes", "no"])
+    for (picture, question), probability in zip(asked, found, strict=True):
+        inputs = processor(images=picture, text=f"<image>answer en {question}", return_tensors="pt")
+        inputs.pop("labels", None)
+        with torch.no_grad():
+            made = model.generate(**inputs, max_new_tokens=1, output_logits=True, return_dict_in_generate=True)
+        assert probability == pytest.approx(made.logits[0][0, words].softmax(0)[0].item(), abs=1e-5)
+    assert len({round(one, 4) for one in found}) == 4, "pictures and questions both matter"
+
+
+def test_vqa_is_the_mean_over_questions(models):
+    scores = vqa.score(CANDIDATES, models["paligemma"], batch_size=2)
+    first = CANDIDATES[0]
+    asked = [(render.picture(first.svg, 384), question) for question in vqa.questions(first.description)]
+    each = vqa.yes_probabilities(models["paligemma"], asked)
+    assert scores[0] == pytest.approx(sum(each) / 3, abs=1e-5) and scores[-1] == 0
+    assert vqa.score(CANDIDATES, models["paligemma"], batch_size=5) == pytest.approx(scores, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("description", "parts"),
+    [
+        ("a fox in the snow, with a red scarf.", ["a fox", "the snow", "a red scarf"]),
+        ("Starlit night over snow-covered peaks", ["Starlit night", "snow-covered peaks"]),
+        ("a ring of keys and a well-lit built-in oven", ["a ring of keys", "a well-lit built-in oven"]),
+        ("a purple forest", []),
+        ("with (in)", []),
+    ],
+)
+def test_questions_are_of_the_whole_and_of_its_parts(description, parts):
+    whole, *others = vqa.questions(description)
+    assert whole == f"Does the picture show {description.rstrip('.')}?"
+    assert others == [f"Does the picture show {part}?" for part in parts]
+
+
+def test_writing_is_read_and_costs():
+    """By the real model: letters as outlines, since text elements are neither legal nor rendered."""
+    from matplotlib.textpath import TextPath
+
+    def written(text: str) -> str:
+        letters = TextPath((0, 0), text, size=36)
+        d = ""
+        for points, code in letters.iter_segments(curves=True):
+            d += {1: "M", 2: "L", 3: "Q", 4: "C", 79: "Z"}[code] + (
+                "" if code == 79 else " ".join(f"{v:.1f}" for v in points)
+            )
+        return f'{SVG_OPEN}<g transform="translate(20 140) scale(1 -1)"><path d="{d}"/></g></svg>'
+
+    scores = ocr.score([Candidate(text) for text in (written("RED FOX"), written("RED"), SCENES[0], "none")])
+    assert scores == [pytest.approx(math.exp(-2)), 1, 1, 0]
+
+
+def test_the_competitions_score(monkeypatch):
+    for module, value in ((vqa, 0.8), (aesthetics, 0.5), (ocr, 0.9)):
+        monkeypatch.setattr(module, "score", lambda drawings, value=value: [value] * len(drawings))
+    legal, illegal = Candidate(SCENES[0], "x"), Candidate(SCENES[0].replace("<ellipse", "<script/><ellipse"), "x")
+    assert competition.score([legal, illegal]) == [pytest.approx(1.25 * 0.8 * 0.5 / (0.25 * 0.8 + 0.5) * 0.9), 0]
+    assert competition.harmonic_mean(0.9, 0.4) > competition.harmonic_mean(0.4, 0.9), "what it shows counts more"
+    assert competition.harmonic_mean(0, 0.5) == competition.harmonic_mean(0.5, 0) == 0
+    assert competition.harmonic_mean(0.6, 0.6) == pytest.approx(0.6)
+
+
+def test_perplexity_is_that_of_each_answer_alone(tiny_base):
+    from common.dataset import Sample
+    from common.loss import cross_entropy
+    from common.tokens import LeftPaddingCollator, encode
+
+    scores = perplexity.score(CANDIDATES, str(tiny_base), batch_size=4)
+    model, tokenizer, form = perplexity.load(str(tiny_base))
+    for one, score in zip(CANDIDATES[:-1], scores, strict=False):
+        rows = encode(tokenizer, [Sample("1", one.description, one.answer)], form)
+        own = cross_entropy(model, rows, LeftPaddingCollator(tokenizer.pad_token_id), 1)
+        assert score == pytest.approx(1 / own.perplexity, rel=1e-4)
+    assert scores[-1] == 0 and len(set(scores)) == len(scores)
+
+
+# --- what goes wrong ------------------------------------------------------------------------------------------
+
+
+def test_a_model_that_cannot_be_had_is_one_sentence(models, tmp_path, monkeypatch):
+    monkeypatch.setattr("scoring.hub_model.hub_reachable", lambda: False)
+    for model in ("owner/no-such-model", str(tmp_path)):
+        with pytest.raises(UserError, match=r"cannot be had \(.*connect to the hub, or give a folder"):
+            text_match.score(CANDIDATES, model)
+    with pytest.raises(UserError, match="no-such-head cannot be had"):
+        aesthetics.score(CANDIDATES, models["clip"], "owner/no-such-head")
+
+
+def test_weights_of_something_else_are_refused_not_made_up(models, tmp_path):
+    """Loaders fill what is missing with random numbers: scores would come out, and mean nothing."""
+    with pytest.raises(UserError, match="reads no text"):
+        text_match.score(CANDIDATES, models["dino"])
+    from safetensors.torch import load_file, save_file
+
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for path in Path(models["clip"]).iterdir():
+        (broken / path.name).write_bytes(path.read_bytes())
+    weights = load_file(broken / "model.safetensors")
+    weights.pop("visual_projection.weight")
+    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"holds no visual_projection.weight \(1 missing"):
+        text_match.score(CANDIDATES, str(broken))
+    with pytest.raises(UserError, match=r"cannot be had \(|holds no "):
+        vqa.score(CANDIDATES, models["clip"])
+
+
+def test_every_score_is_found_by_its_name(models):
+    for name in SCORES:
+        assert find_score(name)[0] == name
+    name, score = find_score(f"text_match={models['clip']}")
+    assert name == "text_match" and score(CANDIDATES) == text_match.score(CANDIDATES, models["clip"])
+    for asked, words in (
+        ("textmatch", "did you mean text_match"),
+        ("render=x", "takes no model"),
+        ("x", "there are aest"),
+    ):
+        with pytest.raises(UserError, match=words):
+            find_score(asked)
+    for name in NEED_REFERENCE:
+        with pytest.raises(UserError, match="needs a reference"):
+            find_score(name, references=False)
+
+
+# --- from the shell -------------------------------------------------------------------------------------------
+
+
+def said(monkeypatch, capsys, main, *arguments) -> str:
+    monkeypatch.setattr(sys, "argv", ["x", *map(str, arguments)])
+    try:
+        main()
+    except SystemExit as stopped:
+        assert stopped.code in (None, 0, 2)
+    out, error = capsys.readouterr()
+    return out + error
+
+
+def test_files_and_tables_are_scored_from_the_shell(tmp_path, monkeypatch, capsys):
+    (tmp_path / "a.svg").write_text(SCENES[0])
+    (tmp_path / "b.svg").write_text(SCENES[1])
+    rows = [{"id": "x", "svg_content": SCENES[1]}, {"id": "y", "svg_content": SCENES[2], "reference": SCENES[2]}]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    main = lambda: score_files(similarity.__file__, similarity.score)  # noqa: E731
+    files = (tmp_path / "a.svg", tmp_path / "t.jsonl", "--reference", tmp_path / "a.svg")
+    lines = said(monkeypatch, capsys, main, *files).splitlines()
+    values = {line.split(maxsplit=1)[1]: float(line.split()[0]) for line in lines}
+    assert list(values) == [str(tmp_path / "a.svg"), "x", "y", "mean of 3"]
+    assert values["y"] > 0.99 and values["x"] < 0.35
+    assert "mean" not in said(monkeypatch, capsys, main, *files[:1], *files[2:])
+    for arguments, words in (
+        ([], "there is nothing to score"),
+        ([tmp_path / "no.svg"], "no.svg cannot be read"),
+        ([tmp_path / "a.svg"], "needs a reference"),
+        (["--batch-size", "4", *files], "unknown argument --batch-size"),
+    ):
+        found = said(monkeypatch, capsys, main, *arguments)
+        assert words in found and found.startswith("error: ") and found.count("\n") == 1
+    (tmp_path / "t.jsonl").write_text('{"svg_content": ""}\n')
+    with pytest.raises(UserError, match=r"t.jsonl:1: no text in 'svg_content'"):
+        candidate.read_candidates([str(tmp_path / "t.jsonl")])
+
+
+def test_pairs_are_the_best_and_the_worst(tmp_path, monkeypatch, capsys):
+    illegal = answer("gold", 99).replace("<circle", '<circle id="x"')
+    lines = [
+        *({"id": "1", "description": "a", "svg_content": answer("gold", r)} for r in (50, 90, 20, 60)),
+        {"id": "2", "description": "b", "svg_content": answer("gold", 40)},
+        {"id": "3", "description": "c", "svg_content": illegal},
+        {"id": "3", "description": "c", "svg_content": answer("gold", 40)},
+        {"id": "4", "description": "d", "svg_content": "", "error": "too long"},
+    ]
+    radius = lambda drawings: [float(d.svg.split('r="')[1].split('"')[0]) / 100 for d in drawings]  # noqa: E731
+    monkeypatch.setattr(legality, "score", radius)
+    source, output = tmp_path / "drawings.jsonl", tmp_path / "pairs.jsonl"
+    source.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    options = ("--output", output, "--score", "legality")
+    main = lambda: run(pairs.main)  # noqa: E731
+    assert "2 pairs, 1 descriptions without" in said(monkeypatch, capsys, main, source, *options)
+    first, second = map(json.loads, output.read_text().splitlines())
+    assert (first["id"], first["chosen"], first["rejected"]) == ("1", answer("gold", 90), answer("gold", 20))
+    assert (second["chosen"], second["rejected"], second["rejected_score"]) == (answer("gold", 40), illegal, 0)
+    before = output.read_bytes()
+    for arguments, words in (
+        ((source, *options), "exists; give another one"),
+        (("--score", "dino", source, "--output", tmp_path / "p"), "needs a reference"),
+        ((source, "--score", "legality", "--output", tmp_path / "p", "--margin", "0.9"), "differ by MARGIN 0.9"),
+        (("--output", tmp_path / "p"), "there is nothing to compare"),
+    ):
+        assert words in said(monkeypatch, capsys, main, *arguments)
+    assert output.read_bytes() == before and not (tmp_path / "p").exists()
