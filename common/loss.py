@@ -43,8 +43,29 @@ def training_loss(model: Any, batch: dict[str, torch.Tensor], labels_in_step: to
     """
     with _autocast(model):
         hidden = _hidden_at_labels(model, batch)
-        weight = model.get_output_embeddings().weight
-        return _FrozenHeadLoss.apply(hidden, weight, batch["shift_labels"]) / labels_in_step
+        head = output_layer(model)
+        return _FrozenHeadLoss.apply(hidden, head.weight, batch["shift_labels"], head.ids, head.rows) / labels_in_step
+
+
+@dataclass(frozen=True)
+class OutputLayer:
+    """An output layer's frozen weight (V, H), and the rows (K, H) trained in place of its rows `ids`, or None."""
+
+    weight: torch.Tensor
+    ids: torch.Tensor | None = None
+    rows: torch.Tensor | None = None
+
+
+def output_layer(model: Any) -> OutputLayer:
+    """Take the output layer apart. Asked for its weight, peft's wrapper around new rows would copy all of it."""
+    head = model.get_output_embeddings()
+    adapter = getattr(head, "token_adapter", None)
+    if adapter is None:
+        return OutputLayer(head.weight)
+    weight = adapter.get_base_layer().weight
+    (name,) = adapter.active_adapters
+    ids = torch.tensor(adapter.token_indices[name], device=weight.device)
+    return OutputLayer(weight, ids, adapter.trainable_tokens_delta[name])
 
 
 class _FrozenHeadLoss(torch.autograd.Function):
@@ -52,19 +73,35 @@ class _FrozenHeadLoss(torch.autograd.Function):
 
     d loss / d hidden = (softmax(hidden · Wᵀ) - one_hot(label)) · W needs the same logits as the loss, so both are made
     block by block while the logits are there, and nothing but a gradient of hidden's size is kept. Under LoRA the
-    output layer is frozen: two matrix products instead of three.
+    output layer is frozen: two matrix products instead of three. New tokens' rows are trained: their columns of the
+    logits are made from `rows`, whose gradient is the same difference, transposed, times hidden.
     """
 
     @staticmethod
-    def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """hidden (N, H), weight (V, H) of the same dtype, labels int64 (N,) → fp32 scalar, in nats."""
+    def forward(
+        ctx: Any,
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        labels: torch.Tensor,
+        ids: torch.Tensor | None = None,
+        trained: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """hidden (N, H), weight (V, H) of the same dtype, labels int64 (N,) → fp32 scalar, in nats.
+
+        ids int64 (K,), trained (K, H): rows in place of those of `weight`.
+        """
         gradient = torch.empty_like(hidden)
+        trained_gradient = None if trained is None else torch.zeros_like(trained, dtype=torch.float32)
+        new = None if trained is None else trained.to(weight.dtype)
         total = torch.zeros((), dtype=torch.float64, device=hidden.device)  # thousands of nats, exact to 1e-6 per token
         rows = rows_at_a_time(len(labels), len(weight), weight.device)
         block = hidden.new_empty(min(rows, len(labels)), len(weight))  # used again: new memory costs page faults
         for start in range(0, len(labels), rows):
             part = slice(start, start + rows)
-            logits = torch.mm(hidden[part], weight.T, out=block[: len(labels[part])]).float()
+            logits = torch.mm(hidden[part], weight.T, out=block[: len(labels[part])])
+            if new is not None:
+                logits[:, ids] = hidden[part] @ new.T
+            logits = logits.float()
             wanted = labels[part].unsqueeze(-1)
             shift = logits.amax(dim=-1, keepdim=True)
             of_label = logits.gather(-1, wanted)
@@ -73,15 +110,23 @@ class _FrozenHeadLoss(torch.autograd.Function):
             total += (sums.log() + shift - of_label).sum(dtype=torch.float64)
             probabilities = exponentials.div_(sums)
             probabilities.scatter_add_(-1, wanted, torch.full_like(wanted, -1.0, dtype=torch.float32))
-            torch.mm(probabilities.to(weight.dtype), weight, out=gradient[part])
-        ctx.save_for_backward(gradient)
+            if new is None:
+                torch.mm(probabilities.to(weight.dtype), weight, out=gradient[part])
+            else:
+                of_new = probabilities[:, ids]
+                probabilities[:, ids] = 0
+                torch.mm(probabilities.to(weight.dtype), weight, out=gradient[part])
+                gradient[part] += of_new.to(weight.dtype) @ new
+                trained_gradient += of_new.T @ hidden[part].float()
+        ctx.save_for_backward(gradient, trained_gradient)
         return total.float()
 
     @staticmethod
-    def backward(ctx: Any, scale: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        (gradient,) = ctx.saved_tensors
+    def backward(ctx: Any, scale: torch.Tensor) -> tuple:
+        gradient, trained = ctx.saved_tensors
         # In fp32: the GradScaler's factor times a sum over a batch may exceed fp16 before it is divided down.
-        return (gradient.float() * scale).to(gradient.dtype), None, None
+        hidden = (gradient.float() * scale).to(gradient.dtype)
+        return hidden, None, None, None, None if trained is None else trained * scale
 
 
 def rows_at_a_time(labels: int, vocabulary: int, device: torch.device) -> int:
@@ -122,8 +167,8 @@ def cross_entropy(
 
 def _logits_in_chunks(model: Any, batch: dict) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield (logits (n, V), labels (n,)) for the positions that predict a label."""
-    head = model.get_output_embeddings()
-    rows = rows_at_a_time(len(batch["shift_labels"]), len(head.weight), head.weight.device)
+    head, weight = model.get_output_embeddings(), output_layer(model).weight
+    rows = rows_at_a_time(len(batch["shift_labels"]), len(weight), weight.device)
     parts = _hidden_at_labels(model, batch).split(rows), batch["shift_labels"].split(rows)
     for states, labels in zip(*parts, strict=True):
         yield head(states), labels
@@ -140,6 +185,7 @@ def _hidden_at_labels(model: Any, batch: dict) -> torch.Tensor:
 
 
 def _autocast(model: Any) -> torch.autocast:
-    """Half precision around fp32 adapters on an fp16 base; nothing in fp32."""
-    weight = model.get_output_embeddings().weight
-    return torch.autocast(weight.device.type, torch.float16, enabled=weight.dtype == torch.float16)
+    """Half precision around fp32 adapters on a base in half precision; nothing in fp32."""
+    weight = output_layer(model).weight
+    half = weight.dtype in (torch.float16, torch.bfloat16)
+    return torch.autocast(weight.device.type, weight.dtype if half else None, enabled=half)
