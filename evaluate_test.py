@@ -47,7 +47,7 @@ FOLLOWS_FROM: float = 0.28  # the least of FOLLOWS_SCORE; what would agree best 
 COLUMNS = ("tuned", "constrained", "base", "reference")  # in metrics.json
 SHOWN = ("reference", "base", "tuned", "constrained")  # before people: what it should be, before, after
 
-NO_LOSS = {"cross_entropy": None, "perplexity": None}
+NO_LOSS = {"cross_entropy": None, "perplexity": None, "nats_per_character": None}
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def main() -> None:
     samples = test_samples(folder, config, c.DATA_PATH or config["data_path"])
     if c.GENERATE_SAMPLES < 0 or c.BATCH_SIZE < 1 or c.MAX_NEW_TOKENS < 0:
         raise UserError("GENERATE_SAMPLES and MAX_NEW_TOKENS must be 0 or more, BATCH_SIZE 1 or more.")
-    c.ENGINE = pick_engine(c.ENGINE, config["base_model"])
+    c.ENGINE = pick_engine(c.ENGINE, config)
     # The last samples, as the wandb table shows them: a smaller run shows the same ones.
     asked = samples[-c.GENERATE_SAMPLES :] if c.GENERATE_SAMPLES else samples
     metrics, judged, answers = score(c, folder, config, samples, asked)
@@ -73,18 +73,22 @@ def main() -> None:
     print("pictures: " + " · ".join(str(folder / "test" / name) for name in pictures))
 
 
-def pick_engine(engine: str, base: str) -> str:
-    """Return "vllm" or "transformers"; refuse vLLM where it is asked for and cannot run."""
+def pick_engine(engine: str, config: dict) -> str:
+    """Return "vllm" or "transformers"; refuse vLLM where it is asked for and cannot run.
+
+    config: the run's constants, in lower case.
+    """
     from common.vllm_engine import can_run
 
     if engine not in ("auto", "transformers", "vllm"):
         raise UserError(f"ENGINE must be 'auto', 'transformers' or 'vllm', not {engine!r}.")
-    if engine == "vllm" and not can_run(base):
+    if engine == "vllm" and not can_run(config):
         raise UserError(
-            f"ENGINE is 'vllm', but vLLM is not installed or cannot load {base}: `pip install vllm` on a machine with "
-            "a GPU, a hub id or folder as base; or `--engine transformers`."
+            f"ENGINE is 'vllm', but vLLM is not installed or cannot load {config['base_model']} with this run's "
+            "adapter: `pip install vllm` on a machine with a GPU, a hub id or folder as base, no new tokens, no "
+            "4 bits; or `--engine transformers`."
         )
-    return "vllm" if engine != "transformers" and can_run(base) else "transformers"
+    return "vllm" if engine != "transformers" and can_run(config) else "transformers"
 
 
 def open_run(run_dir: str) -> tuple[Path, dict]:
@@ -128,17 +132,20 @@ def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: 
     from common.constrained import tokens_needed
     from common.judge import figures
     from common.model import load_base, load_tokenizer, merge_adapter, pick_device, pick_dtype
+    from common.svg_tokens import tokenizer_of
     from common.tokens import encode
 
     # The references come first: what a score lacks is said before hours of drawing.
     judged = {"reference": judge_all(c.SCORES, asked, [sample.answer for sample in asked])}
-    tokenizer = load_tokenizer(config["base_model"])
+    base, quantization = config["base_model"], config.get("base_quantization", "")
     device = pick_device()
-    dtype = pick_dtype(device, config["fp16"])
+    dtype = pick_dtype(device, config["fp16"], quantization)
     engine = open_vllm(c, config, folder, dtype) if c.ENGINE == "vllm" else None
-    model = load_base(config["base_model"], device, dtype)
-    rows = encode(tokenizer, samples, config["prompt_form"])
-    prompts = {row.id: row.prompt for row in rows}
+    model = load_base(base, device, dtype, quantization)
+    # New tokens mean nothing to the base: it reads, and is scored on, the text as its own tokenizer spells it.
+    tokenizers = {"base": load_tokenizer(base), "tuned": load_tokenizer(tokenizer_of(folder, base))}
+    rows = {name: encode(tokenizer, samples, config["prompt_form"]) for name, tokenizer in tokenizers.items()}
+    characters = sum(len(sample.answer) for sample in samples)
     metrics = {"reference": NO_LOSS | figures(judged["reference"])}
     answers = {}
 
@@ -147,18 +154,21 @@ def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: 
             draw = partial(engine.generate_answers, with_adapter=column == "tuned")
         else:
             draw = partial(generate_here, c, model, column, constrained)
-        answers[column], costs = generate(c, config, draw, tokenizer, [prompts[s.id] for s in asked])
+        model_name = "base" if column == "base" else "tuned"
+        prompts = {row.id: row.prompt for row in rows[model_name]}
+        answers[column], costs = generate(c, config, draw, tokenizers[model_name], [prompts[s.id] for s in asked])
         judged[column] = judge_all(c.SCORES, asked, [a.text for a in answers[column]])
         metrics[column] = metrics.get(column, NO_LOSS) | costs | figures(judged[column])
 
     if not c.SKIP_BASE:
-        metrics["base"] = test_loss(c, model, tokenizer, rows, "base")
+        metrics["base"] = test_loss(c, model, tokenizers["base"], rows["base"], characters, "base")
         answer("base")
     model = merge_adapter(model, folder)  # into the same weights: the plain base is not needed any more
-    metrics["tuned"] = test_loss(c, model, tokenizer, rows, "tuned")
+    metrics["tuned"] = test_loss(c, model, tokenizers["tuned"], rows["tuned"], characters, "tuned")
     answer("tuned")
-    room = min(c.MAX_NEW_TOKENS or config["max_length"], config["max_length"] - max(map(len, prompts.values())))
-    if c.CONSTRAINED and room < (needed := tokens_needed(tokenizer)):
+    longest = max(len(row.prompt) for row in rows["tuned"])
+    room = min(c.MAX_NEW_TOKENS or config["max_length"], config["max_length"] - longest)
+    if c.CONSTRAINED and room < (needed := tokens_needed(tokenizers["tuned"])):
         print(f"note: no constrained answers: {room} tokens are left for some, and a legal one may take {needed}")
     elif c.CONSTRAINED:
         answer("constrained", constrained=True)
@@ -181,14 +191,22 @@ def judge_all(scores: list[str], samples: list, answers: list[str]) -> list:
     return judgements
 
 
-def test_loss(c: SimpleNamespace, model, tokenizer, rows: list, name: str) -> dict:
-    """Return the cross-entropy of the reference answers, over all their tokens."""
+def test_loss(c: SimpleNamespace, model, tokenizer, rows: list, characters: int, name: str) -> dict:
+    """Return the cross-entropy of the reference answers, over all their tokens; and over their characters.
+
+    The latter compares models whose tokenizers differ: what has fewer tokens has more to say with each.
+    """
     from common.loss import cross_entropy
     from common.tokens import LeftPaddingCollator
 
     collator = LeftPaddingCollator(tokenizer.pad_token_id)
     loss = cross_entropy(model, rows, collator, c.BATCH_SIZE, f"{name}: cross-entropy")
-    return {"cross_entropy": loss.mean, "perplexity": loss.perplexity, "cross_entropy_samples": len(rows)}
+    return {
+        "cross_entropy": loss.mean,
+        "perplexity": loss.perplexity,
+        "nats_per_character": loss.nats / characters,
+        "cross_entropy_samples": len(rows),
+    }
 
 
 def open_vllm(c: SimpleNamespace, config: dict, folder: Path, dtype):

@@ -15,6 +15,7 @@ from common.token_lengths import PARTS
 # Input
 DATA_PATH: str = "data/svg_results.jsonl"  # the samples: JSON lines with id, description, svg_content
 TOKENIZER: str = "Qwen/Qwen2.5-1.5B-Instruct"  # hub id, local folder or .gguf file
+SVG_TOKENS: bool = False  # count with the new tokens that train.py adds with its constant of this name
 PROMPT_FORM: str = "chat"  # "chat" (instruct bases) or "raw" (the template alone), as in train.py
 ON_BAD_LINE: str = "skip"  # "skip" bad lines and count them, or "stop" at the first
 # Limit
@@ -30,9 +31,12 @@ def main() -> None:
     from common.dataset import ReadResult, in_batches, stream_samples
     from common.model import load_tokenizer
     from common.run_folder import write_json
+    from common.svg_tokens import add_svg_tokens
     from common.token_lengths import draw, measure
 
     tokenizer = load_tokenizer(c.TOKENIZER)
+    if c.SVG_TOKENS:
+        add_svg_tokens(tokenizer)
     data, lengths, over = ReadResult(Path(c.DATA_PATH)), {part: [] for part in PARTS}, []
 
     def add(samples: list) -> None:

@@ -85,7 +85,7 @@ PROMPT_TABLE = {
     "stop": set(),
 }
 _GRADIENT = {"id", "gradientUnits", "gradientTransform", "spreadMethod"}
-_GRADIENT_TABLE = PROMPT_TABLE | {
+GRADIENT_TABLE = PROMPT_TABLE | {
     "linearGradient": PROMPT_TABLE["linearGradient"] | _GRADIENT,
     "radialGradient": PROMPT_TABLE["radialGradient"] | _GRADIENT | {"fx", "fy"},
     "stop": {"offset", "stop-color", "stop-opacity"},
@@ -93,7 +93,7 @@ _GRADIENT_TABLE = PROMPT_TABLE | {
 
 SHAPES = frozenset({"path", "circle", "ellipse", "rect", "line", "polyline", "polygon"})
 _GRADIENTS = frozenset({"linearGradient", "radialGradient"})
-_CHILDREN = {
+CHILDREN = {
     "svg": SHAPES | _GRADIENTS | {"g", "defs"},
     "g": SHAPES | _GRADIENTS | {"g", "defs"},
     "defs": _GRADIENTS,
@@ -153,7 +153,7 @@ class _Frame:
 class _PromptReader(Reader):
     def __init__(self, dialect: str):
         super().__init__(dialect, MAX_BYTES)
-        self.table = _GRADIENT_TABLE if dialect == "prompt+gradients" else PROMPT_TABLE
+        self.table = GRADIENT_TABLE if dialect == "prompt+gradients" else PROMPT_TABLE
         self.stack: list[_Frame] = []
         self.shapes = 0
         self.ids: dict[str, int] = {}
@@ -246,7 +246,7 @@ class _PromptReader(Reader):
         if not tag:
             frame.covered = True  # one violation is enough; what is inside cannot be judged
             return
-        if parent and parent.tag and tag not in _CHILDREN[parent.tag]:
+        if parent and parent.tag and tag not in CHILDREN[parent.tag]:
             self.add("nesting", tag, line, f"<{tag}> has no place in <{parent.tag}>", item)
         parsed = self.attributes(tag, attributes, line, item)
         if parent is None:

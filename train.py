@@ -15,6 +15,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from common.constants import constants_in_force, write_config
 from common.errors import LossIsNotANumber, UserError, run
@@ -28,14 +29,19 @@ MAX_SAMPLES: int = 0  # use a random subset of this many samples that fit; 0 = a
 TRAIN_DIALECT: str = ""  # keep only samples legal in this dialect of svg_constraint.py; "" = keep all
 # Model
 BASE_MODEL: str = "Qwen/Qwen2.5-1.5B-Instruct"  # hub id, local folder, or a .gguf file
+BASE_QUANTIZATION: str = ""  # "nf4": the base in 4 bits (requirements-gpu.txt); "" = whole
+SVG_TOKENS: bool = False  # add tags, attribute names and path commands to the tokenizer, and train their embeddings
 PROMPT_FORM: str = "chat"  # "chat" (instruct bases) or "raw" (the template alone)
 MAX_LENGTH: int = 1560  # tokens, prompt + answer; longer samples are dropped and counted, never cut
 LOSS_ON: str = "answer"  # "answer": loss on reasoning, SVG and end of turn; "all": on the prompt too
 # LoRA
-LORA_RANK: int = 64  # of every linear layer in the blocks
+LORA_RANK: int = 64
 LORA_ALPHA: int = 128  # the update is scaled by alpha / rank
+LORA_RANK_STABILISED: bool = False  # scaled by alpha / sqrt(rank) instead (rsLoRA): large ranks learn more
+LORA_TARGETS: list[str] = ["all-linear"]  # all linear layers of the blocks, or some by name: q_proj v_proj
 LORA_DROPOUT: float = 0.0  # on the adapter's input; above 0 costs a third more activation memory
-# Optimization (AdamW)
+# Optimization
+OPTIMIZER: str = "adamw"  # "adamw_8bit": its state in 8 bits; "paged_adamw_8bit": the same, and paged to the host
 EPOCHS: float = 3.0  # passes over the training split
 BATCH_SIZE: int = 4  # samples per device and forward pass
 GRADIENT_ACCUMULATION: int = 1  # forward passes per step
@@ -44,9 +50,11 @@ LR_SCHEDULER: str = "cosine"  # after warm-up: "cosine", "linear" (both to 0) or
 WARMUP: float = 0.05  # share of all steps; 1 or more = that many steps
 WEIGHT_DECAY: float = 0.01
 MAX_GRAD_NORM: float = 1.0  # gradients are clipped to this norm
-FP16: bool = True  # mixed precision on a GPU (base fp16, adapter fp32); a CPU always runs in fp32
+FP16: bool = True  # mixed precision on a GPU (base fp16, or bf16 behind nf4; adapter fp32); a CPU runs in fp32
 ACTIVATION_CHECKPOINTING: str = "auto"  # "on": less memory, 1.3x the time; "off"; "auto": by a memory estimate
+EARLY_STOPPING: int = 0  # stop after so many evaluations without a better one, keep the best adapter; 0 = never
 MAX_MINUTES: float = 0.0  # stop and save after this time; 0 = no limit
+DEVICE: str = "auto"  # a GPU where there is one, or "cpu"
 SEED: int = 42  # of split, subset, adapter and sample order
 # Logging, evaluation, checkpoints (in steps)
 LOGGING_STEPS: int = 10
@@ -76,15 +84,13 @@ def main() -> None:
     from common.before_imports import settle
 
     settle()
-    from common.model import load_tokenizer
-
     check_launch()
-    tokenizer = load_tokenizer(c.BASE_MODEL)
+    tokenizer, pieces = pick_tokenizer(c)
     data = prepare_data(c, tokenizer)
     if c.DRY_RUN:
-        dry_run(c, tokenizer, data)
+        dry_run(c, tokenizer, pieces, data)
     else:
-        train(c, tokenizer, data)
+        train(c, tokenizer, pieces, data)
 
 
 def check(c: SimpleNamespace) -> None:
@@ -98,6 +104,9 @@ def check(c: SimpleNamespace) -> None:
         ("ACTIVATION_CHECKPOINTING", ("auto", "on", "off")),
         ("LR_SCHEDULER", ("cosine", "linear", "constant_with_warmup")),
         ("TRAIN_DIALECT", ("", *DIALECTS)),
+        ("BASE_QUANTIZATION", ("", "nf4")),
+        ("OPTIMIZER", ("adamw", "adamw_8bit", "paged_adamw_8bit")),
+        ("DEVICE", ("auto", "cpu")),
     ):
         if getattr(c, name) not in allowed:
             raise UserError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {getattr(c, name)!r}.")
@@ -106,11 +115,29 @@ def check(c: SimpleNamespace) -> None:
                  "SAVE_TOTAL_LIMIT", "MAX_GRAD_NORM"):  # fmt: skip
         if getattr(c, name) <= 0:
             raise UserError(f"{name} must be above 0, not {getattr(c, name)}.")
-    for name in ("WARMUP", "WEIGHT_DECAY", "LORA_DROPOUT", "MAX_SAMPLES", "MAX_MINUTES", "LR_SWEEP"):
+    for name in ("WARMUP", "WEIGHT_DECAY", "LORA_DROPOUT", "MAX_SAMPLES", "MAX_MINUTES", "EARLY_STOPPING", "LR_SWEEP"):
         if getattr(c, name) < 0:
             raise UserError(f"{name} must be 0 or more, not {getattr(c, name)}.")
     if c.LR_SWEEP and (c.RESUME or processes() > 1):
         raise UserError("LR_SWEEP starts anew and runs in one process; leave out `--resume` and the launcher.")
+    if not c.LORA_TARGETS:
+        raise UserError('LORA_TARGETS is empty; name linear layers, or "all-linear".')
+    if c.EARLY_STOPPING and c.SAVE_STEPS != c.EVAL_STEPS:
+        raise UserError(
+            f"EARLY_STOPPING keeps the best adapter, so each evaluated one must be saved: set SAVE_STEPS "
+            f"({c.SAVE_STEPS}) to EVAL_STEPS ({c.EVAL_STEPS})."
+        )
+    if c.BASE_QUANTIZATION and c.BASE_MODEL.endswith(".gguf"):
+        raise UserError(
+            f"BASE_QUANTIZATION quantises a base of whole weights, not {c.BASE_MODEL}, which is quantised already; "
+            "give the hub id or folder it was made from, or leave BASE_QUANTIZATION empty."
+        )
+    if not c.DRY_RUN:
+        from common.quantization import require_bitsandbytes
+
+        for name, plain in (("BASE_QUANTIZATION", ""), ("OPTIMIZER", "adamw")):
+            if getattr(c, name) != plain:
+                require_bitsandbytes(f"{name} {getattr(c, name)!r}")
     if "/" in c.RUN_NAME or c.RUN_NAME in (".", ".."):
         raise UserError(f"RUN_NAME must be the name of a folder under outputs/, not {c.RUN_NAME!r}.")
     if c.RUN_NAME and not (c.RESUME or c.DRY_RUN):
@@ -126,6 +153,22 @@ def check_launch() -> None:
         raise UserError(f"{sharding()} divides a model among GPUs, and here is none; use configs/accelerate/cpu.yml.")
     if processes() == 1 and gpus > 1:
         print(f"one of {gpus} GPUs is used; all of them: `torchrun --nproc-per-node {gpus} train.py …`")
+
+
+def pick_tokenizer(c: SimpleNamespace) -> tuple[Any, dict[int, list[int]]]:
+    """Return the tokenizer, and of each token that is new to the base its id and the ids of its pieces."""
+    from common.model import load_tokenizer
+    from common.run_folder import OUTPUTS
+    from common.svg_tokens import add_svg_tokens, pieces_of_new, tokenizer_of
+
+    tokenizer = load_tokenizer(c.BASE_MODEL)
+    if not c.SVG_TOKENS:
+        return tokenizer, {}
+    if c.RESUME:
+        tokenizer = load_tokenizer(tokenizer_of(OUTPUTS / c.RUN_NAME, c.BASE_MODEL))
+    else:
+        add_svg_tokens(tokenizer)
+    return tokenizer, pieces_of_new(tokenizer, load_tokenizer(c.BASE_MODEL))
 
 
 def prepare_data(c: SimpleNamespace, tokenizer) -> SimpleNamespace:
@@ -182,52 +225,65 @@ def legal_dialects(sample) -> set[str]:
     return {dialect for dialect in DIALECTS if check(svg, dialect).valid}
 
 
-def dry_run(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
+def adapter_of(c: SimpleNamespace, pieces: dict[int, list[int]]) -> dict[str, Any]:
+    """Return the arguments of `add_adapter`."""
+    return {
+        "rank": c.LORA_RANK,
+        "alpha": c.LORA_ALPHA,
+        "dropout": c.LORA_DROPOUT,
+        "targets": c.LORA_TARGETS,
+        "rslora": c.LORA_RANK_STABILISED,
+        "new_tokens": list(pieces),
+    }
+
+
+def dry_run(c: SimpleNamespace, tokenizer, pieces: dict, data: SimpleNamespace) -> None:
     """Show what would be trained on and what it would take, without loading weights."""
     from common.dry_run import show_batch
     from common.memory import plan
     from common.model import load_config, pick_device, pick_dtype
 
-    rows, device = data.parts["train"], pick_device()
+    rows, device = data.parts["train"], pick_device(c.DEVICE)
+    dtype = pick_dtype(device, c.FP16, c.BASE_QUANTIZATION)
     show_batch(tokenizer, rows[: c.BATCH_SIZE], c.LOSS_ON)
-    plan(load_config(c.BASE_MODEL), c, rows, device, pick_dtype(device, c.FP16))
+    plan(load_config(c.BASE_MODEL), c, adapter_of(c, pieces), rows, device, dtype)
     print("dry run: nothing was written.")
 
 
-def train(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
-    import torch
+def train(c: SimpleNamespace, tokenizer, pieces: dict, data: SimpleNamespace) -> None:
     from transformers import set_seed
 
     from common import run_folder as runs
     from common.memory import plan
-    from common.model import add_adapter, load_base, load_config, pick_device, pick_dtype
+    from common.model import load_config, pick_device, pick_dtype
     from common.tracking import finish_run, start_run
 
-    device = pick_device()
-    dtype = pick_dtype(device, c.FP16)
+    device = pick_device(c.DEVICE)
+    dtype = pick_dtype(device, c.FP16, c.BASE_QUANTIZATION)
     facts = runs.environment(device, dtype, c.DATA_PATH, data.fingerprint)
     meet(device)
     checkpoint = None
     if c.RESUME:
         checkpoint, folder = checkpoint_to_resume(c, data)
-    checkpointing = plan(load_config(c.BASE_MODEL), c, data.parts["train"], device, dtype)
+    checkpointing = plan(load_config(c.BASE_MODEL), c, adapter_of(c, pieces), data.parts["train"], device, dtype)
     set_seed(c.SEED)
-    place = torch.device("cpu") if sharding() else device  # what is divided is first put together there
-    model = add_adapter(
-        load_base(c.BASE_MODEL, place, dtype), c.LORA_RANK, c.LORA_ALPHA, c.LORA_DROPOUT
-    )  # before the run folder: a base that cannot be had leaves nothing behind
+    model = build_model(c, pieces, device, dtype)  # before the run folder: a base that cannot be had leaves none behind
     if not c.RESUME:
-        folder = tell_all(start_run_folder(c, facts, data) if is_main() else None)
+        folder = tell_all(start_run_folder(c, tokenizer if pieces else None, facts, data) if is_main() else None)
     trainable, total = model.get_nb_trainable_parameters()
-    print(f"{c.BASE_MODEL}: {total - trainable:,} frozen + {trainable:,} adapter parameters, {dtype} on {device}")
+    print(
+        f"{c.BASE_MODEL}: {total - trainable:,} frozen + {trainable:,} adapter parameters, {dtype} on {device}"
+        + (f", the blocks in {c.BASE_QUANTIZATION}" if c.BASE_QUANTIZATION else "")
+        + (f"; {len(pieces)} new tokens" if pieces else "")
+    )
 
     if c.LR_SWEEP:
-        return sweep_rates(c, model, tokenizer, data, folder, device, checkpointing)
+        return sweep_rates(c, model, tokenizer, data, folder, device, dtype, checkpointing)
     tracker = None
     if c.WANDB and is_main():
         tracker = start_run(c.WANDB_PROJECT, folder, "train", vars(c) | {"environment": facts})
         log_lengths(tracker, data)
-    trainer = build_trainer(c, model, tokenizer, data, folder, device, checkpointing)
+    trainer = build_trainer(c, model, tokenizer, data, folder, device, dtype, checkpointing)
     stopped = run_training(c, trainer, checkpoint)
     finish(c, trainer, folder, data, stopped)
     if tracker:
@@ -235,14 +291,32 @@ def train(c: SimpleNamespace, tokenizer, data: SimpleNamespace) -> None:
     print(f"next: python evaluate_test.py --run-dir {folder}")
 
 
-def start_run_folder(c: SimpleNamespace, facts: dict, data: SimpleNamespace) -> Path:
+def start_run_folder(c: SimpleNamespace, tokenizer, facts: dict, data: SimpleNamespace) -> Path:
+    """tokenizer: one with new tokens, which the base's own folder lacks; else None."""
     from common.run_folder import new_run_folder, write_json
 
     folder = new_run_folder(c.RUN_NAME)
+    if tokenizer:
+        tokenizer.save_pretrained(folder)
     write_config(folder / "config.yml", c)
     write_json(folder / "environment.json", facts)
     write_json(folder / "split.json", data.ids | {"lines": data.lines})
     return folder
+
+
+def build_model(c: SimpleNamespace, pieces: dict, device, dtype):
+    """Load the base, give new tokens their rows, and put the adapter around it."""
+    import torch
+
+    from common.model import add_adapter, load_base
+    from common.svg_tokens import begin_as_mean, make_rows
+
+    place = torch.device("cpu") if sharding() else device  # what is divided is first put together there
+    model = load_base(c.BASE_MODEL, place, dtype, c.BASE_QUANTIZATION)
+    if pieces:
+        make_rows(model, max(pieces) + 1)
+        begin_as_mean(model, pieces)
+    return add_adapter(model, **adapter_of(c, pieces))
 
 
 def checkpoint_to_resume(c: SimpleNamespace, data: SimpleNamespace) -> tuple[Path, Path]:
@@ -292,9 +366,10 @@ def log_lengths(tracker, data: SimpleNamespace) -> None:
 
 
 def build_trainer(
-    c: SimpleNamespace, model, tokenizer, data: SimpleNamespace, folder: Path, device, checkpointing: bool
+    c: SimpleNamespace, model, tokenizer, data: SimpleNamespace, folder: Path, device, dtype, checkpointing: bool
 ):
-    from transformers import PrinterCallback, ProgressCallback, TrainingArguments
+    import torch
+    from transformers import EarlyStoppingCallback, PrinterCallback, ProgressCallback, TrainingArguments
 
     from common.tokens import LeftPaddingCollator
     from common.trainer import ProgressBar, RunLog, SafeStop, SVGTrainer
@@ -312,8 +387,9 @@ def build_trainer(
         warmup_steps=c.WARMUP if c.WARMUP < 1 else int(c.WARMUP),
         weight_decay=c.WEIGHT_DECAY,
         max_grad_norm=c.MAX_GRAD_NORM,
-        optim="adamw_torch_fused",
-        fp16=c.FP16 and on_gpu,
+        optim="adamw_torch_fused" if c.OPTIMIZER == "adamw" else c.OPTIMIZER,
+        fp16=dtype == torch.float16,
+        bf16=dtype == torch.bfloat16,
         use_cpu=not on_gpu,
         activation_checkpointing=checkpointing,
         eval_strategy="steps",
@@ -325,6 +401,10 @@ def build_trainer(
         save_strategy="no" if c.LR_SWEEP else "steps",
         save_steps=c.SAVE_STEPS,
         save_total_limit=c.SAVE_TOTAL_LIMIT,
+        load_best_model_at_end=c.EARLY_STOPPING > 0,
+        metric_for_best_model="eval_cross_entropy" if c.EARLY_STOPPING else None,
+        greater_is_better=False if c.EARLY_STOPPING else None,
+        restore_callback_states_from_checkpoint=c.EARLY_STOPPING > 0,  # how long there has been no better one
         seed=c.SEED,
         data_seed=c.SEED,
         report_to=["wandb"] if c.WANDB else "none",
@@ -347,6 +427,8 @@ def build_trainer(
     trainer.add_callback(ProgressBar())
     trainer.safe_stop = SafeStop(c.MAX_MINUTES)
     trainer.add_callback(trainer.safe_stop)
+    if c.EARLY_STOPPING:
+        trainer.add_callback(EarlyStoppingCallback(c.EARLY_STOPPING))
     return trainer
 
 
@@ -365,7 +447,9 @@ def run_training(c: SimpleNamespace, trainer, checkpoint: Path | None) -> str:
     return stop.reason
 
 
-def sweep_rates(c: SimpleNamespace, model, tokenizer, data: SimpleNamespace, folder: Path, device, checkpointing: bool):
+def sweep_rates(
+    c: SimpleNamespace, model, tokenizer, data: SimpleNamespace, folder: Path, device, dtype, checkpointing: bool
+) -> None:
     """Find a learning rate: LR_SWEEP steps at each of five; leaves a table, a figure and no adapter."""
     from common.lr_sweep import best, sweep
 
@@ -374,11 +458,12 @@ def sweep_rates(c: SimpleNamespace, model, tokenizer, data: SimpleNamespace, fol
             "LEARNING_RATE": rate,
             "LOGGING_STEPS": 1,
             "EVAL_STEPS": c.LR_SWEEP,
+            "EARLY_STOPPING": 0,
             "WANDB": False,
             "MAX_MINUTES": 0,
         }
         short = SimpleNamespace(**vars(c) | changes)
-        trainer = build_trainer(short, model, tokenizer, data, run, device, checkpointing)
+        trainer = build_trainer(short, model, tokenizer, data, run, device, dtype, checkpointing)
         try:
             stopped = run_training(short, trainer, None)
         except LossIsNotANumber:
@@ -398,11 +483,14 @@ def sweep_rates(c: SimpleNamespace, model, tokenizer, data: SimpleNamespace, fol
 
 
 def finish(c: SimpleNamespace, trainer, folder: Path, data: SimpleNamespace, stopped: str) -> None:
-    """Evaluate once more, save the adapter, draw the loss, write the card, say what came out."""
+    """Evaluate once more, save the adapter, draw the loss, write the card, say what came out.
+
+    With early stopping the Trainer has put the best adapter back by now.
+    """
     from common.model_card import write_model_card
     from common.plots import draw_loss
 
-    step = trainer.state.global_step
+    step, best = trainer.state.global_step, trainer.state.best_global_step
     if stopped and stopped != "MAX_MINUTES is over":
         if not is_main():
             sys.exit(2)
@@ -411,18 +499,21 @@ def finish(c: SimpleNamespace, trainer, folder: Path, data: SimpleNamespace, sto
             f"`python train.py --resume --run-name {folder.name}`."
         )
     history = trainer.state.log_history
-    if not any("eval_cross_entropy" in record and record["step"] == step for record in history):
+    if not best and not any("eval_cross_entropy" in record and record["step"] == step for record in history):
         trainer.evaluate()
     records = [record for record in history if "eval_cross_entropy" in record]
     trainer.save_model(str(folder))  # the adapter alone
     if not is_main():
         return
     draw_loss(folder / "metrics.jsonl", folder / "loss.png")
-    before, after = records[0]["eval_cross_entropy"], records[-1]["eval_cross_entropy"]
-    write_model_card(folder, c, data.ids, before, after, step)
+    before, last = (records[i]["eval_cross_entropy"] for i in (0, -1))
+    after = trainer.state.best_metric if best else last
+    write_model_card(folder, c, data.ids, before, after, step, best)
     if stopped:
         print(f"{stopped} after step {step} of {trainer.state.max_steps}")
-    print(f"validation cross-entropy: {before:.4f} at the start, {after:.4f} after {step} steps")
+    print(f"validation cross-entropy: {before:.4f} at the start, {after:.4f} after {best or step} steps")
+    if best:
+        print(f"best of {len(records)} evaluations: the adapter is that of step {best} of {step}")
     print(f"adapter, loss.png and model card are in {folder}")
 
 

@@ -65,7 +65,7 @@ def measure(kind: str) -> dict[str, float]:
     def run(hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         keep = labels != -100
         if kind == "ours":
-            return _FrozenHeadLoss.apply(hidden[keep], weight, labels[keep]).sum() / keep.sum()
+            return _FrozenHeadLoss.apply(hidden[keep], weight, labels[keep])[0] / keep.sum()
         if kind == "compact":
             hidden, labels = hidden[keep], labels[keep]
         return F.cross_entropy((hidden @ weight.T).float(), labels)

@@ -74,11 +74,12 @@ def measure(base: str, rows: int, width: int, checkpointing: bool) -> dict[str, 
 
     device = pick_device()
     dtype = pick_dtype(device, fp16=True)
-    c = SimpleNamespace(LORA_RANK=64, LORA_ALPHA=128, LORA_DROPOUT=0.0, LOSS_ON="answer")
+    c = SimpleNamespace(BASE_QUANTIZATION="", OPTIMIZER="adamw", LOSS_ON="answer")
+    adapter = {"rank": 64, "alpha": 128, "dropout": 0.0}
     encoded = [Encoded(str(i), [5] * (width // 2), [6] * (width - width // 2)) for i in range(rows)]
-    needed = estimate(load_config(base), c, encoded, device, dtype, checkpointing)
+    needed = estimate(load_config(base), c, adapter, encoded, device, dtype, checkpointing)
     before = peak_bytes()
-    model = add_adapter(load_base(base, device, dtype), 64, 128, 0.0).train()
+    model = add_adapter(load_base(base, device, dtype), **adapter).train()
     if checkpointing:
         model.gradient_checkpointing_enable()
         model.enable_input_require_grads()

@@ -1,5 +1,6 @@
 """What the libraries are told before they are imported: to be quiet about what is no news, and to use large pages."""
 
+import logging
 import os
 import sys
 import warnings
@@ -12,6 +13,7 @@ def settle() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else a warning at every fork of a data worker
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     warnings.filterwarnings("ignore", category=FutureWarning)
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it misses kernels that training does not use
     if not sys.stderr.isatty():  # bars are for people; a log file would hold each of their states
         from transformers.utils.logging import disable_progress_bar
 

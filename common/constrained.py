@@ -5,6 +5,8 @@ far the end is; `common.grammar.Automaton` can. When what is left of the budget 
 reasoning runs on, the shortest closing text is put in the model's place.
 """
 
+import json
+from copy import copy
 from functools import cache
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 
 from common.grammar import Automaton, to_lark
 from common.svg_grammar import answer_grammar
+from common.tokens import METASPACE, ids_behind
 
 MARGIN = 64  # tokens kept above the closing text: one token may open an element, and so lengthen it
 MAX_COMMENT = 160  # characters, then it is closed
@@ -25,7 +28,7 @@ def _automaton() -> Automaton:
 
 def tokens_needed(tokenizer: Any) -> int:
     """Return the budget below which a legal answer cannot be promised."""
-    return len(_tokens(tokenizer, _automaton().completion(_automaton().start))) + MARGIN
+    return len(ids_behind(tokenizer, _automaton().completion(_automaton().start))) + MARGIN
 
 
 class LegalRow:
@@ -40,6 +43,7 @@ class LegalRow:
         self.state = _automaton().start
         self.text = ""
         self.tokens = 0
+        self.read: list[int] = []  # the tokens before those
         self.unread: list[int] = []  # tokens that end within a character
         self.forced: list[int] = []  # to be put in, last one first
 
@@ -48,11 +52,12 @@ class LegalRow:
         self.matcher.consume_token(token)
         self.tokens += 1
         self.unread.append(token)
-        new = self.tokenizer.decode(self.unread)
+        # Behind what was there before: some tokenizers take the space off a text's first token.
+        new = self.tokenizer.decode(self.read + self.unread)[len(self.tokenizer.decode(self.read)) :]
         if not new.endswith("\ufffd"):
             self.state = _automaton().advance(self.state, new)
             self.text += new
-            self.unread = []
+            self.read, self.unread = self.unread, []
 
     def mask(self, vocabulary: int) -> np.ndarray:
         """Return which tokens may come next, bool (vocabulary,)."""
@@ -80,15 +85,28 @@ class LegalRow:
         text = _automaton().completion(self.state)
         if not runs_on and len(text) + MARGIN < left:  # a token is a character or more
             return []
-        tokens = _tokens(self.tokenizer, text)
+        tokens = ids_behind(self.tokenizer, text)
         if len(tokens) + MARGIN >= left:
             return tokens
         # The first ">" ends the part that runs on, also where its end has been begun.
-        return _tokens(self.tokenizer, text[: text.index(">") + 1]) if runs_on else []
+        return ids_behind(self.tokenizer, text[: text.index(">") + 1]) if runs_on else []
 
 
-def _tokens(tokenizer: Any, text: str) -> list[int]:
-    return tokenizer.encode(text, add_special_tokens=False)
+def _vocabulary(tokenizer: Any) -> str:
+    """Return the tokenizer as JSON, with the added tokens that are text among the ordinary ones.
+
+    llguidance takes whatever was added to a tokenizer for a special token, which no grammar of texts lets pass.
+    """
+    backend = copy(tokenizer.backend_tokenizer)
+    backend.no_padding()
+    backend.no_truncation()
+    described = json.loads(backend.to_str())
+    space = "Ġ" if "ByteLevel" in json.dumps(described["decoder"]) else METASPACE
+    for token in described["added_tokens"]:
+        if not token["special"]:
+            described["model"]["vocab"][token["content"].replace(" ", space)] = token["id"]
+    described["added_tokens"] = [token for token in described["added_tokens"] if token["special"]]
+    return json.dumps(described)
 
 
 _grammars: dict[tuple, Any] = {}
@@ -102,9 +120,8 @@ def grammar_for(tokenizer: Any, vocabulary: int, stops: tuple[int, ...]) -> Any:
     key = (id(tokenizer), vocabulary, stops)
     if key not in _grammars:
         import llguidance
-        import llguidance.hf
 
-        wrapped = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=list(stops))
+        wrapped = llguidance.LLTokenizer(_vocabulary(tokenizer), n_vocab=vocabulary, eos_token=list(stops))
         matcher = llguidance.LLMatcher(wrapped, to_lark(answer_grammar()))
         if matcher.get_error():
             raise RuntimeError(matcher.get_error())

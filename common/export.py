@@ -48,6 +48,8 @@ def main() -> None:
         folder.mkdir()
         file = folder / f"{name}.{'f16' if c.DTYPE == 'float16' else 'f32'}.gguf"
         write_gguf(file, model, tokenizer, name, c.DTYPE)
+        if source.tokenizer != source.base:
+            tokenizer.save_pretrained(folder)  # for load_tokenizer; llama.cpp needs the file alone
         text = modelfile(file.name, tokenizer, source.prompt_form, source.max_total)
         (folder / "Modelfile").write_text(text, encoding="utf-8")
         compare(file, prompt, expected, c.DTYPE)
@@ -74,8 +76,8 @@ def load(source: Any) -> tuple[Any, Any, Any, Any]:
     from common.model import load_base, load_tokenizer, with_adapter
     from prompt_template import format_prompt
 
-    tokenizer = load_tokenizer(source.base)
-    model = load_base(source.base, torch.device("cpu"), torch.float32)
+    tokenizer = load_tokenizer(source.tokenizer)
+    model = load_base(source.base, torch.device("cpu"), torch.float32)  # whole, also where it was trained in 4 bits
     text = format_prompt(tokenizer, DESCRIPTION, source.prompt_form)
     prompt = tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
     if source.adapter:

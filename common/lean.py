@@ -5,6 +5,8 @@ are cheap to compute again from tensors that are kept anyway, without any matrix
 a recipe on their output, and a LoRA layer keeps what the recipe needs instead of its input. Six tenths of the
 activations remain; the results are the same but for rounding.
 
+New tokens' rows are looked up and multiplied by themselves, where peft copies the whole embedding at each use.
+
 `make_lean` replaces the forward methods of the modules it knows (Llama, Qwen2, Qwen3, Mistral and their like); others
 stay as they are, and are only less lean.
 """
@@ -30,12 +32,16 @@ class Recipe:
 
 
 def make_lean(model: torch.nn.Module) -> None:
-    """Replace, in place, the forward methods of RMSNorm, SwiGLU and LoRA modules."""
-    from peft.tuners.lora import Linear as LoRALinear
+    """Replace, in place, the forward methods of RMSNorm, SwiGLU, LoRA and new tokens' modules."""
+    from peft.tuners import lora
+    from peft.tuners.trainable_tokens import TrainableTokensLayer
 
+    linear = (lora.Linear, lora.Linear4bit) if hasattr(lora, "Linear4bit") else lora.Linear  # 4-bit: with bitsandbytes
     for module in model.modules():
-        if isinstance(module, LoRALinear):
+        if isinstance(module, linear):
             module.forward = MethodType(_lora_forward, module)
+        elif isinstance(module, TrainableTokensLayer):
+            module.forward = MethodType(_new_tokens_forward, module)
         elif hasattr(module, "variance_epsilon") and not module.weight.requires_grad:
             module.forward = MethodType(_norm_forward, module)
         elif hasattr(module, "gate_proj") and type(module.act_fn).__name__ in ("SiLU", "SiLUActivation"):
@@ -62,34 +68,68 @@ def _lora_forward(self: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torc
         return type(self).forward(self, x, *args, **kwargs)
     (name,) = names
     base = self.get_base_layer()
+    weight = _weight_of(base)
+    if weight is None:
+        return type(self).forward(self, x)
     dropout = getattr(self.lora_dropout[name], "p", 0.0) if self.training else 0.0
     keep = torch.rand_like(x, dtype=torch.float32).ge_(dropout).bool() if dropout else None
     return _LoRALinear.apply(
-        x, getattr(x, "recipe", None), base.weight, base.bias, self.lora_A[name].weight, self.lora_B[name].weight,
+        x, getattr(x, "recipe", None), weight, base.bias, self.lora_A[name].weight, self.lora_B[name].weight,
         self.scaling[name], keep, dropout,
     )  # fmt: skip
+
+
+def _weight_of(base: torch.nn.Module) -> Callable[[], torch.Tensor] | None:
+    """Return what gives a layer's weight (out, in): as it is, or unpacked from 4 bits. None: it is of another kind."""
+    if type(base) is torch.nn.Linear:
+        return lambda: base.weight
+    state = getattr(base.weight, "quant_state", None)
+    # In generation bitsandbytes multiplies without unpacking; and a base that computes in another dtype casts first.
+    if state is None or not torch.is_grad_enabled() or base.compute_dtype not in (None, state.dtype):
+        return None
+    from bitsandbytes.functional import dequantize_4bit
+
+    return lambda: dequantize_4bit(base.weight.data, state)
+
+
+def _new_tokens_forward(self: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    base, names = self.get_base_layer(), self.active_adapters
+    plain = type(base) in (torch.nn.Embedding, torch.nn.Linear) and not args and not kwargs
+    if self.disable_adapters or self.merged or len(names) != 1 or not plain:
+        return type(self).forward(self, x, *args, **kwargs)
+    ids = torch.tensor(self.token_indices[names[0]], device=x.device)  # ascending
+    rows = self.trainable_tokens_delta[names[0]]
+    out = base(x)
+    if isinstance(base, torch.nn.Linear):
+        return out.index_copy(-1, ids, F.linear(x, rows.to(x.dtype)).to(out.dtype))
+    nearest = torch.searchsorted(ids, x).clamp(max=len(ids) - 1)
+    return torch.where((ids[nearest] == x).unsqueeze(-1), F.embedding(nearest, rows).to(out.dtype), out)
 
 
 class _LoRALinear(torch.autograd.Function):
     """x Wᵀ + b + scale · dropout(x) Aᵀ Bᵀ, with W and b frozen."""
 
     @staticmethod
-    def forward(ctx, x, recipe, weight, bias, a, b, scale, keep, dropout):
-        """x (..., in), weight (out, in), a (rank, in), b (out, rank), keep bool like x or None → (..., out)."""
+    def forward(ctx, x, recipe, weight_of, bias, a, b, scale, keep, dropout):
+        """x (..., in), weight_of() (out, in), a (rank, in), b (out, rank), keep bool like x or None → (..., out).
+
+        The weight is asked for again in the backward pass: one that is unpacked from 4 bits is not kept.
+        """
+        weight = weight_of()
         dtype = weight.dtype  # fp32 adapters on an fp16 base are multiplied in fp16, as under autocast
         out = linear(x, weight, bias)
         middle = linear(_dropped(x, keep, dropout), a.to(dtype))
         out.view(-1, out.shape[-1]).addmm_(middle.view(-1, len(a)), b.to(dtype).T, alpha=scale)
         sources = recipe.tensors if recipe else (x,)
         ctx.compute = recipe.compute if recipe else None
-        ctx.scale, ctx.dropout = scale, dropout
-        ctx.save_for_backward(weight, a, b, middle, keep, *sources)
+        ctx.scale, ctx.dropout, ctx.weight_of = scale, dropout, weight_of
+        ctx.save_for_backward(a, b, middle, keep, *sources)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
-        weight, a, b, middle, keep, *sources = ctx.saved_tensors
+        a, b, middle, keep, *sources = ctx.saved_tensors
         x = ctx.compute(*sources) if ctx.compute else sources[0]
         grad = grad.reshape(-1, grad.shape[-1])
         middle_grad = linear(grad, b.to(grad.dtype).T).mul_(ctx.scale)
@@ -97,7 +137,7 @@ class _LoRALinear(torch.autograd.Function):
         a_grad = (middle_grad.T @ _dropped(x, keep, ctx.dropout).reshape(-1, x.shape[-1])).to(a.dtype)
         x_grad = None
         if ctx.needs_input_grad[0]:
-            x_grad = linear(grad, weight.T)
+            x_grad = linear(grad, ctx.weight_of().T)
             if keep is None:
                 x_grad.addmm_(middle_grad, a.to(grad.dtype))
             else:

@@ -42,10 +42,15 @@ def summed_loss(model: Any, **batch: torch.Tensor) -> torch.Tensor:
     `SVGTrainer` makes it the model's forward method: what wraps a model for several processes (DDP, FSDP, DeepSpeed)
     gathers weights and gradients around that method only.
     """
-    return label_losses(model, **batch).sum(dtype=torch.float64).float()  # thousands of nats, exact to 1e-6 per token
+    return _losses(model, **batch)[0]
 
 
-def label_losses(
+def label_losses(model: Any, **batch: torch.Tensor) -> torch.Tensor:
+    """Return the cross-entropy of each label of a batch: fp32 (N,), in nats; without gradient."""
+    return _losses(model, **batch)[1]
+
+
+def _losses(
     model: Any,
     *,
     input_ids: torch.Tensor,
@@ -54,15 +59,37 @@ def label_losses(
     logits_to_keep: torch.Tensor,
     shift_labels: torch.Tensor,
     **_labels: Any,
-) -> torch.Tensor:
-    """Return the cross-entropy of each label of a batch of `LeftPaddingCollator`: fp32 (N,), in nats."""
-    head = model.get_output_embeddings()
-    # Half precision around fp32 adapters on an fp16 base; nothing in fp32.
-    with torch.autocast(input_ids.device.type, torch.float16, enabled=head.weight.dtype == torch.float16):
+) -> tuple[torch.Tensor, torch.Tensor]:
+    dtype = output_layer(model).weight.dtype
+    half = dtype in (torch.float16, torch.bfloat16)
+    # Half precision around fp32 adapters on a base in half precision; nothing in fp32.
+    with torch.autocast(input_ids.device.type, dtype if half else None, enabled=half):
         hidden = model.get_decoder()(
             input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids, use_cache=False
         ).last_hidden_state[logits_to_keep]
-        return _FrozenHeadLoss.apply(hidden, head.weight, shift_labels)  # read here: FSDP has gathered it by now
+        head = output_layer(model)  # taken here: FSDP has gathered it by now
+        return _FrozenHeadLoss.apply(hidden, head.weight, shift_labels, head.ids, head.rows)
+
+
+@dataclass(frozen=True)
+class OutputLayer:
+    """An output layer's frozen weight (V, H), and the rows (K, H) trained in place of its rows `ids`, or None."""
+
+    weight: torch.Tensor
+    ids: torch.Tensor | None = None
+    rows: torch.Tensor | None = None
+
+
+def output_layer(model: Any) -> OutputLayer:
+    """Take the output layer apart. Asked for its weight, peft's wrapper around new rows would copy all of it."""
+    head = model.get_output_embeddings()
+    adapter = getattr(head, "token_adapter", None)
+    if adapter is None:
+        return OutputLayer(head.weight)
+    weight = adapter.get_base_layer().weight
+    (name,) = adapter.active_adapters
+    ids = torch.tensor(adapter.token_indices[name], device=weight.device)
+    return OutputLayer(weight, ids, adapter.trainable_tokens_delta[name])
 
 
 class _FrozenHeadLoss(torch.autograd.Function):
@@ -70,18 +97,35 @@ class _FrozenHeadLoss(torch.autograd.Function):
 
     d loss / d hidden = (softmax(hidden · Wᵀ) - one_hot(label)) · W needs the same logits as the loss, so both are made
     block by block while the logits are there, and nothing but a gradient of hidden's size is kept. Under LoRA the
-    output layer is frozen: two matrix products instead of three; one where no gradient is wanted.
+    output layer is frozen: two matrix products instead of three; one where no gradient is wanted. New tokens' rows are
+    trained: their columns of the logits are made from `trained`, whose gradient is the same difference, transposed,
+    times hidden.
     """
 
     @staticmethod
-    def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """hidden (N, H), weight (V, H) of the same dtype, labels int64 (N,) → fp32 (N,), in nats."""
+    def forward(
+        ctx: Any,
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        labels: torch.Tensor,
+        ids: torch.Tensor | None = None,
+        trained: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """hidden (N, H), weight (V, H) of the same dtype, labels int64 (N,) → fp32, in nats: their sum, and each (N,).
+
+        ids int64 (K,), trained (K, H): rows in place of those of `weight`. Only the sum has a gradient.
+        """
         gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        trained_gradient = None if trained is None else torch.zeros_like(trained, dtype=torch.float32)
+        new = None if trained is None else trained.to(weight.dtype)
         losses = hidden.new_empty(len(labels), dtype=torch.float32)
         rows = rows_at_a_time(len(labels), len(weight), weight.device)
         for start in range(0, len(labels), rows):
             part = slice(start, start + rows)
-            logits = linear(hidden[part], weight).float()
+            logits = linear(hidden[part], weight)
+            if new is not None:
+                logits[:, ids] = linear(hidden[part], new)
+            logits = logits.float()
             wanted = labels[part].unsqueeze(-1)
             shift = logits.amax(dim=-1, keepdim=True)
             of_label = logits.gather(-1, wanted)
@@ -92,16 +136,24 @@ class _FrozenHeadLoss(torch.autograd.Function):
                 continue
             probabilities = exponentials.div_(sums)
             probabilities.scatter_add_(-1, wanted, torch.full_like(wanted, -1.0, dtype=torch.float32))
+            if new is not None:
+                of_new = probabilities[:, ids]
+                probabilities[:, ids] = 0
             gradient[part] = linear(probabilities.to(weight.dtype), weight.T)
+            if new is not None:
+                gradient[part] += of_new.to(weight.dtype) @ new
+                trained_gradient += of_new.T @ hidden[part].float()
             del logits, exponentials, probabilities  # before the next block is made
-        ctx.save_for_backward(gradient)
-        return losses
+        ctx.save_for_backward(gradient, trained_gradient)
+        ctx.mark_non_differentiable(losses)
+        return losses.sum(dtype=torch.float64).float(), losses  # thousands of nats, exact to 1e-6 per token
 
     @staticmethod
-    def backward(ctx: Any, scale: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        (gradient,) = ctx.saved_tensors
+    def backward(ctx: Any, scale: torch.Tensor, _: torch.Tensor) -> tuple:
+        gradient, trained = ctx.saved_tensors
         # In fp32: the GradScaler's factor times a sum over a batch may exceed fp16 before it is divided down.
-        return (gradient.float() * scale.unsqueeze(-1)).to(gradient.dtype), None, None
+        hidden = (gradient.float() * scale).to(gradient.dtype)
+        return hidden, None, None, None, None if trained is None else trained * scale
 
 
 def rows_at_a_time(labels: int, vocabulary: int, device: torch.device) -> int:

@@ -7,6 +7,7 @@ that fits one family. Measured against real runs in benchmarks/RESULTS.md.
 
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
+from typing import Any
 from unittest import mock
 
 import torch
@@ -14,9 +15,11 @@ from transformers.masking_utils import AttentionMaskInterface
 from transformers.modeling_utils import AttentionInterface
 
 from common.attention import Rows, rows_attention
+from common.cpu_time import tell_time
 from common.loss import rows_at_a_time
 from common.processes import processes as launched
 from common.processes import sharding
+from common.quantization import BITS
 from common.token_store import StoredRows
 from common.tokens import Encoded, LeftPaddingCollator
 
@@ -37,11 +40,12 @@ class MemoryEstimate:
     """Bytes by what they are for."""
 
     weights: int  # the frozen base
-    adapter: int  # LoRA weights, gradients and AdamW's two moments, all fp32
+    adapter: int  # what is trained, its gradients and AdamW's two moments: fp32, or moments of 8 bits
     activations: int  # kept for the backward pass of one batch
     logits: int  # one block of them; in half precision also its copies
     heap: int  # see CPU_HEAP; 0 on a GPU
     tokens: int  # rows × width of the batch that was assumed: the longest samples
+    parameters: int  # of the frozen base; a number, not bytes
 
     @property
     def total(self) -> int:
@@ -53,16 +57,19 @@ class MemoryEstimate:
         return f"{self.total / GIB:.2f} GiB ({', '.join(parts)}) for a batch of {self.tokens:,} tokens with padding"
 
 
-def plan(config, c: SimpleNamespace, rows: StoredRows, device: torch.device, dtype: torch.dtype) -> bool:
+def plan(
+    config, c: SimpleNamespace, adapter: dict[str, Any], rows: StoredRows, device: torch.device, dtype: torch.dtype
+) -> bool:
     """Print the estimate for the longest batch of `rows`; return whether to checkpoint activations.
 
     config: the base's configuration. c: the constants of train.py; ACTIVATION_CHECKPOINTING "auto" decides by what is
-    free on the device, before the weights are loaded.
+    free on the device, before the weights are loaded. adapter: the arguments of `add_adapter`. Raises UserError for a
+    4-bit base that would keep a CPU busy for hours a step.
     """
     longest = rows.longest(c.BATCH_SIZE)
     free = free_bytes(device)
     checkpointing = c.ACTIVATION_CHECKPOINTING == "on"
-    shape = config, c, longest, device, dtype
+    shape = config, c, adapter, longest, device, dtype
     needed = divided(estimate(*shape, checkpointing), config, dtype)
     if c.ACTIVATION_CHECKPOINTING == "auto" and needed.total > HEADROOM * free:
         checkpointing = True
@@ -71,6 +78,9 @@ def plan(config, c: SimpleNamespace, rows: StoredRows, device: torch.device, dty
     print(f"  {free / GIB:.1f} GiB are free; activation checkpointing is {'on' if checkpointing else 'off'}")
     if needed.total > HEADROOM * free:
         print("  warning: this may not fit; use a smaller `--batch-size` with `--gradient-accumulation`")
+    if device.type == "cpu":
+        step = c.BATCH_SIZE * c.GRADIENT_ACCUMULATION * sum(rows.lengths) / len(rows)
+        tell_time(needed.parameters, step, checkpointing, c.BASE_QUANTIZATION)
     return checkpointing
 
 
@@ -102,18 +112,29 @@ def free_bytes(device: torch.device) -> int:
 
 
 def estimate(
-    config, c: SimpleNamespace, rows: list[Encoded], device: torch.device, dtype: torch.dtype, checkpointing: bool
+    config,
+    c: SimpleNamespace,
+    adapter: dict[str, Any],
+    rows: list[Encoded],
+    device: torch.device,
+    dtype: torch.dtype,
+    checkpointing: bool,
 ) -> MemoryEstimate:
     """Estimate the peak of training on one batch of `rows`."""
     from transformers import AutoModelForCausalLM
 
     from common.model import add_adapter
+    from common.svg_tokens import make_rows
 
     batch = LeftPaddingCollator(0, c.LOSS_ON)(rows)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=SHAPES)
-        model = add_adapter(model, c.LORA_RANK, c.LORA_ALPHA, c.LORA_DROPOUT).train()
-    adapter = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        make_rows(model, 1 + max(adapter.get("new_tokens", ()), default=-1))
+        weights = _weights(model, c.BASE_QUANTIZATION)
+        model = add_adapter(model, **adapter).train()
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad)
+    moments = 8 if c.OPTIMIZER == "adamw" else 2  # bytes; 8-bit AdamW keeps a byte of each, and few scales
     blocks, vocabulary = config.get_text_config().num_hidden_layers, config.get_text_config().vocab_size
     labels = len(batch["shift_labels"])
     tensors = _kept_by_autograd(model, batch)
@@ -125,15 +146,26 @@ def estimate(
         activations = inputs + activations // blocks
         heap = times * on_heap / blocks
     return MemoryEstimate(
-        weights=sum(p.numel() * p.element_size() for p in model.parameters() if not p.requires_grad),
-        adapter=16 * adapter,
+        weights=weights,
+        adapter=(8 + moments) * trained,
         activations=activations,
         logits=(4 if dtype == torch.float32 else 8)
         * vocabulary
         * min(labels, rows_at_a_time(labels, vocabulary, device)),
         heap=int(heap),
         tokens=batch["input_ids"].numel(),
+        parameters=frozen,
     )
+
+
+def _weights(model: torch.nn.Module, quantization: str) -> int:
+    """Return the bytes of a base; in 4 bits only the linear layers of the blocks are."""
+    whole = sum(p.numel() * p.element_size() for p in model.parameters())
+    if not quantization:
+        return whole
+    head = model.get_output_embeddings()
+    linear = [m.weight for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
+    return whole - sum(int(w.numel() * (w.element_size() - BITS / 8)) for w in linear)
 
 
 def _kept_by_autograd(model: torch.nn.Module, batch: dict) -> list[int]:

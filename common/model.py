@@ -1,6 +1,7 @@
 """Loading a base model, its tokenizer and its LoRA adapter: from the hub, a local folder or a .gguf file."""
 
 import os
+from collections.abc import Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,8 @@ from common.hub import hub_reachable
 from common.lean import make_lean
 from common.matmul import quicken
 
-# All linear layers of a Llama/Qwen block. The head stays frozen: it is tied to the embedding and huge.
-LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+# peft's word for all linear layers of the blocks. The output layer stays frozen: it is huge, and often tied.
+ALL_LINEAR = "all-linear"
 
 
 def load_tokenizer(base: str) -> Any:
@@ -24,6 +25,11 @@ def load_tokenizer(base: str) -> Any:
 
     Raises UserError when the base cannot be had.
     """
+    file = Path(base).expanduser()
+    if file.suffix == ".gguf" and (file.parent / "tokenizer.json").is_file():
+        base = str(
+            file.parent
+        )  # from common.export: transformers (5.23) leaves new tokens with a space out of the file
     with _base_errors(base):
         tokenizer = AutoTokenizer.from_pretrained(**_source(base))
     tokenizer.padding_side = "left"
@@ -38,9 +44,16 @@ def load_config(base: str) -> Any:
         return AutoConfig.from_pretrained(**_source(base))
 
 
-def load_base(base: str, device: torch.device, dtype: torch.dtype) -> Any:
-    """Return the base's weights in `dtype` on `device`, in evaluation mode, with left-padding-safe attention."""
+def load_base(base: str, device: torch.device, dtype: torch.dtype, quantization: str = "") -> Any:
+    """Return the base's weights in `dtype` on `device`, in evaluation mode, with left-padding-safe attention.
+
+    quantization: "nf4" keeps the blocks' matrices in 4 bits and multiplies in `dtype`; "" keeps nothing so.
+    """
     source = _source(base)
+    if quantization:
+        from common.quantization import loading_options
+
+        source |= loading_options(dtype, device)
     if "gguf_file" in source:
         from transformers import GgufConfig
 
@@ -53,15 +66,41 @@ def load_base(base: str, device: torch.device, dtype: torch.dtype) -> Any:
     model.set_attn_implementation(ROWS_SDPA)
     quicken(model)
     model.config._name_or_path = model.name_or_path = base  # for adapter_config.json; a GGUF file names none
-    return model.to(device).eval()
+    if quantization:
+        from common.quantization import keep_format
+
+        keep_format(model)
+    else:
+        model = model.to(device)
+    return model.eval()
 
 
-def add_adapter(model: Any, rank: int, alpha: int, dropout: float) -> Any:
-    """Wrap the base in a fresh LoRA adapter; its weights are fp32 whatever the base's dtype."""
+def add_adapter(
+    model: Any,
+    rank: int,
+    alpha: int,
+    dropout: float,
+    targets: Sequence[str] = (ALL_LINEAR,),
+    rslora: bool = False,
+    new_tokens: Sequence[int] = (),
+) -> Any:
+    """Wrap the base in a fresh LoRA adapter; its weights are fp32 whatever the base's dtype.
+
+    targets: names of linear layers. rslora: the update is scaled by alpha / sqrt(rank) instead of alpha / rank
+    (Kalajdzievski 2023). new_tokens: ids whose rows of the embeddings, and of an untied output layer, are trained too.
+    Raises UserError for targets that the base has not got.
+    """
     from peft import LoraConfig, get_peft_model
 
+    _refuse_unknown(targets, model)
     config = LoraConfig(
-        task_type="CAUSAL_LM", r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=LORA_TARGETS
+        task_type="CAUSAL_LM",
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules=ALL_LINEAR if ALL_LINEAR in targets else list(targets),
+        use_rslora=rslora,
+        trainable_token_indices={name: list(new_tokens) for name in _embedding_names(model)} if new_tokens else None,
     )
     model = get_peft_model(model, config)
     make_lean(model)
@@ -72,12 +111,33 @@ def add_adapter(model: Any, rank: int, alpha: int, dropout: float) -> Any:
     return model
 
 
+def _refuse_unknown(targets: Sequence[str], model: Any) -> None:
+    """peft passes over a name that fits nothing, as long as another one fits."""
+    head = model.get_output_embeddings()
+    linear = (n for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m is not head)
+    known = [ALL_LINEAR, *dict.fromkeys(name.rpartition(".")[2] for name in linear)]
+    if unknown := [name for name in targets if name not in known]:
+        raise UserError(f"LORA_TARGETS: this base's blocks have no layer {unknown[0]!r}; there are {', '.join(known)}.")
+
+
+def _embedding_names(model: Any) -> list[str]:
+    """The module names of the embeddings and of the output layer; peft finds out whether they are tied."""
+    layers = (model.get_input_embeddings(), model.get_output_embeddings())
+    return [name for name, module in model.named_modules() if any(module is layer for layer in layers)]
+
+
 def merge_adapter(model: Any, adapter: str | Path) -> Any:
     """Return `model` with the adapter saved in folder `adapter` added into its weights (faster to run).
 
+    A 4-bit base keeps it beside its weights: rounded again to 4 bits, the sum would not be what was trained.
     Raises what `with_adapter` does.
     """
-    return with_adapter(model, adapter).merge_and_unload().eval()
+    model = with_adapter(model, adapter)
+    return model if is_quantized(model) else model.merge_and_unload().eval()
+
+
+def is_quantized(model: Any) -> bool:
+    return getattr(model, "is_loaded_in_4bit", False)
 
 
 def with_adapter(model: Any, adapter: str | Path) -> Any:
@@ -87,6 +147,9 @@ def with_adapter(model: Any, adapter: str | Path) -> Any:
     """
     from peft import PeftModel
 
+    from common.svg_tokens import make_rows, new_rows
+
+    make_rows(model, new_rows(Path(adapter)))
     try:
         return PeftModel.from_pretrained(model, str(adapter), torch_device="cpu").eval()
     except Exception as error:  # peft raises a different type for each thing that can be wrong with the files
@@ -97,16 +160,21 @@ def with_adapter(model: Any, adapter: str | Path) -> Any:
         ) from None
 
 
-def pick_device() -> torch.device:
-    """The GPU, where there is one; of several processes on a machine (`torchrun`), each gets its own."""
-    if not torch.cuda.is_available():
+def pick_device(wanted: str = "auto") -> torch.device:
+    """Return the CPU, or, for "auto", a GPU where there is one; several processes (`torchrun`) get one each."""
+    if wanted == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", int(os.environ["LOCAL_RANK"])) if "LOCAL_RANK" in os.environ else torch.device("cuda")
 
 
-def pick_dtype(device: torch.device, fp16: bool) -> torch.dtype:
-    """fp16 where it is asked for and the device is a GPU; fp32 otherwise (a CPU gains nothing from halves)."""
-    return torch.float16 if fp16 and device.type == "cuda" else torch.float32
+def pick_dtype(device: torch.device, fp16: bool, quantization: str = "") -> torch.dtype:
+    """fp16 where it is asked for and the device is a GPU; fp32 otherwise (a CPU gains nothing from halves).
+
+    A 4-bit base computes in bf16 where the GPU has it: bases so large have activations beyond fp16's 65,504.
+    """
+    if not fp16 or device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if quantization and torch.cuda.is_bf16_supported() else torch.float16
 
 
 # --- where a base comes from --------------------------------------------------------------------------------

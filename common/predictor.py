@@ -55,8 +55,9 @@ class Predictor:
 
         found = find_source(source)
         device = pick_device()
-        self.tokenizer = load_tokenizer(found.base)
-        model = load_base(found.base, device, pick_dtype(device, found.fp16))
+        self.tokenizer = load_tokenizer(found.tokenizer)
+        dtype = pick_dtype(device, found.fp16, found.quantization)
+        model = load_base(found.base, device, dtype, found.quantization)
         if found.adapter:
             model = merge_adapter(model, found.adapter)
         self.prompt_form, self.max_total = found.prompt_form, found.max_total
@@ -144,6 +145,14 @@ class Source:
     prompt_form: str = "chat"
     max_total: int = 1560  # tokens, prompt and answer; train.py's MAX_LENGTH
     fp16: bool = True
+    quantization: str = ""  # of the base
+
+    @property
+    def tokenizer(self) -> str:
+        """Where its tokenizer is: new tokens' beside the adapter, else the base's."""
+        from common.svg_tokens import tokenizer_of
+
+        return tokenizer_of(self.adapter, self.base) if self.adapter else self.base
 
 
 def find_source(source: str) -> Source:
@@ -154,7 +163,10 @@ def find_source(source: str) -> Source:
 
         config = yaml.safe_load((folder / "config.yml").read_text(encoding="utf-8"))
         require_adapter(folder)
-        return Source(config["base_model"], folder, config["prompt_form"], config["max_length"], config["fp16"])
+        return Source(
+            config["base_model"], folder, config["prompt_form"], config["max_length"], config["fp16"],
+            config.get("base_quantization", ""),
+        )  # fmt: skip
     if (folder / "adapter_config.json").is_file():
         from common.run_folder import read_json
 

@@ -36,6 +36,7 @@ def metric_rows(metrics: dict) -> list[tuple[str, list[str]]]:
     return [
         row("cross-entropy (nats per token)", "{:.4f}", "cross_entropy"),
         row("perplexity", "{:.3f}", "perplexity"),
+        row("cross-entropy (nats per character)", "{:.4f}", "nats_per_character"),
         row("has an <svg> section", "{:.1%}", "svg_accuracy"),
         row("has a <reasoning> section", "{:.1%}", "reasoning_accuracy"),
         *(row(f"legal in {dialect}", "{:.1%}", "constraint_accuracy", dialect) for dialect in DIALECTS),

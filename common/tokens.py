@@ -12,6 +12,7 @@ from common.errors import UserError
 from prompt_template import end_of_turn, format_prompt
 
 IGNORED = -100  # PyTorch's and transformers' label for "no loss here"
+METASPACE = "▁"  # a space in the tokens of SentencePiece and its like (Llama 2, Code Llama)
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,14 @@ def encode(tokenizer: Any, samples: Iterable[Sample], prompt_form: str) -> list[
 def token_ids(tokenizer: Any, texts: list[str]) -> list[list[int]]:
     """Tokenise texts as they are: no BOS or other special token is added by the tokenizer."""
     return tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+
+
+def ids_behind(tokenizer: Any, text: str) -> list[int]:
+    """Tokenise a text that goes on behind another: without the space that some tokenizers put before a first word."""
+    ids, line = token_ids(tokenizer, [text, "\n"])
+    if text[0] != " " and tokenizer.convert_ids_to_tokens(ids[0]).startswith(METASPACE):
+        return token_ids(tokenizer, ["\n" + text])[0][len(line) :]
+    return ids
 
 
 @dataclass(frozen=True)

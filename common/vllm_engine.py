@@ -19,9 +19,10 @@ RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 MEMORY_SHARE = 0.5  # of the GPU, for weights and caches; the rest is for the model that measures cross-entropy
 
 
-def can_run(base: str) -> bool:
-    """Is vLLM installed, and can it load this base?"""
-    return find_spec("vllm") is not None and not base.endswith(".gguf")
+def can_run(config: dict) -> bool:
+    """Is vLLM installed, and can it load this run's base and adapter? It has no rows for tokens of an adapter's own."""
+    plain = not config["base_model"].endswith(".gguf") and not config.get("base_quantization")
+    return find_spec("vllm") is not None and plain and not config.get("svg_tokens")
 
 
 class VLLMEngine:

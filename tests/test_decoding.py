@@ -171,12 +171,15 @@ def test_an_answer_ends_with_its_svg_whatever_an_engine_adds(tokenizer):
 
 
 def test_engine_is_vllm_only_where_it_can_run(monkeypatch):
-    assert pick_engine("auto", "owner/name") == "transformers"
+    config = {"base_model": "owner/name"}
+    assert pick_engine("auto", config) == "transformers"
     with pytest.raises(UserError, match="--engine transformers"):
-        pick_engine("vllm", "owner/name")
+        pick_engine("vllm", config)
     monkeypatch.setattr("common.vllm_engine.find_spec", lambda name: object())
-    assert pick_engine("auto", "owner/name") == pick_engine("vllm", "owner/name") == "vllm"
-    assert pick_engine("auto", "models/small.gguf") == pick_engine("transformers", "owner/name") == "transformers"
+    assert pick_engine("auto", config) == pick_engine("vllm", config) == "vllm"
+    assert pick_engine("transformers", config) == "transformers"
+    for odd in ({"base_model": "models/small.gguf"}, {"svg_tokens": True}, {"base_quantization": "nf4"}):
+        assert pick_engine("auto", config | odd) == "transformers"
 
 
 @pytest.mark.parametrize("growth", [2, 256])

@@ -10,7 +10,7 @@ from transformers.masking_utils import causal_mask_function
 
 from common.attention import ROWS_SDPA, Rows, rows_mask
 from common.lean import _LoRALinear, make_lean
-from common.model import LORA_TARGETS
+from common.model import ALL_LINEAR
 
 SIZES = dict(
     vocab_size=99, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
@@ -28,7 +28,7 @@ def adapted(config, lean: bool, attention: str, dropout: float = 0.0):
     """A small random model with random adapters; the same weights at each call."""
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config, attn_implementation=attention)
-    lora = LoraConfig(r=4, lora_alpha=8, lora_dropout=dropout, target_modules=LORA_TARGETS)
+    lora = LoraConfig(r=4, lora_alpha=8, lora_dropout=dropout, target_modules=ALL_LINEAR)
     model = get_peft_model(model, lora)
     with torch.no_grad():
         for name, p in model.named_parameters():
@@ -132,7 +132,8 @@ def test_lora_gradients_with_dropout_are_the_numerical_ones():
     keep = torch.rand(2, 3, 5) > 0.4
     for mask, p in ((None, 0.0), (keep, 0.4)):
         assert torch.autograd.gradcheck(
-            lambda x, a, b, mask=mask, p=p: _LoRALinear.apply(x, None, weight, bias, a, b, 1.7, mask, p), (x, a, b)
+            lambda x, a, b, mask=mask, p=p: _LoRALinear.apply(x, None, lambda: weight, bias, a, b, 1.7, mask, p),
+            (x, a, b),
         )
 
 

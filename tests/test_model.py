@@ -84,7 +84,7 @@ def test_frozen_head_loss_in_blocks_is_exact(monkeypatch):
     torch.nn.functional.cross_entropy(exact @ weight.T, labels, reduction="sum").backward()
     for dtype, tolerance in ((torch.float32, 1e-5), (torch.float16, 3e-2)):
         ours = hidden.to(dtype).requires_grad_()
-        value = loss._FrozenHeadLoss.apply(ours, weight.to(dtype), labels).sum()
+        value = loss._FrozenHeadLoss.apply(ours, weight.to(dtype), labels)[0]
         value.backward()
         torch.testing.assert_close(ours.grad.double(), exact.grad, rtol=tolerance, atol=tolerance)
         assert value.item() == pytest.approx(
@@ -173,9 +173,10 @@ def test_memory_estimate_counts_what_autograd_keeps(tiny_base):
 
     rows = [Encoded("a", [5] * 100, [6] * 92), Encoded("b", [5] * 100, [6] * 60)]
     batch = LeftPaddingCollator(0)(rows)
-    c = SimpleNamespace(LORA_RANK=8, LORA_ALPHA=16, LORA_DROPOUT=0.0, LOSS_ON="answer")
+    c = SimpleNamespace(BASE_QUANTIZATION="", OPTIMIZER="adamw", LOSS_ON="answer")
+    adapter = {"rank": 8, "alpha": 16, "dropout": 0.0}
     for dtype in (torch.float32, torch.float16):
-        model = add_adapter(load_base(str(tiny_base), torch.device("cpu"), dtype), 8, 16, 0.0).train()
+        model = add_adapter(load_base(str(tiny_base), torch.device("cpu"), dtype), **adapter).train()
         own = {p.untyped_storage()._cdata for p in model.parameters()}
         kept: dict[int, torch.Tensor] = {}
 
@@ -191,8 +192,8 @@ def test_memory_estimate_counts_what_autograd_keeps(tiny_base):
             inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "position_ids")}
             model.get_decoder()(**inputs, use_cache=False)
         real = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
-        needed = memory.estimate(load_config(str(tiny_base)), c, rows, torch.device("cuda"), dtype, False)
+        needed = memory.estimate(load_config(str(tiny_base)), c, adapter, rows, torch.device("cuda"), dtype, False)
         assert needed.activations == pytest.approx(real, rel=0.05), dtype
         assert needed.heap == 0
-        checkpointed = memory.estimate(load_config(str(tiny_base)), c, rows, torch.device("cuda"), dtype, True)
+        checkpointed = memory.estimate(load_config(str(tiny_base)), c, adapter, rows, torch.device("cuda"), dtype, True)
         assert checkpointed.total < needed.total

@@ -9,6 +9,12 @@ CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
+LLAMA_CHAT = (
+    "{% for message in messages %}"
+    "{% if message['role'] == 'user' %}{{ '<s>[INST] ' + message['content'] + ' [/INST]' }}"
+    "{% else %}{{ ' ' + message['content'] + ' </s>' }}{% endif %}{% endfor %}"
+)
+
 
 def answer(colour: str = "gold", radius: int = 40) -> str:
     return (
@@ -42,6 +48,31 @@ def make_tokenizer() -> Any:
     return fast
 
 
+def make_llama_tokenizer() -> Any:
+    """Code Llama's kind: spaces as "▁", one more before a text's first word, bytes where there is no token."""
+    import json
+
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import CodeLlamaTokenizer
+
+    from prompt_template import TEMPLATE
+
+    bpe = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
+    bpe.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    printable = [chr(code) for code in range(33, 127)]
+    trainer = trainers.BpeTrainer(
+        vocab_size=900, special_tokens=special, initial_alphabet=printable, show_progress=False
+    )
+    texts = [TEMPLATE, *(answer(colour, 30) for colour in ("gold", "navy", "teal"))] * 3
+    bpe.train_from_iterator((text.replace("\n", " ") for text in texts), trainer)
+    made = json.loads(bpe.to_str())["model"]
+    tokenizer = CodeLlamaTokenizer(vocab=made["vocab"], merges=[tuple(pair) for pair in made["merges"]])
+    tokenizer.chat_template = LLAMA_CHAT
+    tokenizer.pad_token, tokenizer.padding_side = tokenizer.eos_token, "left"
+    return tokenizer
+
+
 def qwen2_config(tokenizer: Any, **more: Any) -> Any:
     from transformers import Qwen2Config
 
@@ -66,6 +97,23 @@ def make_base(folder: Path, tokenizer: Any) -> Path:
 
     torch.manual_seed(0)
     Qwen2ForCausalLM(qwen2_config(tokenizer, tie_word_embeddings=True)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def make_llama(folder: Path) -> Path:
+    """Save a random Llama as `make_base` does, with an output layer of its own and `make_llama_tokenizer`."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    tokenizer = make_llama_tokenizer()
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+        initializer_range=0.15, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2, pad_token_id=2,
+        max_position_embeddings=8192,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

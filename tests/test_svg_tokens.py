@@ -1,0 +1,237 @@
+"""New tokens: texts come back as they were, the loss is the libraries', only new rows are saved, everything reloads."""
+
+import copy
+import shutil
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+from transformers import Qwen2ForCausalLM
+
+from common import loss, model
+from common.constrained import tokens_needed
+from common.dataset import Sample
+from common.decoding import generate_answers
+from common.errors import UserError
+from common.judge import judge
+from common.loss import cross_entropy, summed_loss
+from common.model import add_adapter, load_base, load_tokenizer, merge_adapter, with_adapter
+from common.predictor import find_source
+from common.svg_tokens import add_svg_tokens, begin_as_mean, make_rows, pieces_of_new, svg_tokens, tokenizer_of
+from common.tokens import LeftPaddingCollator, encode, ids_behind
+from svg_constraint import SVG_OPEN
+from tests.paths import SHARED
+from tests.tiny import answer, make_llama_tokenizer, make_tokenizer, qwen2_config
+
+CPU = torch.device("cpu")
+
+
+def extended(make):
+    tokenizer = make()
+    add_svg_tokens(tokenizer)
+    return tokenizer, pieces_of_new(tokenizer, make())
+
+
+TOKENIZERS = {"byte-level": extended(make_tokenizer), "llama": extended(make_llama_tokenizer)}
+PARTS = st.sampled_from([*svg_tokens(), " ", "\n", '"', "<", "=", "M", "10", "red", "circle", "é", "🦊", "A fox ", "L"])
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+@given(st.lists(PARTS, max_size=12).map("".join))
+@settings(max_examples=60, deadline=None)
+def test_every_answer_comes_back_as_it_was(kind, text):
+    tokenizer, _ = TOKENIZERS[kind]
+    text = "<reasoning>" + text
+    assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_each_is_one_token_behind_another_text(kind):
+    tokenizer, pieces = TOKENIZERS[kind]
+    assert len(pieces) > 75 and all(len(ids) > 1 for ids in pieces.values())
+    for text in svg_tokens():
+        assert len(ids_behind(tokenizer, text)) == 1
+    (opening,) = ids_behind(tokenizer, SVG_OPEN)  # all of the opening line, its tokens within it notwithstanding
+    assert tokenizer("\n" + SVG_OPEN + "\n", add_special_tokens=False)["input_ids"].count(opening) == 1
+
+
+@pytest.mark.skipif(not (SHARED / "data/qwen_tokenizer").is_dir(), reason="the real tokenizer is not here")
+def test_real_drawings_come_back_from_qwens_tokenizer_in_fewer_tokens():
+    from common.dataset import read_samples
+
+    samples = read_samples(SHARED / "data/svg_results.jsonl").samples[:40]
+    tokenizer = load_tokenizer(str(SHARED / "data/qwen_tokenizer"))
+    before = sum(row.length for row in encode(tokenizer, samples, "chat"))
+    add_svg_tokens(tokenizer)
+    rows = encode(tokenizer, samples, "chat")
+    assert [tokenizer.decode(row.answer[:-1]) for row in rows] == [sample.answer for sample in samples]
+    assert sum(row.length for row in rows) < 0.85 * before
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["tied", "untied"])
+def base(request):
+    """A random Qwen2 with rows for the new tokens."""
+    tokenizer, pieces = TOKENIZERS["byte-level"]
+    torch.manual_seed(0)
+    made = Qwen2ForCausalLM(qwen2_config(make_tokenizer(), tie_word_embeddings=request.param))
+    make_rows(made, len(tokenizer))
+    begin_as_mean(made, pieces)
+    return made.eval()
+
+
+def adapted(base):
+    """With random adapters and rows that have moved from where they began."""
+    torch.manual_seed(1)
+    _, pieces = TOKENIZERS["byte-level"]
+    made = add_adapter(copy.deepcopy(base), rank=4, alpha=8, dropout=0.0, rslora=True, new_tokens=list(pieces)).train()
+    with torch.no_grad():
+        for name, p in made.named_parameters():
+            if "lora_B" in name or "tokens_delta" in name:
+                p.add_(0.05 * torch.randn_like(p))
+    return made
+
+
+def encoded():
+    samples = [Sample(str(i), "a circle" + ", big" * i, answer(radius=10 * i + 5)) for i in range(6)]
+    return encode(TOKENIZERS["byte-level"][0], samples, "chat")
+
+
+def test_rows_begin_as_the_mean_of_their_pieces_and_others_stay(base):
+    _, pieces = TOKENIZERS["byte-level"]
+    torch.manual_seed(0)
+    before = Qwen2ForCausalLM(base.config.__class__(**base.config.to_dict() | {"vocab_size": min(pieces)}))
+    for layer in ("get_input_embeddings", "get_output_embeddings"):
+        old, new = getattr(before, layer)().weight, getattr(base, layer)().weight
+        torch.testing.assert_close(new[: len(old)], old)
+        for id, ids in pieces.items():
+            torch.testing.assert_close(new[id], old[ids].mean(0))
+
+
+def test_loss_and_gradients_are_those_of_peft_and_transformers(base, monkeypatch):
+    """Our frozen head with its trained rows, block by block, and our lookup, against the libraries' own forward."""
+    rows, collator = encoded(), LeftPaddingCollator(0)
+    batch = collator(rows)
+    count = len(batch["shift_labels"])
+    monkeypatch.setattr(loss, "LOGITS_BYTES", {"cpu": 4 * 800 * 200})  # several blocks
+    ours = adapted(base)
+    value = summed_loss(ours, **batch) / count
+    value.backward()
+    assert cross_entropy(ours, rows, collator, 2).mean == pytest.approx(value.item(), rel=1e-6)
+    monkeypatch.setattr(model, "make_lean", lambda module: None)
+    theirs = adapted(base)
+    expected = theirs(**batch, num_items_in_batch=count).loss
+    expected.backward()
+    assert value.item() == pytest.approx(expected.item(), rel=1e-6)
+    found = {name: p.grad for name, p in ours.named_parameters() if p.requires_grad}
+    assert sum("tokens_delta" in name for name in found) == (1 if base.config.tie_word_embeddings else 2)
+    for name, p in theirs.named_parameters():
+        if p.requires_grad:
+            torch.testing.assert_close(found[name], p.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_half_precision_rows_learn_in_the_same_direction(base):
+    batch = LeftPaddingCollator(0)(encoded())
+    gradients = []
+    for dtype in (torch.float32, torch.bfloat16):
+        made = adapted(copy.deepcopy(base).to(dtype))
+        (summed_loss(made, **batch) / len(batch["shift_labels"])).backward()
+        gradients.append({name: p.grad for name, p in made.named_parameters() if "tokens_delta" in name})
+    for name, gradient in gradients[0].items():
+        assert gradients[1][name].dtype == torch.float32
+        assert torch.cosine_similarity(gradient.flatten(), gradients[1][name].flatten(), dim=0) > 0.99
+
+
+@pytest.fixture(scope="module")
+def saved(base, tmp_path_factory):
+    """What a run leaves: its base without the new rows, its adapter, its tokenizer."""
+    folder = tmp_path_factory.mktemp("run")
+    _, pieces = TOKENIZERS["byte-level"]
+    plain = copy.deepcopy(base)
+    plain.resize_token_embeddings(min(pieces), mean_resizing=False)
+    plain.save_pretrained(folder / "base")
+    make_tokenizer().save_pretrained(folder / "base")
+    tokenizer = load_tokenizer(str(folder / "base"))
+    add_svg_tokens(tokenizer)
+    made = adapted(base).eval()
+    made.base_model.model.config._name_or_path = str(folder / "base")
+    made.peft_config["default"].base_model_name_or_path = str(folder / "base")
+    made.save_pretrained(folder / "adapter")
+    tokenizer.save_pretrained(folder / "adapter")
+    ids = torch.tensor([encode(tokenizer, [Sample("0", "a circle", answer())], "chat")[0].prompt])
+    with torch.no_grad():
+        return folder, ids, made(ids).logits
+
+
+def test_only_new_rows_are_saved_and_give_the_same_answers_reloaded_and_merged(saved, base):
+    folder, ids, expected = saved
+    tensors = load_file(folder / "adapter" / "adapter_model.safetensors")
+    rows = [tensor.shape for name, tensor in tensors.items() if "lora" not in name]
+    tied = base.config.tie_word_embeddings
+    assert rows == [(len(TOKENIZERS["byte-level"][1]), 64)] * (1 if tied else 2)
+    source = find_source(str(folder / "adapter"))
+    tokenizer = load_tokenizer(source.tokenizer)
+    assert encode(tokenizer, [Sample("0", "a circle", answer())], "chat")[0].prompt == ids[0].tolist()
+    for load in (with_adapter, merge_adapter):
+        with torch.no_grad():
+            found = load(load_base(source.base, CPU, torch.float32), source.adapter)(ids).logits
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_both_exports_are_the_adapted_model(saved, tmp_path):
+    from common.export import compare, load, write_folder
+    from common.gguf_file import write_gguf
+
+    folder, _, _ = saved
+    loaded, tokenizer, prompt, expected = load(find_source(str(folder / "adapter")))
+    assert max(prompt[0]) >= min(TOKENIZERS["byte-level"][1])  # the prompt has new tokens
+    (tmp_path / "gguf").mkdir()
+    write_gguf(tmp_path / "gguf" / "m.gguf", loaded, tokenizer, "m", "float32")
+    tokenizer.save_pretrained(tmp_path / "gguf")
+    compare(tmp_path / "gguf" / "m.gguf", prompt, expected, "float32")
+    write_folder(tmp_path / "merged", loaded, tokenizer, "float32")
+    compare(tmp_path / "merged", prompt, expected, "float32")
+
+
+def test_a_checkpoint_finds_the_runs_tokenizer_and_an_orphan_is_refused(saved, tmp_path):
+    adapter = saved[0] / "adapter"
+    checkpoint = shutil.copytree(adapter, tmp_path / "run" / "checkpoint-1")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.move(checkpoint / name, tmp_path / "run" / name)
+    assert tokenizer_of(checkpoint, "base") == str(tmp_path / "run")
+    (tmp_path / "run" / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match="tokenizer is missing"):
+        tokenizer_of(checkpoint, "base")
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_constrained_answers_are_legal_and_use_new_tokens(kind):
+    """A random model over the whole vocabulary, in just enough tokens and in more."""
+    tokenizer, pieces = TOKENIZERS[kind]
+    torch.manual_seed(3)
+    made = Qwen2ForCausalLM(qwen2_config(tokenizer, tie_word_embeddings=True)).eval()
+    made.get_input_embeddings().weight.data[list(pieces)] *= 3  # likelier
+    needed, used = tokens_needed(tokenizer), set()
+    prompts = [tokenizer.encode("a fox", add_special_tokens=False)] * 3
+    for room in (needed, needed + 150):
+        total = len(prompts[0]) + room
+        for drawn in generate_answers(made, tokenizer, prompts, total, room, 3, 1.5, 7, "test", constrained=True):
+            assert judge(drawn.text).verdicts["prompt"].valid, drawn.text
+            used |= {id for id in pieces if tokenizer.decode([id]) in drawn.text}
+    assert len(used) > 5
+
+
+def test_a_tokenizer_that_changes_texts_is_refused():
+    class Spaced:
+        def __getattr__(self, name):
+            return getattr(TOKENIZERS["llama"][0], name)
+
+        def __call__(self, *arguments, **options):
+            return TOKENIZERS["llama"][0](*arguments, **options)
+
+        def decode(self, ids, **options):
+            return " ".join(TOKENIZERS["llama"][0].decode([id]) for id in ids)
+
+    with pytest.raises(UserError, match="--no-svg-tokens"):
+        add_svg_tokens(Spaced())
