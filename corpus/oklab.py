@@ -2,8 +2,20 @@
 
 import math
 from functools import cache
+from typing import Any
 
 Lab = tuple[float, float, float]  # lightness 0 to 1, green to red, blue to yellow
+
+TO_LMS = (
+    (0.4122214708, 0.5363325363, 0.0514459929),
+    (0.2119034982, 0.6806995451, 0.1073969566),
+    (0.0883024619, 0.2817188376, 0.6299787005),
+)
+TO_LAB = (
+    (0.2104542553, 0.7936177850, -0.0040720468),
+    (1.9779984951, -2.4285922050, 0.4505937099),
+    (0.0259040371, 0.7827717662, -0.8086757660),
+)
 
 
 @cache
@@ -13,15 +25,17 @@ def to_oklab(colour: str) -> Lab:
     for i in (1, 3, 5):
         c = int(colour[i : i + 2], 16) / 255
         linear.append(c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4)
-    r, g, b = linear
-    l = math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b)  # noqa: E741
-    m = math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b)
-    s = math.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b)
-    return (
-        0.2104542553 * l + 0.7936177850 * m - 0.0040720468 * s,
-        1.9779984951 * l - 2.4285922050 * m + 0.4505937099 * s,
-        0.0259040371 * l + 0.7827717662 * m - 0.8086757660 * s,
-    )
+    lms = [math.cbrt(sum(map(math.prod, zip(row, linear, strict=True)))) for row in TO_LMS]
+    return tuple(sum(map(math.prod, zip(row, lms, strict=True))) for row in TO_LAB)
+
+
+def pixels_to_oklab(rgb: Any) -> Any:
+    """uint8 array (…, 3) of sRGB → float64 array (…, 3) of L, a, b."""
+    import numpy as np
+
+    c = rgb / 255
+    linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+    return np.cbrt(linear @ np.array(TO_LMS).T) @ np.array(TO_LAB).T
 
 
 def from_oklab(lab: Lab) -> str:

@@ -144,7 +144,7 @@ def _shape(part: Drawn, form: _Form) -> Shape | None:
     if (
         basic
         and not form.cubic
-        and (geometry := _basic_geometry(basic, decimals, bool(stroke) or form.exact)) is not None
+        and (geometry := basic_geometry(basic, decimals, bool(stroke) or form.exact)) is not None
     ):
         tag, values = geometry
         return Shape(tag, values, **look) if values else None
@@ -171,7 +171,7 @@ def _shape(part: Drawn, form: _Form) -> Shape | None:
     return Shape("path", {}, commands=tuple(commands), **look)
 
 
-def _basic_geometry(basic: tuple, decimals: int, fine: bool) -> tuple[str, dict[str, str]] | None:
+def basic_geometry(basic: tuple, decimals: int, fine: bool) -> tuple[str, dict[str, str]] | None:
     """Return (tag, attributes), with {} where it rounds to nothing; None where a path is to be written instead."""
     kind, *v = basic
     if kind == "rect":

@@ -1,0 +1,67 @@
+"""Method "layers": colours by K-means, regions as stacked outlines; searched over colours, small regions and detail."""
+
+from functools import partial
+from typing import Any
+
+from corpus.vectorizing.search import NOTHING, Budget, Eye, Found, climb, finest
+from corpus.vectorizing.segments import calmed, colour_counts, k_means, label, regions, surfaces
+from corpus.vectorizing.trace import COARSE, FINE, MIXED, Traced, trace
+from svg_constraint import CANVAS
+
+COLOURS = (48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
+START = 5  # of these
+SMALLEST = (8, 32, 128, 512, 2048)  # pixels of 512 × 512; smaller regions go to their neighbours
+TEXTURED = 0.7  # share of the pixels inside surfaces, below which a picture is no flat drawing
+REGION = 12  # bytes that a region takes at least: with more of them there is no need to try
+TOLERANCES = tuple(0.3 * 2 ** (i / 2) for i in range(11))  # pixels, 0.3 to 9.6
+
+
+def by_layers(rgb: Any, budget: Budget, eye: Eye) -> list[Found]:
+    """Return the drawings that were tried and fit."""
+    from corpus.oklab import pixels_to_oklab
+
+    flat = surfaces(rgb)
+    if flat.mean() < TEXTURED:
+        rgb = calmed(rgb)
+        flat = surfaces(rgb)
+    lab = pixels_to_oklab(rgb)
+    points, weights = colour_counts(lab, rgb, flat)
+    found: list[Found] = []
+    scores: dict[int, float] = {}  # by number of colours
+
+    def with_colours(k: int) -> float:
+        centres = k_means(points, weights, k)
+        if len(centres) in scores:  # the picture has no more colours
+            return scores[len(centres)]
+        labels = label(lab, flat, centres)
+
+        counted: dict[int, float] = {}  # score by number of regions
+
+        def without(smallest: int) -> float:
+            left = regions(labels, rgb, flat, smallest * (len(rgb) / 512) ** 2)
+            if len(left.colours) * REGION > budget.max_bytes:
+                return NOTHING
+            if len(left.colours) not in counted:
+                tried = _drawings(trace(left, rgb), CANVAS / len(rgb), budget, eye)
+                found.extend(tried)
+                counted[len(left.colours)] = max((one.similarity for one in tried), default=NOTHING)
+            return counted[len(left.colours)]
+
+        scores[len(centres)] = climb(SMALLEST, 0, without)
+        return scores[len(centres)]
+
+    climb(COLOURS, START, with_colours)
+    return found
+
+
+def _drawings(traced: Traced, step: float, budget: Budget, eye: Eye) -> list[Found]:
+    """Return the drawing in full detail if it fits; else that in most detail on each grid. step: of a pixel."""
+    if not traced.parts:  # a white page is no drawing
+        return []
+    full = traced.svg(TOLERANCES[0] * step, FINE)
+    if budget.allows(full):
+        return [eye.look(full)]
+    grids = (
+        [partial(traced.svg, tolerance * step, grid) for tolerance in TOLERANCES] for grid in (FINE, MIXED, COARSE)
+    )
+    return [eye.look(text) for texts in grids if (text := finest(texts, budget))]
