@@ -16,7 +16,20 @@ from common.run_folder import append_jsonl, mark_complete
 from common.tokens import LengthGroupedSampler
 
 
-class SVGTrainer(Trainer):
+class SafeTrainer(Trainer):
+    """Marks checkpoints that were written to their end."""
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        checkpoint = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        try:
+            super()._save_checkpoint(*args, **kwargs)
+            mark_complete(checkpoint)
+        except Exception:  # a full disk above all: give the space of the half-written one back
+            shutil.rmtree(checkpoint, ignore_errors=True)
+            raise
+
+
+class SVGTrainer(SafeTrainer):
     """Trains on `StoredRows`; the collator must be a `LeftPaddingCollator`."""
 
     def evaluate(self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval") -> dict:
@@ -50,15 +63,6 @@ class SVGTrainer(Trainer):
         step = self.args.per_device_train_batch_size * self.args.gradient_accumulation_steps
         return LengthGroupedSampler(rows.lengths, step, self.args.seed)
 
-    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-        checkpoint = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
-        try:
-            super()._save_checkpoint(*args, **kwargs)
-            mark_complete(checkpoint)
-        except Exception:  # a full disk above all: give the space of the half-written one back
-            shutil.rmtree(checkpoint, ignore_errors=True)
-            raise
-
 
 class RunLog(TrainerCallback):
     """Every logged figure goes to metrics.jsonl, training.log and the terminal, one line each."""
@@ -72,7 +76,7 @@ class RunLog(TrainerCallback):
         if "loss" in logs and not math.isfinite(logs["loss"]):
             raise UserError(
                 f"the training loss is {logs['loss']} at step {state.global_step}: training stopped, and earlier "
-                "checkpoints are intact. Lower LEARNING_RATE, or train without half precision (`--no-fp16`)."
+                "checkpoints are intact. Lower LEARNING_RATE, or train without half precision."
             )
         record = {"step": state.global_step, "epoch": round(state.epoch or 0, 3), **logs}
         append_jsonl(self.folder / "metrics.jsonl", record)
