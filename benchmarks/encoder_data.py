@@ -4,10 +4,9 @@
     npm install @iconify-json/{noto-v1,emojione,emojione-v1,fluent-emoji-high-contrast,tabler,mdi,ph,lucide}@latest
     python -m benchmarks.encoder_data node_modules/@iconify-json --output outputs/encoder_data
 
-Writes three files of JSON lines {id, emoji, group, source, svg}: heldout.jsonl, emoji of the four sets; pairs.jsonl, the
-other emoji, of all sets; icons.jsonl, these and the icons without a code point. A fifth of the groups is held out: an
-emoji with its skin tones, genders and families is one group, and no group falls on two sides. Held-out emoji are there
-once for each set.
+Writes three files of JSON lines {id, emoji, group, source, svg}: heldout.jsonl, emoji of the four sets, each once for a
+set; pairs.jsonl, the other emoji, of all sets; icons.jsonl, these and the icons without a code point. A fifth of the
+groups is held out: an emoji with its skin tones, genders and families is one group, and no group falls on two sides.
 """
 
 import argparse
@@ -82,7 +81,8 @@ def parts(record: dict) -> list[str]:
     held = hashlib.sha256(record["group"].encode()).digest()[0] % HELD_OUT == 0
     if held:
         return ["heldout"] if record["source"] in FOUR else []
-    return ["pairs", "icons"]
+    toned = any(0x1F3FB <= int(point, 16) <= 0x1F3FF for point in record["emoji"].split("-"))  # in sets without codes
+    return ["icons"] if toned else ["pairs", "icons"]
 
 
 if __name__ == "__main__":

@@ -14,12 +14,13 @@ authors' code): 22 layers of 768, every third one global, 30 % hidden, sequences
 constant rate, then 1 - sqrt decay. Start small runs from configs/encoder/small.yml.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from common.constants import constants_in_force, write_config
+from common.constants import constants_in_force
 from common.errors import UserError, run
 
 # Data
@@ -145,37 +146,22 @@ def texts(c: SimpleNamespace) -> Iterator[str]:
 def train(c: SimpleNamespace, tokenizer: Any, file: Any) -> None:
     from transformers import set_seed
 
-    from common import run_folder as runs
     from common.model import pick_device
-    from common.tracking import finish_run, start_run
+    from common.plots import draw_loss
+    from encoder.training import open_run, run_to_the_end
 
     device = pick_device()
-    facts = runs.environment(device, "bfloat16" if on_gpu(c, device) else "float32", c.DATA, file.fingerprint)
-    checkpoint = None
-    if c.RESUME:
-        folder = runs.find_run_folder(c.RUN_NAME)
-        checkpoint, warnings = runs.newest_complete_checkpoint(folder)
-        print("".join(f"warning: {warning}\n" for warning in warnings) + f"resuming from {checkpoint}")
-        runs.refuse_other_data(folder, c.DATA, file.fingerprint, "; restore the file, or start a new run.")
-        runs.forget_after(folder, int(checkpoint.name.rpartition("-")[2]))
     set_seed(c.SEED)
-    model = build_model(c, tokenizer).to(device)
-    if not c.RESUME:
-        folder = runs.new_run_folder(c.RUN_NAME)
-        write_config(folder / "config.yml", c)
-        runs.write_json(folder / "environment.json", facts)
-    print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {facts['dtype']} on {device}")
-    tracker = start_run(c.WANDB_PROJECT, folder, "pretrain", vars(c) | {"environment": facts}) if c.WANDB else None
+    model = build_model(c, tokenizer).to(device)  # before the run folder: what cannot be had leaves nothing behind
+    print(f"{sum(p.numel() for p in model.parameters()):,} parameters on {device}")
+    folder, checkpoint = open_run(c, device, file.fingerprint)
     trainer = build_trainer(c, model, tokenizer, file, folder, device)
-    with trainer.safe_stop as stop:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    finish(trainer, tokenizer, folder, stop.reason)
-    if tracker:
-        print(finish_run(tracker))
-
-
-def on_gpu(c: SimpleNamespace, device: Any) -> bool:
-    return c.BF16 and device.type == "cuda"
+    last = run_to_the_end(c, trainer, tokenizer, folder, checkpoint, "encoder.pretrain")
+    draw_loss(folder / "metrics.jsonl", folder / "loss.png")
+    print(
+        f"validation: {last['accuracy']:.1%} of {last['predicted_tokens']:,} hidden tokens right, "
+        f"cross-entropy {last['cross_entropy']:.4f} nats\nmodel, tokenizer and loss.png are in {folder}"
+    )
 
 
 def build_model(c: SimpleNamespace, tokenizer: Any) -> Any:
@@ -216,88 +202,30 @@ def build_model(c: SimpleNamespace, tokenizer: Any) -> Any:
 
 
 def build_trainer(c: SimpleNamespace, model: Any, tokenizer: Any, file: Any, folder: Path, device: Any) -> Any:
-    from transformers import PrinterCallback, ProgressCallback, TrainingArguments
-
-    from common.trainer import ProgressBar, RunLog, SafeStop
-    from encoder.pretraining.packs import Masking, Packs, only
+    from encoder.pretraining.packs import Masking, Packs
     from encoder.pretraining.trainer import MaskedTrainer
+    from encoder.training import arguments, only
 
-    arguments = TrainingArguments(
-        output_dir=str(folder),
-        per_device_train_batch_size=1,  # pack
-        gradient_accumulation_steps=c.GRADIENT_ACCUMULATION,
-        max_steps=1,
-        learning_rate=c.LEARNING_RATE,
-        lr_scheduler_type="warmup_stable_decay",
-        weight_decay=c.WEIGHT_DECAY,
-        max_grad_norm=c.MAX_GRAD_NORM,
-        optim="stable_adamw",
-        optim_args="decouple_lr=True",
-        adam_beta2=0.98,
-        adam_epsilon=1e-6,
-        bf16=on_gpu(c, device),
-        use_cpu=device.type != "cuda",
-        eval_strategy="steps",
-        eval_steps=c.EVAL_STEPS,
-        eval_on_start=not c.RESUME,
-        logging_steps=c.LOGGING_STEPS,
-        logging_first_step=True,
-        logging_nan_inf_filter=False,
-        save_steps=c.SAVE_STEPS,
-        save_total_limit=c.SAVE_TOTAL_LIMIT,
-        seed=c.SEED,
-        report_to=["wandb"] if c.WANDB else "none",
-        remove_unused_columns=False,
-        dataloader_num_workers=2 if device.type == "cuda" else 0,
-    )
-    packs_per_step = c.GRADIENT_ACCUMULATION * arguments.world_size
+    packs_per_step = c.GRADIENT_ACCUMULATION * int(os.environ.get("WORLD_SIZE", 1))
     step = c.PACK_TOKENS * packs_per_step  # tokens
-    arguments.max_steps = -(-c.TOKENS // step)
-    arguments.warmup_steps = c.WARMUP_TOKENS // step
-    arguments.lr_scheduler_kwargs = {"num_decay_steps": c.DECAY_TOKENS // step, "decay_type": "1-sqrt"}
-    masking = Masking(tokenizer, c.MASKED)
-    shape = (c.SEQUENCE_LENGTH, c.PACK_TOKENS, masking, c.SEED)
-    trainer = MaskedTrainer(
+    steps = -(-c.TOKENS // step)
+    shape = (c.SEQUENCE_LENGTH, c.PACK_TOKENS, Masking(tokenizer, c.MASKED), c.SEED)
+    return MaskedTrainer(
         model=model,
-        args=arguments,
+        args=arguments(
+            c,
+            folder,
+            device,
+            gradient_accumulation_steps=c.GRADIENT_ACCUMULATION,
+            max_steps=steps,
+            lr_scheduler_type="warmup_stable_decay",
+            lr_scheduler_kwargs={"num_decay_steps": c.DECAY_TOKENS // step, "decay_type": "1-sqrt"},
+            warmup_steps=c.WARMUP_TOKENS // step,
+        ),
         data_collator=only,
-        train_dataset=Packs(file, file.train(), *shape, count=arguments.max_steps * packs_per_step),
+        train_dataset=Packs(file, file.train(), *shape, count=steps * packs_per_step),
         eval_dataset=Packs(file, file.valid, *shape),
-        callbacks=[RunLog(folder)],
     )
-    for callback in (ProgressCallback, PrinterCallback):
-        trainer.remove_callback(callback)
-    trainer.add_callback(ProgressBar())
-    trainer.safe_stop = SafeStop(c.MAX_MINUTES)
-    trainer.add_callback(trainer.safe_stop)
-    return trainer
-
-
-def finish(trainer: Any, tokenizer: Any, folder: Path, stopped: str | None) -> None:
-    """Evaluate once more, save model and tokenizer, draw the loss, say what came out."""
-    from common.plots import draw_loss
-    from common.run_folder import read_jsonl
-
-    step = trainer.state.global_step
-    if stopped and stopped != "MAX_MINUTES is over":
-        raise UserError(
-            f"training stopped at step {step} ({stopped}); go on with "
-            f"`python -m encoder.pretrain --resume --run-name {folder.name}`."
-        )
-    records = [r for r in read_jsonl(folder / "metrics.jsonl") if "eval_accuracy" in r]
-    if not records or records[-1]["step"] != step:
-        records.append(trainer.evaluate())
-    trainer.model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    draw_loss(folder / "metrics.jsonl", folder / "loss.png")
-    if stopped:
-        print(f"{stopped} after step {step} of {trainer.state.max_steps}")
-    last = records[-1]
-    print(
-        f"validation after {step} steps: {last['eval_accuracy']:.1%} of {last['eval_predicted_tokens']:,} hidden tokens "
-        f"right, cross-entropy {last['eval_cross_entropy']:.4f} nats"
-    )
-    print(f"model, tokenizer and loss.png are in {folder}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,13 @@ MAX_DRAWINGS: int = 500_000  # the first so many are learned from; all are in me
 COMPARE: str = ""  # another tokenizer (hub id, folder, .gguf) whose tokens are counted too
 COMPARED: int = 2000  # drawings, evenly picked from those learned from
 
-SPECIAL = {"unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]"}
+SPECIAL = {
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "pad_token": "[PAD]",
+    "mask_token": "[MASK]",
+}
 PIECES = (
     r'<[\w:-]+(?: [\w:-]+=")?'  # an element and its first attribute's name
     r'|" [\w:-]+="'  # the next attribute
@@ -125,9 +131,15 @@ def lengths(tokenizer: Any, svgs: list[str], other: Any, name: str) -> list[str]
     texts = [drawing_text(svg) for svg in svgs]
     numbers = [str(n) for n in range(257)]
     lines = [f"{'tokens per drawing':<44}{'mean':>8}{'p50':>8}{'p90':>8}{'a coordinate':>14}"]
-    contenders = [("this tokenizer, what the encoder reads", tokenizer, texts), ("this tokenizer, the SVG", tokenizer, svgs)]
+    contenders = [
+        ("this tokenizer, what the encoder reads", tokenizer, texts),
+        ("this tokenizer, the SVG", tokenizer, svgs),
+    ]
     if other:
-        contenders += [(f"{Path(name).name}, what the encoder reads", other, texts), (f"{Path(name).name}, the SVG", other, svgs)]
+        contenders += [
+            (f"{Path(name).name}, what the encoder reads", other, texts),
+            (f"{Path(name).name}, the SVG", other, svgs),
+        ]
     for label, one, what in contenders:
         counts = [len(ids) for ids in one(what, add_special_tokens=False)["input_ids"]]
         each = np.mean([len(ids) for ids in one(numbers, add_special_tokens=False)["input_ids"]])

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from common.content_hash import content_hash
 from common.render import picture_difference, render_rgb
 from common.svg_values import NAMED_COLOURS, parse_paint
 from corpus.build_dataset import MAX_ERROR, MAX_TILE_ERROR
-from corpus.content_hash import content_hash
 from corpus.dataset.explain import Asking, explained
 from corpus.dataset.fingerprint import minhash
 from corpus.dataset.near_duplicates import NEIGHBOURS, _candidates, find

@@ -74,9 +74,3 @@ class Packs(torch.utils.data.Dataset):
             starts.append(following)
             filled = int(ends[following - 1])
         return order, starts
-
-
-def only(batch: list[dict]) -> dict:
-    """The collator: a pack is a batch already."""
-    (pack,) = batch
-    return pack

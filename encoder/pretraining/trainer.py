@@ -1,4 +1,4 @@
-"""Hugging Face's Trainer for masked language models: exact validation figures, packs in their order, safe checkpoints."""
+"""Exact validation figures of a masked language model: over all hidden tokens, whatever the packs."""
 
 import math
 from typing import Any
@@ -8,25 +8,15 @@ import torch.nn.functional as F
 from tqdm import tqdm
 
 from common.tokens import IGNORED
-from common.trainer import SafeTrainer
 from encoder.pretraining.packs import Packs
+from encoder.training import InOrderTrainer
 
 
-class MaskedTrainer(SafeTrainer):
-    """Trains on `Packs`, whose order is their own."""
+class MaskedTrainer(InOrderTrainer):
+    """Trains and validates on `Packs`."""
 
-    def evaluate(self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval") -> dict:
-        """Cross-entropy and accuracy over all hidden tokens of the validation packs."""
-        metrics = {
-            f"{metric_key_prefix}_{name}": value
-            for name, value in masked_figures(self.model, self.eval_dataset, self.autocast_smart_context_manager).items()
-        }
-        self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler:
-        return torch.utils.data.SequentialSampler(self.train_dataset)
+    def figures(self) -> dict[str, float]:
+        return masked_figures(self.model, self.eval_dataset, self.autocast_smart_context_manager)
 
 
 @torch.no_grad()
