@@ -65,8 +65,8 @@ def check(c: SimpleNamespace) -> None:
         raise UserError("DATA is not given; name optimized drawings with `--data FILE`.")
     if Path(c.OUTPUT).exists():
         raise UserError(f"{c.OUTPUT} exists; remove it or give another OUTPUT.")
-    if c.VOCABULARY < 300 or min(c.MAX_DRAWINGS, c.COMPARED) < 1:
-        raise UserError("VOCABULARY must be 300 or more (256 bytes, special tokens, merges), the counts 1 or more.")
+    if min(c.VOCABULARY, c.MAX_DRAWINGS, c.COMPARED) < 1:
+        raise UserError("VOCABULARY, MAX_DRAWINGS and COMPARED must be 1 or more.")
 
 
 def drawings(c: SimpleNamespace) -> Iterator[str]:
@@ -114,7 +114,9 @@ def train(texts: Iterator[str], vocabulary: int) -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    bpe.train_from_iterator((text for source in (texts, numbers * 2) for text in source), trainer)
+    bpe.train_from_iterator((text for source in (texts, numbers * 100) for text in source), trainer)
+    if any(len(bpe.encode(number).ids) > 1 for number in numbers):
+        raise UserError(f"VOCABULARY ({vocabulary}) is too small for a token for each coordinate; use 1100 or more.")
     ends = [(token, bpe.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
     bpe.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=ends

@@ -57,6 +57,8 @@ class Packs(torch.utils.data.Dataset):
         return self.count
 
     def __getitem__(self, index: int) -> dict[str, Any]:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
         number = int(np.searchsorted(self.firsts, index, side="right")) - 1
         order, starts = self._pass(number)
         start, end = [*starts, len(order)][index - self.firsts[number] :][:2]

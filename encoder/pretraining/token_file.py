@@ -70,6 +70,8 @@ def make(folder: Path, texts: Iterable[str], tokenizer: Any, validation: int) ->
             digest.update(raw)
             file.write(raw)
             ends.append(ends[-1] + len(ids))
+    if not valid and len(ends) > 2:  # a very small corpus
+        valid = [len(ends) - 2]
     np.save(part / "ends.npy", np.asarray(ends[1:], dtype=np.int64))
     write_json(part / "about.json", {"dtype": dtype, "fingerprint": digest.hexdigest(), "valid": valid})
     part.rename(folder)
