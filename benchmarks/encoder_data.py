@@ -1,12 +1,14 @@
 """The drawings that benchmarks.encoder trains and tests on: icon and emoji sets from npm, optimized, split by emoji.
 
-    npm install @iconify-json/{noto,openmoji,twemoji,fluent-emoji-flat}@latest  # the four that are compared
-    npm install @iconify-json/{noto-v1,emojione,emojione-v1,fluent-emoji-high-contrast,tabler,mdi,ph,lucide}@latest
-    python -m benchmarks.encoder_data node_modules/@iconify-json --output outputs/encoder_data
+    npm install --prefix sets @iconify-json/{noto@1.2.9,openmoji@1.2.29,twemoji@1.2.5,fluent-emoji-flat@1.2.6} \\
+        @iconify-json/{noto-v1@1.2.5,emojione@1.2.3,emojione-v1@1.2.3,fluent-emoji-high-contrast@1.2.6} \\
+        @iconify-json/{tabler@1.2.41,mdi@1.2.3,ph@1.2.2,lucide@1.2.137}
+    python -m benchmarks.encoder_data sets/node_modules/@iconify-json --output outputs/encoder_data
 
-Writes three files of JSON lines {id, emoji, group, source, svg}: heldout.jsonl, emoji of the four sets, each once for a
-set; pairs.jsonl, the other emoji, of all sets; icons.jsonl, these and the icons without a code point. A fifth of the
-groups is held out: an emoji with its skin tones, genders and families is one group, and no group falls on two sides.
+The first four are compared, the others only learned from. Writes JSON lines {id, emoji, group, source, svg}:
+heldout.jsonl, emoji of the four sets, each once for a set; pairs.jsonl, the other emoji, of all sets; icons.jsonl, these
+and the icons without a code point. A fifth of the groups is held out: an emoji with its skin tones, genders and families
+is one group, and no group falls on two sides.
 """
 
 import argparse
