@@ -6,9 +6,9 @@
     python -m benchmarks.encoder_data sets/node_modules/@iconify-json --output outputs/encoder_data
 
 The first four are compared, the others only learned from. Writes JSON lines {id, emoji, group, source, svg}:
-heldout.jsonl, emoji of the four sets, each once for a set; pairs.jsonl, the other emoji, of all sets; icons.jsonl, these
-and the icons without a code point. A fifth of the groups is held out: an emoji with its skin tones, genders and families
-is one group, and no group falls on two sides.
+heldout.jsonl, emoji of the four sets, each once for a set; pairs.jsonl, the other emoji, of all sets; icons.jsonl,
+these and the icons without a code point. A fifth of the groups is held out: an emoji with its skin tones, genders and
+families is one group, and no group falls on two sides.
 """
 
 import argparse
