@@ -62,10 +62,9 @@ def emoji(data: Path, pretrained: Path, tuned: Path) -> dict:
 
 
 def by_encoder(folder: Path, svgs: list[str]):
-    from encoder.drawing_text import drawing_text
     from encoder.vectors import Encoder
 
-    vectors = Encoder(str(folder)).vectors([drawing_text(svg) for svg in svgs]).numpy()
+    vectors = Encoder(str(folder)).vectors(svgs).numpy()
     return vectors @ vectors.T
 
 

@@ -133,7 +133,7 @@ def embed(c: SimpleNamespace, encoder, model: str) -> Vectors:
     import numpy as np
 
     from common.content_hash import content_hash
-    from encoder.drawing_text import CANVAS_TAG, drawing_text
+    from encoder.drawing_text import CANVAS_TAG
 
     ids, hashes, parts, foreign = [], [], [], 0
     stream = items(c)
@@ -141,7 +141,7 @@ def embed(c: SimpleNamespace, encoder, model: str) -> Vectors:
         ids += [item.id for item in some]
         hashes += [content_hash(item.svg) for item in some]
         foreign += sum(CANVAS_TAG not in item.svg for item in some)
-        parts.append(encoder.vectors([drawing_text(item.svg) for item in some]).numpy())
+        parts.append(encoder.vectors([item.svg for item in some]).numpy())
     if not ids:
         raise UserError(f"INPUT {c.INPUT} holds no drawing.")
     if foreign:
@@ -178,9 +178,8 @@ def show_neighbours(c: SimpleNamespace, content: Vectors, encoder, query: str) -
     """Print the nearest drawings, and put them on a sheet beside the one searched for."""
     from common.drawings import write_sheet
     from common.vectors import nearest
-    from encoder.drawing_text import drawing_text
 
-    best, cosines = nearest(content.vectors, encoder.vectors([drawing_text(query)])[0].numpy(), c.NEIGHBOURS)
+    best, cosines = nearest(content.vectors, encoder.vectors([query])[0].numpy(), c.NEIGHBOURS)
     wanted = dict.fromkeys(best.tolist(), "")
     for number, item in enumerate(items(c)):
         if number in wanted:

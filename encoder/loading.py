@@ -1,5 +1,6 @@
 """An encoder and its tokenizer from a folder, or one sentence that says why not."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,13 @@ def load_tokenizer(folder: str) -> Any:
     if missing:
         raise UserError(f"the tokenizer in {folder} has no {', '.join(missing)}; an encoder needs them.")
     return tokenizer
+
+
+def reading_of(tokenizer: Any) -> Callable[[str], str]:
+    """Return the function from a drawing's full text to what the tokenizer was trained on."""
+    from encoder.outline import READINGS
+
+    return READINGS[tokenizer.init_kwargs.get("reading", "full")]
 
 
 def from_folder(model_class: Any, folder: str, **changes: Any) -> Any:

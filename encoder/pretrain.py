@@ -120,7 +120,7 @@ def prepare_data(c: SimpleNamespace, tokenizer: Any) -> Any:
 
     folder = OUTPUTS / token_file_name(c.DATA, table_files(c.DATA), c.SVG_COLUMN, c.VALIDATION, tokenizer)
     if not folder.exists():
-        make(folder, texts(c), tokenizer, c.VALIDATION)
+        make(folder, texts(c, tokenizer), tokenizer, c.VALIDATION)
     file = TokenFile(folder)
     valid, lengths = len(file.valid), file.lengths()
     if not valid or valid == len(file):
@@ -132,14 +132,16 @@ def prepare_data(c: SimpleNamespace, tokenizer: Any) -> Any:
     return file
 
 
-def texts(c: SimpleNamespace) -> Iterator[str]:
+def texts(c: SimpleNamespace, tokenizer: Any) -> Iterator[str]:
     from tqdm import tqdm
 
     from common.tables import rows, text_in
     from encoder.drawing_text import drawing_text
+    from encoder.loading import reading_of
 
+    read = reading_of(tokenizer)
     for row in tqdm(rows(c.DATA, column=c.SVG_COLUMN), desc="drawings", unit="", disable=None):
-        if text := drawing_text(text_in(row, c.SVG_COLUMN)[0]):
+        if text := read(drawing_text(text_in(row, c.SVG_COLUMN)[0])):
             yield text
 
 

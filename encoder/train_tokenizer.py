@@ -18,10 +18,13 @@ from typing import Any
 
 from common.constants import constants_in_force
 from common.errors import UserError, run
+from encoder.drawing_text import drawing_text
+from encoder.outline import GRID, READINGS
 
 DATA: str = ""  # file, pattern, folder or hub dataset with a drawing in each row (.jsonl, .csv, .parquet)
 SVG_COLUMN: str = "svg"  # of DATA
 OUTPUT: str = "outputs/svg-tokenizer"  # folder; never written over
+READING: str = "full"  # what of a drawing is read: "full", or "outline" for small models (encoder/outline.py)
 VOCABULARY: int = 4096  # tokens; the integers of the canvas take a fifth, the rest is markup and colours
 MAX_DRAWINGS: int = 500_000  # the first so many are learned from; all are in memory as counts of pieces only
 COMPARE: str = ""  # another tokenizer (hub id, folder, .gguf) whose tokens are counted too
@@ -34,14 +37,15 @@ SPECIAL = {
     "pad_token": "[PAD]",
     "mask_token": "[MASK]",
 }
-PIECES = (
-    r'<[\w:-]+(?: [\w:-]+=")?'  # an element and its first attribute's name
+PIECES = {
+    "full": r'<[\w:-]+(?: [\w:-]+=")?'  # an element and its first attribute's name
     r'|" [\w:-]+="'  # the next attribute
     r'|"?/?>|</[\w:-]+>'  # the end of an element
     r"|#[0-9a-fA-F]+|[A-Za-z]+"  # colours; words and path commands
     r"|[ ,]?-?[0-9]+|\.[0-9]+"  # a number with what separates it; its decimals
-    r"|\s+|."
-)
+    r"|\s+|.",
+    "outline": r"<\w+| /?[#\w()]+(?= |<|$)| [0-9]+,[0-9]+|\s+|.",  # an element, a colour, a point
+}
 
 
 def main() -> None:
@@ -51,7 +55,7 @@ def main() -> None:
 
     other = load_tokenizer(c.COMPARE) if c.COMPARE else None
     sample: list[str] = []
-    tokenizer = train(picked(drawings(c), sample, c.COMPARED), c.VOCABULARY)
+    tokenizer = train(picked(drawings(c), sample, c), c.VOCABULARY, c.READING)
     if not sample:
         raise UserError(f"{c.DATA} holds no drawing in {c.SVG_COLUMN!r}; give another DATA or SVG_COLUMN.")
     tokenizer.save_pretrained(c.OUTPUT)
@@ -65,6 +69,8 @@ def check(c: SimpleNamespace) -> None:
         raise UserError("DATA is not given; name optimized drawings with `--data FILE`.")
     if Path(c.OUTPUT).exists():
         raise UserError(f"{c.OUTPUT} exists; remove it or give another OUTPUT.")
+    if c.READING not in PIECES:
+        raise UserError(f"READING must be one of {', '.join(PIECES)}, not {c.READING!r}.")
     if min(c.VOCABULARY, c.MAX_DRAWINGS, c.COMPARED) < 1:
         raise UserError("VOCABULARY, MAX_DRAWINGS and COMPARED must be 1 or more.")
 
@@ -78,36 +84,37 @@ def drawings(c: SimpleNamespace) -> Iterator[str]:
     yield from tqdm(islice(filter(None, texts), c.MAX_DRAWINGS), desc="drawings", unit="", disable=None)
 
 
-def picked(svgs: Iterator[str], sample: list[str], count: int) -> Iterator[str]:
-    """Yield what the encoder reads of each drawing; keep `count` evenly spaced SVGs in `sample` on the way."""
-    from encoder.drawing_text import drawing_text
-
-    every = 1
+def picked(svgs: Iterator[str], sample: list[str], c: SimpleNamespace) -> Iterator[str]:
+    """Yield what the encoder reads of each drawing; keep COMPARED evenly spaced SVGs in `sample` on the way."""
+    read, every = READINGS[c.READING], 1
     for number, svg in enumerate(svgs):
         if number % every == 0:
             sample.append(svg)
-            if len(sample) > 2 * count:  # thin out: the number of drawings is not known before
+            if len(sample) > 2 * c.COMPARED:  # thin out: the number of drawings is not known before
                 del sample[1::2]
                 every *= 2
-        yield drawing_text(svg)
+        yield read(drawing_text(svg))
 
 
-def train(texts: Iterator[str], vocabulary: int) -> Any:
-    """Return a PreTrainedTokenizerFast trained on the texts."""
+def train(texts: Iterator[str], vocabulary: int, reading: str) -> Any:
+    """Return a PreTrainedTokenizerFast trained on the texts; it keeps the name of the reading."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(PIECES), "isolated"),
+            pre_tokenizers.Split(Regex(PIECES[reading]), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
     bpe.decoder = decoders.ByteLevel()
     special = list(SPECIAL.values())
-    # Every coordinate of the canvas is a token, seen often or not.
-    numbers = [f"{before}{number}" for before in ("", " ") for number in range(257)]
+    # Every coordinate, or every point of the grid, is a token, seen often or not.
+    if reading == "outline":
+        numbers = [f" {x},{y}" for x in range(GRID) for y in range(GRID)]
+    else:
+        numbers = [f"{before}{number}" for before in ("", " ") for number in range(257)]
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
         special_tokens=special,
@@ -121,18 +128,18 @@ def train(texts: Iterator[str], vocabulary: int) -> Any:
     bpe.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=ends
     )
-    return PreTrainedTokenizerFast(tokenizer_object=bpe, **SPECIAL)
+    return PreTrainedTokenizerFast(tokenizer_object=bpe, reading=reading, **SPECIAL)
 
 
 def lengths(tokenizer: Any, svgs: list[str], other: Any, name: str) -> list[str]:
-    """Return lines of a table: tokens per drawing, and per coordinate, of what is read, by each tokenizer."""
+    """Return lines of a table: tokens per drawing, of what is read and of the SVG, by each tokenizer."""
     import numpy as np
 
-    from encoder.drawing_text import drawing_text
+    from encoder.loading import reading_of
 
-    texts = [drawing_text(svg) for svg in svgs]
-    numbers = [str(n) for n in range(257)]
-    lines = [f"{'tokens per drawing':<44}{'mean':>8}{'p50':>8}{'p90':>8}{'a coordinate':>14}"]
+    read = reading_of(tokenizer)
+    texts = [read(drawing_text(svg)) for svg in svgs]
+    lines = [f"{'tokens per drawing':<44}{'mean':>8}{'p50':>8}{'p90':>8}"]
     contenders = [
         ("this tokenizer, what the encoder reads", tokenizer, texts),
         ("this tokenizer, the SVG", tokenizer, svgs),
@@ -144,9 +151,8 @@ def lengths(tokenizer: Any, svgs: list[str], other: Any, name: str) -> list[str]
         ]
     for label, one, what in contenders:
         counts = [len(ids) for ids in one(what, add_special_tokens=False)["input_ids"]]
-        each = np.mean([len(ids) for ids in one(numbers, add_special_tokens=False)["input_ids"]])
         p50, p90 = np.percentile(counts, [50, 90])
-        lines.append(f"{label[:43]:<44}{np.mean(counts):>8.0f}{p50:>8.0f}{p90:>8.0f}{each:>14.2f}")
+        lines.append(f"{label[:43]:<44}{np.mean(counts):>8.0f}{p50:>8.0f}{p90:>8.0f}")
     return lines
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from encoder.loading import from_folder, load_tokenizer
+from encoder.drawing_text import drawing_text
+from encoder.loading import from_folder, load_tokenizer, reading_of
 from encoder.unpadded import UNPADDED, unpadded_batch
 
 TOKENS_AT_ONCE = 16_384
@@ -24,11 +25,12 @@ class Encoder:
         model = from_folder(ModernBertModel, folder, attn_implementation=UNPADDED)
         self.model = model.to(pick_device()).eval()
 
-    def vectors(self, texts: Sequence[str]) -> torch.Tensor:
-        """Return float32 (N, H), one row of length 1 for each of the drawing texts (encoder/drawing_text.py)."""
+    def vectors(self, svgs: Sequence[str]) -> torch.Tensor:
+        """Return float32 (N, H), one row of length 1 for each of the drawings."""
+        read = reading_of(self.tokenizer)
+        texts = [read(drawing_text(svg)) for svg in svgs]
         limit = self.model.config.max_position_embeddings
-        rows = self.tokenizer(list(texts), truncation=True, max_length=limit)["input_ids"] if len(texts) else []
-        return vectors_of(self.model, rows)
+        return vectors_of(self.model, self.tokenizer(texts, truncation=True, max_length=limit)["input_ids"])
 
 
 def pooled(model: Any, batch: dict[str, Any]) -> torch.Tensor:

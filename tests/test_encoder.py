@@ -24,7 +24,8 @@ from encoder.contrasting.pairs import Labelled, PairBatches
 from encoder.contrasting.recall import recall
 from encoder.contrasting.trainer import info_nce
 from encoder.drawing_text import drawing_text
-from encoder.loading import load_tokenizer
+from encoder.loading import load_tokenizer, reading_of
+from encoder.outline import outline
 from encoder.pretraining.packs import Masking, Packs
 from encoder.pretraining.token_file import TokenFile, make
 from encoder.unpadded import UNPADDED, unpadded_batch
@@ -116,6 +117,20 @@ def test_coordinates_are_absolute_integers_and_comments_go():
     assert drawing_text('<svg><path d="M1 2 nonsense"/></svg>') == '<path d="M1 2 nonsense"/>'
 
 
+def test_an_outline_has_the_corners_and_colours_of_each_shape():
+    text = (
+        '<path d="M10 20L30 20L30 50C1 1 2 2 200 255Z" fill="#f2a104"/><g opacity=".5">'
+        '<circle cx="128" cy="128" r="40"/></g><rect x="0" y="0" width="255" height="32" fill="none" stroke="red"/><polyline points="0 0 300 -9"/>'
+    )
+    assert outline(text) == (
+        "<path #f90 0,1 1,1 1,3 12,15<circle #000 5,8 8,5 10,8 8,10<rect none /#f00 0,0 15,0 15,2 0,2"
+        "<polyline #000 0,0 15,0"
+    )
+    many = " ".join(f"L{x} {x * x % 256}" for x in range(256))
+    assert 2 <= len(outline(f'<path d="M0 0{many}"/>').split(",")) - 1 <= 8
+    assert outline("") == outline('<path d=""/><g fill="#fff"></g>') == ""
+
+
 # --- tokenizer ------------------------------------------------------------------------------------------------
 
 
@@ -124,6 +139,22 @@ def test_a_coordinate_is_one_token(tokenizer):
         for text in (f"{number}", f" {number}"):
             assert len(tokenizer(text, add_special_tokens=False)["input_ids"]) == 1, text
     assert len(tokenizer("M12.5", add_special_tokens=False)["input_ids"]) == 3  # M, 12, .5
+
+
+def test_a_point_of_an_outline_is_one_token_and_the_reading_is_kept(here):
+    script(train_tokenizer, data="icons.jsonl", output="outlines", reading="outline", vocabulary=900)
+    tokenizer = load_tokenizer("outlines")
+    assert reading_of(tokenizer) is outline
+    for svg in TWEMOJI[::7]:
+        text = outline(drawing_text(svg))
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert len(ids) == text.count("<") + text.count(" ") and tokenizer.decode(ids) == text
+    data = Labelled()
+    for i in range(6):
+        for side in "ab":
+            data.add(drawing_text(TWEMOJI[i]) * (i > 0), str(i), side)  # the first has nothing to be read
+    batch = PairBatches(data, tokenizer, pairs=6, limit=32, seed=0, count=1)[0]
+    assert max(batch["attention_mask"]["full_attention"].lengths) <= 32
 
 
 @settings(max_examples=100, deadline=None)
@@ -290,7 +321,7 @@ def test_a_batch_holds_pairs_of_one_label_within_the_limit(tokenizer):
 def test_fine_tuning_leaves_an_encoder_and_its_recall(here):
     found = [r["eval_recall_at_1"] for r in metrics_of("emoji") if "eval_recall_at_1" in r]
     assert len(found) == 3 and all(0 <= share <= 1 for share in found)
-    assert not torch.equal(*(embed.load_encoder(f"outputs/{run}").vectors(["<rect/>"]) for run in ("small", "emoji")))
+    assert not torch.equal(*(embed.load_encoder(f"outputs/{run}").vectors(TWEMOJI[:1]) for run in ("small", "emoji")))
     with pytest.raises(UserError, match="no column 'label'"):
         script(contrast, data="pairs.jsonl", model="outputs/small", run_name="new", label_column="label")
 

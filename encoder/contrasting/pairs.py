@@ -13,6 +13,7 @@ from common.errors import UserError
 from common.tables import rows, text_in
 from encoder.contrasting.augment import augmented
 from encoder.drawing_text import drawing_text
+from encoder.loading import reading_of
 from encoder.unpadded import unpadded_batch
 
 LEFT_OUT = 0.1  # share of a drawing's tokens, in whole elements …
@@ -23,7 +24,7 @@ ONE_IN = 12  # groups for validation, by a hash of their name
 
 @dataclass
 class Labelled:
-    """Drawings in parallel lists: what the encoder reads, what it shows, whose hand it is from."""
+    """Drawings in parallel lists: their full texts, what they show, whose hand they are from."""
 
     texts: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
@@ -57,6 +58,7 @@ class PairBatches(torch.utils.data.Dataset):
 
     def __init__(self, data: Labelled, tokenizer: Any, pairs: int, limit: int, seed: int, count: int):
         self.texts, self.tokenizer, self.limit = data.texts, tokenizer, limit
+        self.read = reading_of(tokenizer)
         self.pairs, self.seed, self.count = pairs, seed, count
         by_label = defaultdict(list)
         for i, label in enumerate(data.labels):
@@ -79,7 +81,9 @@ class PairBatches(torch.utils.data.Dataset):
 
     def _view(self, text: str, random: np.random.Generator) -> list[int]:
         """Return the token ids of a changed copy, without some of its elements, and without those that do not fit."""
-        elements = self.tokenizer(_ELEMENT.findall(augmented(text, random)), add_special_tokens=False)["input_ids"]
+        if not (elements := _ELEMENT.findall(self.read(augmented(text, random)))):
+            return [self.tokenizer.cls_token_id, self.tokenizer.sep_token_id]
+        elements = self.tokenizer(elements, add_special_tokens=False)["input_ids"]
         left = self.limit - 2 if len(elements) < FEW else min(self.limit - 2, sum(map(len, elements)) * (1 - LEFT_OUT))
         kept = set()
         for i in random.permutation(len(elements)).tolist():

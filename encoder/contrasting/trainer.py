@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from encoder.contrasting.recall import recall
+from encoder.loading import reading_of
 from encoder.training import InOrderTrainer
 from encoder.vectors import pooled, vectors_of
 
@@ -34,9 +35,9 @@ class ContrastiveTrainer(InOrderTrainer):
         return info_nce(pooled(model, inputs), self.temperature)
 
     def figures(self) -> dict[str, float]:
-        data = self.eval_dataset
+        data, read = self.eval_dataset, reading_of(self.tokenizer)
         limit = self.model.config.max_position_embeddings
-        rows = self.tokenizer(data.texts, truncation=True, max_length=limit)["input_ids"]
+        rows = self.tokenizer(list(map(read, data.texts)), truncation=True, max_length=limit)["input_ids"]
         vectors = vectors_of(self.model, rows).numpy()
         found = recall(vectors @ vectors.T, data.labels, data.sources)
         return {"recall_at_1": found[1], "recall_at_10": found[10], "queries": found["queries"]}
