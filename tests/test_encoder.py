@@ -119,8 +119,8 @@ def test_coordinates_are_absolute_integers_and_comments_go():
 
 def test_an_outline_has_the_corners_and_colours_of_each_shape():
     text = (
-        '<path d="M10 20L30 20L30 50C1 1 2 2 200 255Z" fill="#f2a104"/><g opacity=".5">'
-        '<circle cx="128" cy="128" r="40"/></g><rect x="0" y="0" width="255" height="32" fill="none" stroke="red"/><polyline points="0 0 300 -9"/>'
+        '<path d="M10 20L30 20L30 50C1 1 2 2 200 255Z" fill="#f2a104"/><g><circle cx="128" cy="128" r="40"/></g>'
+        '<rect x="0" y="0" width="255" height="32" fill="none" stroke="red"/><polyline points="0 0 300 -9"/>'
     )
     assert outline(text) == (
         "<path #f90 0,1 1,1 1,3 12,15<circle #000 5,8 8,5 10,8 8,10<rect none /#f00 0,0 15,0 15,2 0,2"
