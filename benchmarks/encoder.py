@@ -29,6 +29,9 @@ def main() -> None:
     parser.add_argument("--tuned", type=Path, default=Path("outputs/encoder-emoji"))
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    from common.before_imports import settle
+
+    settle()
     figures = {"recall": emoji(arguments.data, arguments.pretrained, arguments.tuned)}
     figures["masked"] = hidden_tokens(arguments.pretrained)
     report(figures)
@@ -153,11 +156,12 @@ def hidden_tokens(run: Path) -> dict:
         for at in np.flatnonzero(labels != IGNORED):  # the first and last token of a sequence are never hidden
             a, b, d = ids[at - 1], labels[at], ids[at + 1]
             by_left = following.get(a, most)
-            right.update(unigram=most == b, bigram=by_left == b, neighbours=middle.get((a, d), by_left) == b)
+            guesses = {"unigram": most, "bigram": by_left, "neighbours": middle.get((a, d), by_left)}
+            right.update(name for name, guess in guesses.items() if guess == b)
             count += 1
     (*_, last) = (r for r in map(json.loads, (run / "metrics.jsonl").open()) if "eval_accuracy" in r)
     assert last["eval_predicted_tokens"] == count
-    figures = {"encoder": last["eval_accuracy"]} | {name: n / count for name, n in right.items()}
+    figures = {"encoder": last["eval_accuracy"]} | {name: right[name] / count for name in guesses}
     print(f"{count} hidden tokens of {len(file.valid)} drawings, right: ", end="")
     print(", ".join(f"{name} {share:.1%}" for name, share in figures.items()))
     return figures

@@ -41,7 +41,7 @@ MAX_ERROR: float = 0.01  # mean absolute difference of two pictures that are the
 MAX_TILE_ERROR: float = 0.10  # the same in the worst tile of 16 × 16 pixels
 DROP_NEAR_DUPLICATES: bool = True  # leave out a picture that an earlier one shows already
 VECTORS: str = ""  # file that encoder.embed wrote from an earlier build; what is near by it is alike too
-SAME_VECTOR: float = 0.97  # cosine from which it is
+SAME_VECTOR: float = 0.995  # cosine from which it is
 LIMIT: int = 0  # only the first so many drawings of each source; 0 = all
 # Form
 COMPACT_PATHS: bool = False  # path data in fewer characters, which a small model does not learn to write
