@@ -9,14 +9,16 @@ import sys
 from benchmarks.measure import paired, report
 
 ROUNDS = 7
+ROOMS = {
+    "corpus": ("mine", "optimize", "caption", "describe", "build_dataset"),
+    "encoder": ("train_tokenizer", "pretrain", "contrast", "embed", "convert_to_hf"),
+}
 SCRIPTS = {
     "svg_constraint.py": ["svg_constraint.py"],
     "preprocess_token_lengths.py": ["preprocess_token_lengths.py"],
     "train.py": ["train.py"],
     "evaluate_test.py": ["evaluate_test.py"],
-} | {
-    f"corpus.{name}": ["-m", f"corpus.{name}"] for name in ("mine", "optimize", "caption", "describe", "build_dataset")
-}
+} | {f"{room}.{name}": ["-m", f"{room}.{name}"] for room, names in ROOMS.items() for name in names}
 
 
 def main() -> None:

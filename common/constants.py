@@ -124,7 +124,8 @@ def _parse_command_line(
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
-    parser.add_argument("--config", metavar="FILE", help="YAML file with constants; flags override it")
+    if all(constant.name != "CONFIG" for constant in declared):  # a script may have another use for the word
+        parser.add_argument("--config", metavar="FILE", help="YAML file with constants; flags override it")
     for constant in declared:
         # No type= or nargs= magic: one checker serves the command line and the config file alike.
         kind = {"action": argparse.BooleanOptionalAction} if constant.type is bool else _metavar(constant)

@@ -17,7 +17,22 @@ from common.run_folder import append_jsonl, mark_complete
 from common.tokens import LengthGroupedSampler, share
 
 
-class SVGTrainer(Trainer):
+class SafeTrainer(Trainer):
+    """Marks checkpoints that were written to their end."""
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        checkpoint = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        try:
+            super()._save_checkpoint(*args, **kwargs)
+            self.accelerator.wait_for_everyone()  # each writes its random state, and its part of what is divided
+            if self.args.should_save:
+                mark_complete(checkpoint)
+        except Exception:  # a full disk above all: give the space of the half-written one back
+            shutil.rmtree(checkpoint, ignore_errors=True)
+            raise
+
+
+class SVGTrainer(SafeTrainer):
     """Trains a model with a LoRA adapter on `StoredRows`; the collator must be a `LeftPaddingCollator`.
 
     The same in one process and in several: each step has the same samples, divided among the processes.
@@ -76,17 +91,6 @@ class SVGTrainer(Trainer):
         if self.args.should_save:
             self.model.save_pretrained(output_dir or self.args.output_dir, state_dict=adapter)
 
-    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-        checkpoint = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
-        try:
-            super()._save_checkpoint(*args, **kwargs)
-            self.accelerator.wait_for_everyone()  # each writes its random state, and its part of what is divided
-            if self.args.should_save:
-                mark_complete(checkpoint)
-        except Exception:  # a full disk above all: give the space of the half-written one back
-            shutil.rmtree(checkpoint, ignore_errors=True)
-            raise
-
 
 class RunLog(TrainerCallback):
     """Every logged figure goes to metrics.jsonl, training.log and the terminal, one line each."""
@@ -100,7 +104,7 @@ class RunLog(TrainerCallback):
         if "loss" in logs and not math.isfinite(logs["loss"]):
             raise LossIsNotANumber(
                 f"the training loss is {logs['loss']} at step {state.global_step}: training stopped, and earlier "
-                "checkpoints are intact. Lower LEARNING_RATE, or train without half precision (`--no-fp16`)."
+                "checkpoints are intact. Lower LEARNING_RATE, or train without half precision."
             )
         if not state.is_world_process_zero:
             return

@@ -40,6 +40,8 @@ MAX_ANSWER_CHARACTERS: int = 12000  # longer answers are left out; train.py drop
 MAX_ERROR: float = 0.01  # mean absolute difference of two pictures that are the same, 0 to 1
 MAX_TILE_ERROR: float = 0.10  # the same in the worst tile of 16 × 16 pixels
 DROP_NEAR_DUPLICATES: bool = True  # leave out a picture that an earlier one shows already
+VECTORS: str = ""  # file that encoder.embed wrote from an earlier build; what is near by it is alike too
+SAME_VECTOR: float = 0.995  # cosine from which it is
 LIMIT: int = 0  # only the first so many drawings of each source; 0 = all
 # Form
 COMPACT_PATHS: bool = False  # path data in fewer characters, which a small model does not learn to write
@@ -80,6 +82,8 @@ def main() -> None:
         plan=made,
         output=output,
         drop_near=c.DROP_NEAR_DUPLICATES,
+        vectors=Path(c.VECTORS) if c.VECTORS else None,
+        same_vector=c.SAME_VECTOR,
         tokenizer=c.TOKENIZER,
         max_length=c.MAX_LENGTH,
     )
@@ -101,14 +105,22 @@ def prepare(plan: "Plan", workers: int) -> None:
     plan.write(missing, tqdm(done, desc="drawings", unit="", disable=None))
 
 
-def join_and_describe(plan: "Plan", output: Path, drop_near: bool, tokenizer: str, max_length: int) -> None:
+def join_and_describe(
+    plan: "Plan",
+    output: Path,
+    drop_near: bool,
+    vectors: Path | None,
+    same_vector: float,
+    tokenizer: str,
+    max_length: int,
+) -> None:
     """Write the data set and its card from what is prepared, which then goes."""
     import shutil
 
     from corpus.dataset.card import write_card
     from corpus.dataset.join import join
 
-    counts = join(plan.paths(), output, drop_near, plan.rules.max_error)
+    counts = join(plan.paths(), output, drop_near, plan.rules.max_error, vectors, same_vector)
     lengths = token_lengths(output, tokenizer) if tokenizer else {}
     write_card(output, counts, "python -m corpus.build_dataset", lengths, max_length)
     shutil.rmtree(plan.folder)
@@ -143,7 +155,13 @@ def check_constants(c: SimpleNamespace) -> None:
         raise UserError("WORKERS, TASKS, ATTEMPTS and AT_ONCE must be 1 or more, and RECOLOURED_COPIES 0 or more.")
     if not all("=" in pair for pair in c.SLURM.split()):
         raise UserError(f"SLURM must be like 'partition=cpu time=12:00:00', not {c.SLURM!r}.")
-    if c.TOKENIZER:  # before the work, not after it
+    if not -1 <= c.SAME_VECTOR <= 1:
+        raise UserError(f"SAME_VECTOR is a cosine, from -1 to 1, not {c.SAME_VECTOR}.")
+    if c.VECTORS:  # before the work, not after it
+        from common.vectors import read_vectors
+
+        read_vectors(Path(c.VECTORS))
+    if c.TOKENIZER:
         from common.model import load_tokenizer
 
         load_tokenizer(c.TOKENIZER)

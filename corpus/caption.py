@@ -76,7 +76,7 @@ def main() -> None:
 
 def labelled(c: SimpleNamespace, seen: set[str], counts: Counter) -> Iterator[list[dict]]:
     """Yield the names that drawings of labelled sets have as captions, all in one list."""
-    from corpus.content_hash import content_hash
+    from common.content_hash import content_hash
     from corpus.sources import drawings
 
     records = []

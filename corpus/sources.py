@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.content_hash import content_hash
 from common.errors import UserError
 from common.tables import HUB, is_table, rows, table_files, text_in
-from corpus.content_hash import content_hash
 
 SKIN_TONES = range(0x1F3FB, 0x1F400)
 

@@ -14,12 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from common.content_hash import content_hash
+from common.errors import UserError
 from common.render import picture_difference, render_rgb
 from common.svg_values import NAMED_COLOURS, parse_paint
+from common.vectors import Vectors, write_vectors
 from corpus.build_dataset import MAX_ERROR, MAX_TILE_ERROR
-from corpus.content_hash import content_hash
 from corpus.dataset.explain import Asking, explained
 from corpus.dataset.fingerprint import minhash
+from corpus.dataset.join import join
 from corpus.dataset.near_duplicates import NEIGHBOURS, _candidates, find
 from corpus.dataset.record import Rules, build
 from corpus.oklab import from_oklab, to_oklab
@@ -306,6 +309,31 @@ def test_recoloured_and_slightly_changed_drawings_are_one_group_but_stay():
     duplicate_of, groups = compared(lines)
     assert duplicate_of == [-1, -1, -1]
     assert groups == ["a", "b", "a"]
+
+
+def test_vectors_say_what_is_alike_but_not_what_is_the_same(tmp_path):
+    lines = prepared('<circle cx="8" cy="8" r="5"/>', '<rect width="9" height="3"/>', '<path d="M2 2L14 2L8 14Z"/>')
+    files = {"in": tmp_path / "lines", "out": tmp_path / "d.jsonl", "vectors": tmp_path / "v.npz"}
+    files["in"].write_text("".join(json.dumps(line) + "\n" for line in lines))
+    hashes = [content_hash(line["record"]["svg_content"]) for line in lines]
+    vectors = np.array([[1, 0], [0, 1], [0.6, 0.8]], dtype=np.float32)
+
+    def groups(similarity: float, known: list[str]) -> list[str]:
+        write_vectors(files["vectors"], Vectors(known, known, vectors[: len(known)], "m"))
+        join([files["in"]], files["out"], True, (MAX_ERROR, MAX_TILE_ERROR), files["vectors"], similarity)
+        return [record["group"] for record in read(files["out"])]
+
+    assert groups(0.79, hashes) == ["a", "b", "b"] and groups(0.81, hashes) == ["a", "b", "c"]
+    assert groups(-1, hashes[:2]) == ["a", "a", "c"]  # one without a vector is compared as ever
+    with pytest.raises(UserError, match="has none of these 3 drawings"):
+        groups(0.5, ["0" * 32])
+
+
+def test_vectors_that_cannot_be_read_are_refused_before_the_work(tmp_path):
+    (tmp_path / "v.npz").write_text("nonsense")
+    done = run_build("--output", f"{tmp_path}/d.jsonl", "--vectors", f"{tmp_path}/v.npz")
+    assert done.returncode == 2 and "v.npz holds no vectors that can be read" in done.stderr
+    assert not (tmp_path / "d.jsonl").exists()
 
 
 def test_duplicates_across_sets_are_found_and_nothing_else():

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from corpus.content_hash import content_hash
+from common.content_hash import content_hash
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
+from common.content_hash import content_hash
 from common.resume import append, written_before
-from corpus.content_hash import content_hash
 from corpus.dataset.record import Rules
 from corpus.llm_answer import Answered, answer_for
 from prompt_template import extract_svg

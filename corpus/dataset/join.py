@@ -9,8 +9,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from common.content_hash import content_hash
 from common.errors import UserError
+from common.vectors import pairs_alike, read_vectors
 from corpus.dataset.near_duplicates import find
 
 NEAR_DUPLICATE = "near-duplicate"
@@ -28,10 +31,20 @@ class Counts:
     written: int = 0
 
 
-def join(prepared: list[Path], output: Path, drop_near: bool, max_error: tuple[float, float]) -> Counts:
-    """Write `output` from the prepared files, whole or not at all. Reads them twice; keeps 1 kB a sample in memory."""
+def join(
+    prepared: list[Path],
+    output: Path,
+    drop_near: bool,
+    max_error: tuple[float, float],
+    vectors: Path | None = None,
+    same_vector: float = 1.0,
+) -> Counts:
+    """Write `output` from the prepared files, whole or not at all. Reads them twice; keeps 1 kB a sample in memory.
+
+    vectors: a file that encoder.embed wrote; drawings in it with a cosine of `same_vector` or more are alike.
+    """
     counts = Counts()
-    fingerprints, groups, sources = bytearray(), [], []
+    fingerprints, groups, sources, hashes = bytearray(), [], [], []
     for line in _lines(prepared):
         if "refused" in line:
             counts.refused[line["source"], line["refused"]] += 1
@@ -39,13 +52,32 @@ def join(prepared: list[Path], output: Path, drop_near: bool, max_error: tuple[f
             fingerprints += base64.b64decode(line["fingerprint"])
             groups.append(line["record"]["group"])
             sources.append(line["record"]["source"])
+            hashes.append(content_hash(line["record"]["svg_content"]))
     if not groups:
         raise UserError("no drawing passed; " + _most_common(counts.refused))
-    found = find(fingerprints, groups, max_error)
+    near = alike_by_vectors(vectors, hashes, same_vector) if vectors else ()
+    found = find(fingerprints, groups, max_error, near)
     kept = [not drop_near or repeats < 0 for repeats in found.duplicate_of]
     counts.refused += Counter((source, NEAR_DUPLICATE) for source, keep in zip(sources, kept, strict=True) if not keep)
     _write(output, (line for line in _lines(prepared) if "record" in line), kept, found.groups, counts)
     return counts
+
+
+def alike_by_vectors(path: Path, hashes: list[str], similarity: float) -> Iterator[Any]:
+    """Yield int64 (P, 2): pairs of indices into `hashes`, the smaller first, whose vectors in the file are alike."""
+    import numpy as np
+
+    content = read_vectors(path)
+    row_of = {hash: row for row, hash in enumerate(content.hashes)}
+    indices = np.asarray([i for i, hash in enumerate(hashes) if hash in row_of], dtype=np.int64)
+    if not len(indices):
+        raise UserError(
+            f"VECTORS {path} has none of these {len(hashes)} drawings; make it from the data set as it was built, with "
+            "`python -m encoder.embed --svg-column svg_content`."
+        )
+    rows = content.vectors[[row_of[hashes[i]] for i in indices]]
+    for pairs, _ in pairs_alike(rows, similarity):
+        yield indices[pairs]
 
 
 def _write(output: Path, lines: Iterable[dict], kept: list[bool], groups: list[str], counts: Counts) -> None:

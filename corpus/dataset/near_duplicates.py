@@ -4,8 +4,9 @@ Candidates are pairs that share a band of their MinHash (like text) or of their 
 all work is on sorted arrays, so it grows with the number of drawings, not with its square.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from corpus.dataset.fingerprint import THUMBNAIL, unpack
@@ -25,11 +26,14 @@ class Found:
     groups: list[str]
 
 
-def find(fingerprints: bytes | bytearray, groups: list[str], max_error: tuple[float, float]) -> Found:
+def find(
+    fingerprints: bytes | bytearray, groups: list[str], max_error: tuple[float, float], near: Iterable[Any] = ()
+) -> Found:
     """Compare all drawings; an earlier one is kept, a later one repeats it.
 
     fingerprints: corpus/dataset/fingerprint.py's, one after the other; groups: the group each belongs to so far;
-    max_error: (mean absolute difference, that of the worst tile) up to which two pictures are the same, 0 to 1.
+    max_error: (mean absolute difference, that of the worst tile) up to which two pictures are the same, 0 to 1;
+    near: arrays int64 (P, 2) of pairs that are known to be alike, the smaller index first.
     """
     import numpy as np
 
@@ -37,12 +41,15 @@ def find(fingerprints: bytes | bytearray, groups: list[str], max_error: tuple[fl
     hashes = difference_hash(thumbnails)
     duplicate_of = [-1] * len(groups)
     joined = _Joined(groups)
-    for pairs in _chunks(_candidates(texts, hashes)):
+    candidates = ((pairs, False) for pairs in _chunks(_candidates(texts, hashes)))
+    known = ((pairs, True) for some in near for pairs in _chunks(some))
+    for pairs, is_alike in chain(candidates, known):
         first, second = pairs[:, 0], pairs[:, 1]
         error = np.abs(thumbnails[first].astype(np.int16) - thumbnails[second]).mean(axis=3) / 255
         same = (error.mean(axis=(1, 2)) <= max_error[0]) & (error.max(axis=(1, 2)) <= max_error[1])
         alike = (texts[first] == texts[second]).mean(axis=1) >= SAME_TEXT
         alike |= (hashes[first] != hashes[second]).sum(axis=1) <= SAME_HASH
+        alike |= is_alike
         for (a, b), repeats in zip(pairs[same | alike].tolist(), same[same | alike].tolist(), strict=True):
             joined.join(groups[a], groups[b])
             if repeats and duplicate_of[a] < 0 and duplicate_of[b] < 0:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from corpus.content_hash import content_hash
+from common.content_hash import content_hash
 from corpus.description.duplicates import Known
 from corpus.description.refuse import fault
 

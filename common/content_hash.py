@@ -1,4 +1,4 @@
-"""The name of a drawing by its text, which the miner stores it under and captions are joined by."""
+"""The name of a drawing by its text: the miner stores it under it, captions and vectors are joined by it."""
 
 import hashlib
 

@@ -1,0 +1,206 @@
+"""Drawings → vectors; the drawings nearest to one; those that are the same again.
+
+Reads   INPUT: a folder of .svg files, or tables with an SVG in each row, optimized as MODEL was trained on them.
+Writes  OUTPUT: ids, content hashes, vectors (.npz, .safetensors or .parquet); SHEET: the neighbours, to be looked at;
+        DUPLICATES: JSON lines of pairs.
+
+    python -m encoder.embed --input optimized/ --output icons.npz
+    python -m encoder.embed --input optimized/ --output icons.npz --search heart.svg
+    python -m encoder.embed --input optimized/ --output icons.npz --duplicates same.jsonl
+    python -m encoder.embed --input data/mixed.jsonl --svg-column svg_content --output mixed.npz
+    python -m corpus.build_dataset --vectors mixed.npz …             # which then groups what is alike
+
+A vector is the mean of the last hidden states, of length 1: cosines are dot products. OUTPUT, where it is there already
+and of the same drawings and model, is used as it is.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+from common.constants import constants_in_force
+from common.errors import UserError, run
+from common.vectors import KINDS, Vectors
+
+# Input
+INPUT: str = ""  # folder of .svg files, or file, pattern, folder or hub dataset of tables (.jsonl, .csv, .parquet)
+SVG_COLUMN: str = "svg"  # of a table
+ID_COLUMN: str = "id"  # of a table; a row without one is named by its file and line
+MODEL: str = "outputs/encoder-emoji"  # folder of an encoder
+# Output
+OUTPUT: str = ""  # .npz, .safetensors or .parquet
+SEARCH: str = ""  # an .svg file, optimized: show its nearest in INPUT
+NEIGHBOURS: int = 11  # shown
+SHEET: str = "outputs/neighbours.png"  # the drawing searched for and its neighbours
+DUPLICATES: str = ""  # .jsonl: write all pairs of INPUT with a cosine of SIMILARITY or more
+SIMILARITY: float = 0.995  # a cosine; fine-tuned on emoji, clocks that differ by a hand reach it, and jars by colour
+
+AT_ONCE = 4096  # drawings whose text is in memory
+
+
+class Item(NamedTuple):
+    id: str
+    svg: str
+
+
+def main() -> None:
+    c = constants_in_force(__file__)
+    check(c)
+    from common.before_imports import settle
+
+    settle()
+    from common.vectors import write_vectors
+
+    model = fingerprint(Path(c.MODEL))
+    output = Path(c.OUTPUT)
+    known = reusable(output, c, model) if output.exists() else None
+    query = searched(c) if c.SEARCH else None
+    encoder = load_encoder(c.MODEL) if known is None or query else None
+    content = known or embed(c, encoder, model)
+    if known is None:
+        write_vectors(output, content)
+    print(f"{output}: {len(content.ids):,} vectors of {content.vectors.shape[1]} numbers")
+    if c.DUPLICATES:
+        write_duplicates(c, content)
+    if query:
+        show_neighbours(c, content, encoder, query)
+
+
+def check(c: SimpleNamespace) -> None:
+    if not c.INPUT or not c.OUTPUT:
+        raise UserError("INPUT or OUTPUT is not given; name them with `--input icons/ --output icons.npz`.")
+    if Path(c.OUTPUT).suffix not in KINDS:
+        raise UserError(f"OUTPUT must end in one of {', '.join(KINDS)}, not be {c.OUTPUT!r}.")
+    if c.SEARCH and not Path(c.SEARCH).is_file():
+        raise UserError(f"SEARCH {c.SEARCH} does not exist.")
+    if c.DUPLICATES and Path(c.DUPLICATES).exists():
+        raise UserError(f"{c.DUPLICATES} exists; remove it or give another DUPLICATES.")
+    if c.NEIGHBOURS < 1 or not -1 <= c.SIMILARITY <= 1:
+        raise UserError("NEIGHBOURS must be 1 or more, and SIMILARITY a cosine, from -1 to 1.")
+
+
+def fingerprint(model: Path) -> str:
+    """Return a name for the model: its folder's, and the beginning of its weights' SHA-256."""
+    import hashlib
+
+    weights = model / "model.safetensors"
+    if not weights.is_file():
+        raise UserError(f"MODEL {model} holds no model.safetensors; give the folder of a run that has ended.")
+    with weights.open("rb") as file:
+        return f"{model.name} {hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
+
+
+def load_encoder(folder: str):
+    from encoder.vectors import Encoder
+
+    return Encoder(folder)
+
+
+def items(c: SimpleNamespace) -> Iterator[Item]:
+    """Yield the drawings of INPUT, in a fixed order; rows without an SVG are left out."""
+    from common.tables import rows, text_in
+
+    folder = Path(c.INPUT)
+    files = sorted(folder.rglob("*.svg")) if folder.is_dir() else []
+    for path in files:
+        yield Item(str(path.relative_to(folder)), path.read_text(encoding="utf-8", errors="replace"))
+    if files:
+        return
+    for row in rows(c.INPUT):
+        svg, fault = text_in(row, c.SVG_COLUMN)
+        if not fault and "<svg" in svg:
+            yield Item(str(row.values.get(c.ID_COLUMN) or row.place), svg)
+
+
+def reusable(output: Path, c: SimpleNamespace, model: str) -> Vectors:
+    """Return what OUTPUT holds, if it is of these drawings by this model."""
+    from common.content_hash import content_hash
+    from common.vectors import read_vectors
+
+    known = read_vectors(output)
+    if known.model != model:
+        raise UserError(f"OUTPUT {output} was made by another model ({known.model}, not {model}); remove it.")
+    if known.hashes != [content_hash(item.svg) for item in items(c)]:
+        raise UserError(f"OUTPUT {output} holds vectors of other drawings than INPUT {c.INPUT}; remove it.")
+    return known
+
+
+def embed(c: SimpleNamespace, encoder, model: str) -> Vectors:
+    from itertools import islice
+
+    import numpy as np
+
+    from common.content_hash import content_hash
+    from encoder.drawing_text import CANVAS_TAG
+
+    ids, hashes, parts, foreign = [], [], [], 0
+    stream = items(c)
+    while some := list(islice(stream, AT_ONCE)):
+        ids += [item.id for item in some]
+        hashes += [content_hash(item.svg) for item in some]
+        foreign += sum(CANVAS_TAG not in item.svg for item in some)
+        parts.append(encoder.vectors([item.svg for item in some]).numpy())
+    if not ids:
+        raise UserError(f"INPUT {c.INPUT} holds no drawing.")
+    if foreign:
+        print(
+            f"warning: {foreign:,} of {len(ids):,} drawings are not on the 256 × 256 canvas the encoder knows; "
+            "`python -m corpus.optimize` brings them there"
+        )
+    return Vectors(ids, hashes, np.concatenate(parts), model)
+
+
+def write_duplicates(c: SimpleNamespace, content: Vectors) -> None:
+    from common.vectors import pairs_alike
+
+    count = 0
+    with Path(c.DUPLICATES).open("x", encoding="utf-8") as file:
+        for pairs, cosines in pairs_alike(content.vectors, c.SIMILARITY):
+            for (a, b), cosine in zip(pairs.tolist(), cosines.tolist(), strict=True):
+                line = {"a": content.ids[a], "b": content.ids[b], "similarity": round(cosine, 4)}
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                count += 1
+    print(f"{c.DUPLICATES}: {count:,} pairs with a cosine of {c.SIMILARITY:g} or more")
+
+
+def searched(c: SimpleNamespace) -> str:
+    from encoder.drawing_text import drawing_text
+
+    svg = Path(c.SEARCH).read_text(encoding="utf-8", errors="replace")
+    if not drawing_text(svg):
+        raise UserError(f"SEARCH {c.SEARCH} holds no drawing.")
+    return svg
+
+
+def show_neighbours(c: SimpleNamespace, content: Vectors, encoder, query: str) -> None:
+    """Print the nearest drawings, and put them on a sheet beside the one searched for."""
+    from common.drawings import write_sheet
+    from common.vectors import nearest
+
+    best, cosines = nearest(content.vectors, encoder.vectors([query])[0].numpy(), c.NEIGHBOURS)
+    wanted = dict.fromkeys(best.tolist(), "")
+    for number, item in enumerate(items(c)):
+        if number in wanted:
+            wanted[number] = item.svg
+    pictures = [(f"searched: {Path(c.SEARCH).stem}", picture(query))]
+    for number, cosine in zip(best.tolist(), cosines.tolist(), strict=True):
+        print(f"{cosine:7.4f}  {content.ids[number]}")
+        pictures.append((f"{cosine:.3f} {content.ids[number]}", picture(wanted[number])))
+    Path(c.SHEET).parent.mkdir(parents=True, exist_ok=True)
+    write_sheet(Path(c.SHEET), pictures)
+    print(c.SHEET)
+
+
+def picture(answer: str) -> bytes | None:
+    from common.render import png_bytes
+
+    try:
+        return png_bytes(answer[answer.index("<svg") : answer.rindex("</svg>") + 6])
+    except ValueError:
+        return None
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,234 @@
+"""Pretrain a ModernBERT on SVG text, by predicting hidden tokens.
+
+Reads   DATA: tables with an optimized SVG in each row (corpus.optimize), and TOKENIZER (encoder.train_tokenizer).
+Writes  outputs/<RUN_NAME>/: model and tokenizer as Hugging Face loads them, checkpoints, config.yml, metrics.jsonl,
+        loss.png, wandb; once for each corpus, outputs/tokens-*/: its token ids, so that no corpus is held in memory.
+
+    python -m encoder.pretrain --config configs/encoder/1-pretrain.yml --data "optimized/*.jsonl"
+    python -m encoder.pretrain --config configs/encoder/2-context.yml --data "optimized/*.jsonl"
+    python -m encoder.pretrain --config configs/encoder/3-decay.yml --data "optimized/*.jsonl"
+    python -m encoder.pretrain --resume --run-name encoder-1-pretrain
+
+The defaults are ModernBERT-base and its first stage (Warner et al. 2024, arXiv:2412.13663, and the recipe beside the
+authors' code): 22 layers of 768, every third one global, 30 % hidden, sequences unpadded, StableAdamW, warm-up, then a
+constant rate, then 1 - sqrt decay. Start small runs from configs/encoder/small.yml.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from common.constants import constants_in_force
+from common.errors import UserError, run
+
+# Data
+DATA: str = ""  # file, pattern, folder or hub dataset with a drawing in each row (.jsonl, .csv, .parquet)
+SVG_COLUMN: str = "svg"  # of DATA
+TOKENIZER: str = "outputs/svg-tokenizer"  # folder that encoder.train_tokenizer wrote
+VALIDATION: int = 1000  # drawings set aside, at most; 2 % of a small corpus
+# Model
+INIT_FROM: str = ""  # folder of a run whose model this one goes on with; "" = random weights
+LAYERS: int = 22
+HIDDEN_SIZE: int = 768
+INTERMEDIATE_SIZE: int = 1152  # of the gated MLP
+HEADS: int = 12
+GLOBAL_EVERY: int = 3  # layers 0, 3, 6 … see the whole sequence, the others LOCAL_WINDOW tokens
+LOCAL_WINDOW: int = 128  # tokens, both sides together
+GLOBAL_THETA: float = 10_000.0  # rotary base of global layers; 160,000 from the context extension on
+LOCAL_THETA: float = 10_000.0
+DROPOUT: float = 0.1  # on the output of attention
+# Task
+SEQUENCE_LENGTH: int = 1024  # tokens; longer drawings are cut
+MASKED: float = 0.3  # share of tokens that are predicted
+# Optimization (StableAdamW)
+TOKENS: int = 12_000_000_000  # of training; the run ends when it has seen them
+PACK_TOKENS: int = 98_304  # tokens per device and forward pass: whole sequences, without padding
+GRADIENT_ACCUMULATION: int = 8  # forward passes per step
+LEARNING_RATE: float = 8e-4  # peak
+WARMUP_TOKENS: int = 120_000_000  # the rate rises linearly over so many tokens …
+DECAY_TOKENS: int = 0  # … and falls as 1 - sqrt over the last so many
+WEIGHT_DECAY: float = 1e-5  # fully decoupled from the rate
+MAX_GRAD_NORM: float = 1.0  # gradients are clipped to this norm
+BF16: bool = True  # mixed precision on a GPU; a CPU always runs in fp32
+MAX_MINUTES: float = 0.0  # stop and save after this time; 0 = no limit
+SEED: int = 42  # of weights, order and hidden tokens
+# Logging, evaluation, checkpoints (in steps)
+LOGGING_STEPS: int = 10
+EVAL_STEPS: int = 500
+SAVE_STEPS: int = 500
+SAVE_TOTAL_LIMIT: int = 3  # checkpoints kept
+WANDB: bool = True  # online when logged in, else offline; WANDB_MODE is obeyed
+WANDB_PROJECT: str = "qwen-svg-encoder"
+# This run
+RUN_NAME: str = ""  # folder under outputs/; "" = a time stamp (with --resume: the latest run)
+RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, with that run's constants
+
+
+def main() -> None:
+    c = constants_in_force(__file__)
+    if c.RESUME:
+        from common.run_folder import find_run_folder
+
+        folder = find_run_folder(c.RUN_NAME)
+        c = constants_in_force(__file__, base_config=folder / "config.yml")
+        c.RUN_NAME, c.RESUME = folder.name, True
+    check(c)
+    from common.before_imports import settle
+
+    settle()
+    from encoder.loading import load_tokenizer
+
+    tokenizer = load_tokenizer(c.TOKENIZER)
+    train(c, tokenizer, prepare_data(c, tokenizer))
+
+
+def check(c: SimpleNamespace) -> None:
+    """Refuse values that would fail, or do nothing sensible, only after hours of work."""
+    from common.run_folder import OUTPUTS, refuse_existing
+
+    if not c.DATA:
+        raise UserError("DATA is not given; name optimized drawings with `--data FILE`.")
+    for name in ("LAYERS", "HIDDEN_SIZE", "INTERMEDIATE_SIZE", "HEADS", "GLOBAL_EVERY", "LOCAL_WINDOW", "VALIDATION",
+                 "TOKENS", "GRADIENT_ACCUMULATION", "LEARNING_RATE", "MAX_GRAD_NORM", "LOGGING_STEPS", "EVAL_STEPS",
+                 "SAVE_STEPS", "SAVE_TOTAL_LIMIT"):  # fmt: skip
+        if getattr(c, name) <= 0:
+            raise UserError(f"{name} must be above 0, not {getattr(c, name)}.")
+    for name in ("WARMUP_TOKENS", "DECAY_TOKENS", "WEIGHT_DECAY", "MAX_MINUTES"):
+        if getattr(c, name) < 0:
+            raise UserError(f"{name} must be 0 or more, not {getattr(c, name)}.")
+    if not 0 < c.MASKED < 1 or not 0 <= c.DROPOUT < 1:
+        raise UserError(f"MASKED ({c.MASKED}) and DROPOUT ({c.DROPOUT}) are shares, below 1, and MASKED above 0.")
+    if c.HIDDEN_SIZE % (2 * c.HEADS):
+        raise UserError(f"HIDDEN_SIZE ({c.HIDDEN_SIZE}) must be a multiple of 2 × HEADS ({c.HEADS}): rotary pairs.")
+    if not 8 <= c.SEQUENCE_LENGTH <= c.PACK_TOKENS:
+        raise UserError(f"SEQUENCE_LENGTH must be from 8 to PACK_TOKENS ({c.PACK_TOKENS}), not {c.SEQUENCE_LENGTH}.")
+    if c.WARMUP_TOKENS + c.DECAY_TOKENS > c.TOKENS:
+        raise UserError(f"WARMUP_TOKENS and DECAY_TOKENS together exceed TOKENS ({c.TOKENS:,}).")
+    if "/" in c.RUN_NAME or c.RUN_NAME in (".", ".."):
+        raise UserError(f"RUN_NAME must be the name of a folder under outputs/, not {c.RUN_NAME!r}.")
+    if c.RUN_NAME and not c.RESUME:
+        refuse_existing(OUTPUTS / c.RUN_NAME)
+
+
+def prepare_data(c: SimpleNamespace, tokenizer: Any) -> Any:
+    """Return the TokenFile of DATA, made now if there is none yet."""
+    from common.run_folder import OUTPUTS
+    from common.tables import table_files
+    from encoder.pretraining.token_file import TokenFile, make, token_file_name
+
+    folder = OUTPUTS / token_file_name(c.DATA, table_files(c.DATA), c.SVG_COLUMN, c.VALIDATION, tokenizer)
+    if not folder.exists():
+        make(folder, texts(c, tokenizer), tokenizer, c.VALIDATION)
+    file = TokenFile(folder)
+    valid, lengths = len(file.valid), file.lengths()
+    if not valid or valid == len(file):
+        raise UserError(f"{c.DATA} holds {len(file)} drawings in {c.SVG_COLUMN!r}: too few to train and validate on.")
+    print(
+        f"{folder}: {len(file):,} drawings ({valid:,} for validation), {lengths.sum():,} tokens; "
+        f"{(lengths > c.SEQUENCE_LENGTH).mean():.1%} longer than {c.SEQUENCE_LENGTH} are cut"
+    )
+    return file
+
+
+def texts(c: SimpleNamespace, tokenizer: Any) -> Iterator[str]:
+    from tqdm import tqdm
+
+    from common.tables import rows, text_in
+    from encoder.drawing_text import drawing_text
+    from encoder.loading import reading_of
+
+    read = reading_of(tokenizer)
+    for row in tqdm(rows(c.DATA, column=c.SVG_COLUMN), desc="drawings", unit="", disable=None):
+        if text := read(drawing_text(text_in(row, c.SVG_COLUMN)[0])):
+            yield text
+
+
+def train(c: SimpleNamespace, tokenizer: Any, file: Any) -> None:
+    from transformers import set_seed
+
+    from common.model import pick_device
+    from common.plots import draw_loss
+    from encoder.training import open_run, run_to_the_end
+
+    device = pick_device()
+    set_seed(c.SEED)
+    model = build_model(c, tokenizer).to(device)  # before the run folder: what cannot be had leaves nothing behind
+    print(f"{sum(p.numel() for p in model.parameters()):,} parameters on {device}")
+    folder, checkpoint = open_run(c, device, file.fingerprint)
+    trainer = build_trainer(c, model, tokenizer, file, folder, device)
+    last = run_to_the_end(c, trainer, tokenizer, folder, checkpoint, "encoder.pretrain")
+    draw_loss(folder / "metrics.jsonl", folder / "loss.png")
+    print(
+        f"validation: {last['accuracy']:.1%} of {last['predicted_tokens']:,} hidden tokens right, "
+        f"cross-entropy {last['cross_entropy']:.4f} nats\nmodel, tokenizer and loss.png are in {folder}"
+    )
+
+
+def build_model(c: SimpleNamespace, tokenizer: Any) -> Any:
+    """Return a ModernBertForMaskedLM with unpadded attention: random, or INIT_FROM's with this run's rotary bases."""
+    from transformers import ModernBertConfig, ModernBertForMaskedLM
+
+    from encoder.loading import from_folder
+    from encoder.unpadded import UNPADDED
+
+    changes = {
+        "max_position_embeddings": c.SEQUENCE_LENGTH,
+        "attention_dropout": c.DROPOUT,
+        "rope_parameters": {
+            "full_attention": {"rope_type": "default", "rope_theta": c.GLOBAL_THETA},
+            "sliding_attention": {"rope_type": "default", "rope_theta": c.LOCAL_THETA},
+        },
+    }
+    if c.INIT_FROM:
+        return from_folder(ModernBertForMaskedLM, c.INIT_FROM, attn_implementation=UNPADDED, **changes)
+    config = ModernBertConfig(
+        vocab_size=-(-len(tokenizer) // 64) * 64,  # whole tiles of a matrix product
+        hidden_size=c.HIDDEN_SIZE,
+        intermediate_size=c.INTERMEDIATE_SIZE,
+        num_hidden_layers=c.LAYERS,
+        num_attention_heads=c.HEADS,
+        global_attn_every_n_layers=c.GLOBAL_EVERY,
+        local_attention=c.LOCAL_WINDOW,
+        sparse_prediction=True,  # logits of the hidden tokens only
+        classifier_pooling="mean",
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.cls_token_id,
+        cls_token_id=tokenizer.cls_token_id,
+        eos_token_id=tokenizer.sep_token_id,
+        sep_token_id=tokenizer.sep_token_id,
+        **changes,
+    )
+    return ModernBertForMaskedLM._from_config(config, attn_implementation=UNPADDED)
+
+
+def build_trainer(c: SimpleNamespace, model: Any, tokenizer: Any, file: Any, folder: Path, device: Any) -> Any:
+    from encoder.pretraining.packs import Masking, Packs
+    from encoder.pretraining.trainer import MaskedTrainer
+    from encoder.training import arguments, only
+
+    packs_per_step = c.GRADIENT_ACCUMULATION * int(os.environ.get("WORLD_SIZE", 1))
+    step = c.PACK_TOKENS * packs_per_step  # tokens
+    steps = -(-c.TOKENS // step)
+    shape = (c.SEQUENCE_LENGTH, c.PACK_TOKENS, Masking(tokenizer, c.MASKED), c.SEED)
+    return MaskedTrainer(
+        model=model,
+        args=arguments(
+            c,
+            folder,
+            device,
+            gradient_accumulation_steps=c.GRADIENT_ACCUMULATION,
+            max_steps=steps,
+            lr_scheduler_type="warmup_stable_decay",
+            lr_scheduler_kwargs={"num_decay_steps": c.DECAY_TOKENS // step, "decay_type": "1-sqrt"},
+            warmup_steps=c.WARMUP_TOKENS // step,
+        ),
+        data_collator=only,
+        train_dataset=Packs(file, file.train(), *shape, count=steps * packs_per_step),
+        eval_dataset=Packs(file, file.valid, *shape),
+    )
+
+
+if __name__ == "__main__":
+    run(main)
