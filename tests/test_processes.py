@@ -229,7 +229,7 @@ def test_the_sweep_files_command_line_and_metric_are_train_pys(work):
     """`wandb agent` makes --name=value of ${args}; the Trainer's callback names what it logs by rewrite_logs."""
     from transformers.integrations.integration_utils import rewrite_logs
 
-    sweep = yaml.safe_load((ROOT / "configs/sweep.yml").read_text())
+    sweep = yaml.safe_load((ROOT / "configs/wandb/sweep.yml").read_text())
     assert (ROOT / sweep["program"]).is_file()
     values = {
         name: p["value"] if "value" in p else p["values"][-1] if "values" in p else p["max"]
