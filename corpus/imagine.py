@@ -166,10 +166,12 @@ def paint(pipeline: Any, batch: list[Asked], c: SimpleNamespace) -> list[Painted
         "num_inference_steps": c.STEPS,
         "guidance_scale": c.GUIDANCE,
     }
-    if c.NEGATIVE_PROMPT and "negative_prompt" in inspect.signature(pipeline.__call__).parameters:
+    if c.NEGATIVE_PROMPT:
         settings["negative_prompt"] = [c.NEGATIVE_PROMPT] * len(batch)
     if c.IMAGE_SIZE:
         settings |= {"width": c.IMAGE_SIZE, "height": c.IMAGE_SIZE}
+    known = inspect.signature(pipeline.__call__).parameters  # not every model has guidance or negative prompts
+    settings = {name: value for name, value in settings.items() if name in known}
     try:
         pictures = pipeline(**settings).images
     except torch.OutOfMemoryError:

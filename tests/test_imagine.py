@@ -65,7 +65,7 @@ def test_the_pipeline_gets_prompts_and_only_what_it_knows(run_imagine, monkeypat
     seen = []
 
     class Pipeline:
-        def __call__(self, prompt, generator, num_inference_steps, guidance_scale, width=None, height=None):
+        def __call__(self, prompt, generator, num_inference_steps, width=None, height=None):
             seen.append((prompt, [one.initial_seed() for one in generator], num_inference_steps, width, height))
             black = Image.new("RGB", (64, 64))  # what a safety checker puts in the place of a picture
             half = Image.new("RGB", (64, 64), "white")

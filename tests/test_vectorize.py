@@ -81,6 +81,13 @@ def test_no_seam_shows_between_neighbours_and_the_canvas_is_full_to_its_edge():
     assert np.abs(before - after).max() <= 40  # white paper between them, or around, would be brighter by 60 and more
 
 
+def test_the_lowest_layer_is_the_whole_canvas():
+    """So that no tolerance lets the paper through where others lie at its edge."""
+    shapes = "".join(f'<circle cx="{x}" cy="{y}" r="19" fill="#c0a000"/>' for x in (0, 250) for y in range(20, 250, 50))
+    svg = drawn(f'{SVG_OPEN}<path d="M0 0H256V256H0" fill="#205030"/>{shapes}</svg>', 700)
+    assert '<path d="M0 0h256v256H0" fill="#205030"/>' in svg
+
+
 def test_pixels_of_an_edge_make_no_line_of_a_third_color():
     """Half covered, a pixel between black and white has the grey of the rectangle."""
     svg = f'{SVG_OPEN}<circle cx="90" cy="90" r="70" fill="#000"/><path d="M180 180h60v60h-60" fill="#808080"/></svg>'

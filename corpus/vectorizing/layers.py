@@ -35,7 +35,7 @@ def layers(regions: Regions, rgb: Any) -> list[Layer]:
     below: list[set[int]] = [set() for _ in order]
     found = []
     for i, region in enumerate(order):
-        rows, columns = boxes[region]
+        rows, columns = boxes[region] if i else (slice(0, size), slice(0, size))
         window = (slice(rows.start, rows.stop + 2 * MARGIN), slice(columns.start, columns.stop + 2 * MARGIN))
         field = _field(ranks[window], i, [share[window] for share in shares], np.pad(filled[region], MARGIN))
         for later in np.unique(ranks[window][(field > 0) & (ranks[window] > i)]):
@@ -85,6 +85,8 @@ def _field(ranks: Any, own: int, shares: list[Any], filled: Any) -> Any:
     import numpy as np
     from scipy.ndimage import binary_dilation
 
+    if own == 0:  # all else is drawn on it
+        return np.ones(ranks.shape, np.float32)
     inside, earlier = ranks == own, ranks < own
     lap = binary_dilation(inside, iterations=LAP) & (ranks > own) & ~binary_dilation(earlier, iterations=LAP - 1)
     field = (inside | lap | filled).astype(np.float32)
