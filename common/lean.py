@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
+from common.matmul import linear
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -75,8 +77,8 @@ class _LoRALinear(torch.autograd.Function):
     def forward(ctx, x, recipe, weight, bias, a, b, scale, keep, dropout):
         """x (..., in), weight (out, in), a (rank, in), b (out, rank), keep bool like x or None → (..., out)."""
         dtype = weight.dtype  # fp32 adapters on an fp16 base are multiplied in fp16, as under autocast
-        out = F.linear(x, weight, bias)
-        middle = F.linear(_dropped(x, keep, dropout), a.to(dtype))
+        out = linear(x, weight, bias)
+        middle = linear(_dropped(x, keep, dropout), a.to(dtype))
         out.view(-1, out.shape[-1]).addmm_(middle.view(-1, len(a)), b.to(dtype).T, alpha=scale)
         sources = recipe.tensors if recipe else (x,)
         ctx.compute = recipe.compute if recipe else None
@@ -90,12 +92,12 @@ class _LoRALinear(torch.autograd.Function):
         weight, a, b, middle, keep, *sources = ctx.saved_tensors
         x = ctx.compute(*sources) if ctx.compute else sources[0]
         grad = grad.reshape(-1, grad.shape[-1])
-        middle_grad = (grad @ b.to(grad.dtype)).mul_(ctx.scale)
+        middle_grad = linear(grad, b.to(grad.dtype).T).mul_(ctx.scale)
         b_grad = (grad.T @ middle.view(-1, len(a))).to(b.dtype).mul_(ctx.scale)
         a_grad = (middle_grad.T @ _dropped(x, keep, ctx.dropout).reshape(-1, x.shape[-1])).to(a.dtype)
         x_grad = None
         if ctx.needs_input_grad[0]:
-            x_grad = grad @ weight
+            x_grad = linear(grad, weight.T)
             if keep is None:
                 x_grad.addmm_(middle_grad, a.to(grad.dtype))
             else:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
+from common.matmul import linear
 from common.tokens import Encoded, LeftPaddingCollator, batches_by_length
 
 # Bytes of fp32 logits that exist at one time, at least. Matrix products of few rows read the output layer again and
@@ -61,10 +62,9 @@ class _FrozenHeadLoss(torch.autograd.Function):
         gradient = torch.empty_like(hidden)
         total = torch.zeros((), dtype=torch.float64, device=hidden.device)  # thousands of nats, exact to 1e-6 per token
         rows = rows_at_a_time(len(labels), len(weight), weight.device)
-        block = hidden.new_empty(min(rows, len(labels)), len(weight))  # used again: new memory costs page faults
         for start in range(0, len(labels), rows):
             part = slice(start, start + rows)
-            logits = torch.mm(hidden[part], weight.T, out=block[: len(labels[part])]).float()
+            logits = linear(hidden[part], weight).float()
             wanted = labels[part].unsqueeze(-1)
             shift = logits.amax(dim=-1, keepdim=True)
             of_label = logits.gather(-1, wanted)
@@ -73,7 +73,8 @@ class _FrozenHeadLoss(torch.autograd.Function):
             total += (sums.log() + shift - of_label).sum(dtype=torch.float64)
             probabilities = exponentials.div_(sums)
             probabilities.scatter_add_(-1, wanted, torch.full_like(wanted, -1.0, dtype=torch.float32))
-            torch.mm(probabilities.to(weight.dtype), weight, out=gradient[part])
+            gradient[part] = linear(probabilities.to(weight.dtype), weight.T)
+            del logits, exponentials, probabilities  # before the next block is made
         ctx.save_for_backward(gradient)
         return total.float()
 

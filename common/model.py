@@ -12,6 +12,7 @@ from common.attention import ROWS_SDPA
 from common.errors import UserError
 from common.hub import hub_reachable
 from common.lean import make_lean
+from common.matmul import quicken
 
 # All linear layers of a Llama/Qwen block. The head stays frozen: it is tied to the embedding and huge.
 LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -49,6 +50,7 @@ def load_base(base: str, device: torch.device, dtype: torch.dtype) -> Any:
         # no bf16 units, and no match for fp16 training on a GPU.
         model = AutoModelForCausalLM.from_pretrained(**source, dtype=dtype)
     model.set_attn_implementation(ROWS_SDPA)
+    quicken(model)
     model.config._name_or_path = model.name_or_path = base  # for adapter_config.json; a GGUF file names none
     return model.to(device).eval()
 
@@ -112,16 +114,16 @@ def _source(base: str) -> dict[str, Any]:
     if path.suffix == ".gguf":
         if not path.is_file():
             raise UserError(
-                f"base model file {base} does not exist; give another with `--base-model`, or get the small one "
-                "with `make model`."
+                f"base model file {base} does not exist; give another in its place, or get the small one with "
+                "`make model`."
             )
         return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     if path.is_dir():
         return {"pretrained_model_name_or_path": str(path)}
     if base.startswith((".", "/", "~")) or base.count("/") != 1:
         raise UserError(
-            f"base model folder {base} does not exist; give a folder, a .gguf file or a hub id (owner/name) "
-            "with `--base-model`."
+            f"base model folder {base} does not exist; give a folder, a .gguf file or a hub id (owner/name) in its "
+            "place."
         )
     if not hub_reachable():
         # Straight to the cache: the hub client would retry for the better part of a minute.
@@ -138,7 +140,6 @@ def _base_errors(base: str):
         reason = " ".join(str(error).split()).partition(". ")[0][:160]
         raise UserError(
             f"base model {base} cannot be had ({type(error).__name__}: {reason}). Three ways out: connect this "
-            "machine to the hub (`hf auth login` for gated models); give a local folder or .gguf file with "
-            "`--base-model PATH`; or use the small model of `make quickstart` with "
-            "`--config configs/quickstart.yml`."
+            "machine to the hub (`hf auth login` for gated models); give a local folder or .gguf file in its place "
+            "(`--base-model` to train, `--model` to draw); or take the small model that `make model` fetches."
         ) from None

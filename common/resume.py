@@ -37,5 +37,6 @@ def written_before(path: Path, field: str) -> Iterator[dict]:
 
 def append(path: Path, records: list[dict]) -> None:
     """Write the records behind the others and hand them to the system: a kill from here on cannot take them back."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+    text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    with path.open("ab", buffering=0) as file:  # one write: records that belong together come together
+        file.write(text.encode())

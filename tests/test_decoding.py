@@ -65,6 +65,23 @@ def test_slots_that_are_filled_again_answer_like_single_prompts(
     assert texts(batch_size, 0.8) == texts(1, 0.8) != single
 
 
+def test_a_step_reads_no_more_than_so_many_tokens_of_prompts(model, tokenizer, prompts, monkeypatch):
+    """Nobody's drawing stands still for longer, and a client that leaves is noticed between two steps."""
+    limit = 2 * max(map(len, prompts))
+    monkeypatch.setattr("common.decoding.PROMPT_TOKENS", {"cpu": limit})
+    read = []
+    hook = model.register_forward_pre_hook(
+        lambda _, __, inputs: read.append(inputs["input_ids"].shape), with_kwargs=True
+    )
+    try:
+        together = [one.text for one in generate(model, tokenizer, prompts * 2, batch_size=8)]
+    finally:
+        hook.remove()
+    assert max(rows * tokens for rows, tokens in read) <= limit and max(rows for rows, _ in read) == 8
+    monkeypatch.setattr("common.decoding.PROMPT_TOKENS", {"cpu": 1})  # a single prompt is read however long it is
+    assert [one.text for one in generate(model, tokenizer, prompts * 2, batch_size=8)] == together
+
+
 def test_greedy_answers_are_the_librarys(model, tokenizer, prompts):
     for prompt, answer_ in zip(prompts, generate(model, tokenizer, prompts, batch_size=3), strict=True):
         out = model.generate(torch.tensor([prompt]), max_new_tokens=24, do_sample=False, repetition_penalty=1.0)
@@ -88,7 +105,8 @@ class Scripted:
 
 
 def test_rows_stop_at_the_end_of_turn_or_behind_their_svg(model, tokenizer, prompts, monkeypatch):
-    monkeypatch.setattr("common.decoding.KEEP_SHARE", 0)  # rows keep their places
+    monkeypatch.setattr("common.decoding.KEEP_SHARE", 0)  # rows keep their places …
+    monkeypatch.setattr("common.decoding.PROMPT_TOKENS", {"cpu": 10**6})  # … and are let in together
     closed = "<reasoning>\nends in </svg>\n</reasoning>\n<svg>a</svg>"
     texts = [closed + "chatter" * 9, "sorry<|im_end|>never read", "no end, no end, no end, no end"]
     scripted = Scripted(model, tokenizer, texts)

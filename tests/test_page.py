@@ -163,19 +163,30 @@ HOSTILE = (
 )
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_even_a_server_that_lies_runs_nothing_in_the_page(page, text):
-    """The page trusts no text: the `page` fixture fails on a dialog, an error of the page, or a request elsewhere."""
-    svg = text[text.index("<svg") :]
-    drawn = {"id": "a", "description": "<img src=x onerror=alert(5)>", "reasoning": text, "svg": svg,
-             "verdict": {"valid": True, "warnings": []}, "tokens": 1, "seconds": 1, "finished": True}  # fmt: skip
+def lie(page, text, verdict):
+    """Let the page draw, and a server answer with this text and verdict."""
+    drawn = {"id": "a", "description": "<img src=x onerror=alert(5)>", "reasoning": text, "tokens": 1, "seconds": 1,
+             "svg": text[text.index("<svg") :], "verdict": verdict, "finished": True}  # fmt: skip
     stream = "".join(f"event: text\ndata: {json.dumps({'text': part})}\n\n" for part in re.findall(".{1,9}", text))
     stream += f"event: drawing\ndata: {json.dumps(drawn)}\n\n"
     page.route("**/v1/svg", lambda route: route.fulfill(content_type="text/event-stream", body=stream))
     page.fill("#description", "a circle")
     page.press("#description", "Enter")
     page.wait_for_selector(".badge.good, #error:not([hidden])")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_even_a_server_that_lies_runs_nothing_in_the_page(page, text):
+    """The page trusts no text: the `page` fixture fails on a dialog, an error of the page, or a request elsewhere."""
+    lie(page, text, {"valid": True, "warnings": []})
     assert page.evaluate("document.scripts.length") == 1 and not page.query_selector("main svg, main img[onerror]")
+
+
+def test_a_drawing_that_comes_with_a_bad_verdict_does_not_stay(page):
+    violation = {"rule": "tag", "line": 3, "message": "<image> is not allowed"}
+    lie(page, answer(), {"valid": False, "warnings": [], "violations": [violation]})
+    assert "tag, line 3" in page.inner_text("#error li") and page.is_hidden("#picture")
+    assert page.is_disabled("#save-svg") and page.is_hidden("#history")
 
 
 def test_a_token_is_asked_for(browser, tokenizer):

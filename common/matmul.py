@@ -1,0 +1,49 @@
+"""x Wᵀ + b with a frozen W. On a CPU in fp32 by oneDNN, where torch's own way is MKL.
+
+MKL reads a weight matrix once for each of few rows, in one thread when there is a single row, and uses half the width
+of AMD's vector units. oneDNN, which comes with torch, does neither: up to 5 times faster while decoding, up to 2 times
+in training. The op is the one torch.compile puts in place of `F.linear`; it knows no gradient, so that is written here.
+"""
+
+from types import MethodType
+
+import torch
+import torch.nn.functional as F
+from torch.autograd.function import once_differentiable
+
+ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """x (..., in), weight (out, in) → (..., out). No gradient: for no_grad, and inside autograd functions."""
+    if ONEDNN and x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and x.numel():
+        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return F.linear(x, weight, bias)
+
+
+def quicken(model: torch.nn.Module) -> None:
+    """Let the linear layers of a model compute by `linear`, in place, as long as their weights are frozen."""
+    for module in model.modules():
+        if type(module) is torch.nn.Linear:
+            module.forward = MethodType(_forward, module)
+
+
+def _forward(self: torch.nn.Linear, x: torch.Tensor) -> torch.Tensor:
+    if not torch.is_grad_enabled():
+        return linear(x, self.weight, self.bias)
+    if self.weight.requires_grad or torch.is_autocast_enabled(x.device.type):
+        return F.linear(x, self.weight, self.bias)
+    return _FrozenLinear.apply(x, self.weight, self.bias)
+
+
+class _FrozenLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        ctx.save_for_backward(weight)
+        return linear(x, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        (weight,) = ctx.saved_tensors
+        return linear(grad, weight.T), None, None
