@@ -37,7 +37,7 @@ model: $(MODEL)
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-.venv/installed-dev: .venv/installed requirements-dev.txt requirements-corpus.txt requirements-scoring.txt requirements-serve.txt
+.venv/installed-dev: .venv/installed requirements-dev.txt requirements-corpus.txt requirements-reinforce.txt requirements-scoring.txt requirements-serve.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 

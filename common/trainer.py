@@ -16,7 +16,20 @@ from common.run_folder import append_jsonl, mark_complete
 from common.tokens import LengthGroupedSampler
 
 
-class SVGTrainer(Trainer):
+class CompleteCheckpoints(Trainer):
+    """A checkpoint is marked when it is whole, and removed when it could not be."""
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        checkpoint = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        try:
+            super()._save_checkpoint(*args, **kwargs)
+            mark_complete(checkpoint)
+        except Exception:  # a full disk above all: give the space of the half-written one back
+            shutil.rmtree(checkpoint, ignore_errors=True)
+            raise
+
+
+class SVGTrainer(CompleteCheckpoints):
     """Trains on `StoredRows`; the collator must be a `LeftPaddingCollator`."""
 
     def evaluate(self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval") -> dict:
@@ -50,15 +63,6 @@ class SVGTrainer(Trainer):
         step = self.args.per_device_train_batch_size * self.args.gradient_accumulation_steps
         return LengthGroupedSampler(rows.lengths, step, self.args.seed)
 
-    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-        checkpoint = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
-        try:
-            super()._save_checkpoint(*args, **kwargs)
-            mark_complete(checkpoint)
-        except Exception:  # a full disk above all: give the space of the half-written one back
-            shutil.rmtree(checkpoint, ignore_errors=True)
-            raise
-
 
 class RunLog(TrainerCallback):
     """Every logged figure goes to metrics.jsonl, training.log and the terminal, one line each."""
@@ -87,6 +91,11 @@ class RunLog(TrainerCallback):
             return (
                 f"{step}  validation cross-entropy {record['eval_cross_entropy']:.4f}  "
                 f"perplexity {record['eval_perplexity']:.3f}"
+            )
+        if "reward" in record:
+            return (
+                f"{step}  reward {record['reward']:.3f}  legality {record['rewards/legality/mean']:.3f}  "
+                f"KL {record.get('kl', 0):.4f}  tokens {record['completions/mean_length']:.0f}"
             )
         if "loss" in record:
             return (

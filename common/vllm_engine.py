@@ -24,6 +24,18 @@ def can_run(base: str) -> bool:
     return find_spec("vllm") is not None and not base.endswith(".gguf")
 
 
+def pick_engine(engine: str, base: str) -> str:
+    """Return "vllm" or "transformers"; refuse vLLM where it is asked for and cannot run."""
+    if engine not in ("auto", "transformers", "vllm"):
+        raise UserError(f"ENGINE must be 'auto', 'transformers' or 'vllm', not {engine!r}.")
+    if engine == "vllm" and not can_run(base):
+        raise UserError(
+            f"ENGINE is 'vllm', but vLLM is not installed or cannot load {base}: `pip install vllm` on a machine with "
+            "a GPU, a hub id or folder as base; or `--engine transformers`."
+        )
+    return "vllm" if engine != "transformers" and can_run(base) else "transformers"
+
+
 class VLLMEngine:
     """A base in vLLM, answering with or without the adapter."""
 
