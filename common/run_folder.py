@@ -48,9 +48,10 @@ def find_run_folder(name: str) -> Path:
 def require_adapter(run: Path) -> None:
     """Raise UserError where the run's training has not left its adapter."""
     if not (run / "adapter_model.safetensors").is_file():
+        script = "-m reinforce.train_grpo" if (run / "grpo.yml").is_file() else "train.py"
         raise UserError(
             f"{run} has no adapter yet: its training has not ended; go on with "
-            f"`python train.py --resume --run-name {run.name}`."
+            f"`python {script} --resume --run-name {run.name}`."
         )
 
 

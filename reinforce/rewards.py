@@ -72,15 +72,19 @@ def legality(verdict: Verdict | None) -> float:
 
 
 def length(candidate: Candidate) -> float:
-    """Return how well the answer's length and the drawing's content fit the reference: the lesser of the two."""
-    written = len(candidate.answer), len(candidate.reference)
-    drawn = content(candidate.svg), content(extract_svg(candidate.reference))
-    return min(_fit(*written), _fit(*drawn))
+    """Return how well the words, the SVG and what it draws fit the reference in size: the least of the three."""
+    return min(map(_fit, _sizes(candidate.answer), _sizes(candidate.reference)))
 
 
-def content(svg: str | None) -> int:
+def _sizes(answer: str) -> tuple[int, int, int]:
+    """Return the characters outside the SVG and of the SVG, and the bytes of its content."""
+    svg = extract_svg(answer) or ""
+    return len(answer) - len(svg), len(svg), content(svg)
+
+
+def content(svg: str) -> int:
     """Return the bytes that the drawn elements take compressed, comments left out: repetition adds next to none."""
-    elements = _ROOT.sub("", _COMMENT.sub("", svg or "").strip())
+    elements = _ROOT.sub("", _COMMENT.sub("", svg).strip())
     return len(zlib.compress(elements.encode("utf-8", "replace"), 9))
 
 
