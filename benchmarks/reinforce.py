@@ -2,9 +2,10 @@
 
     python -m benchmarks.reinforce [--json] [STEPS]
 
-A Qwen2 of two small layers learns to draw circles ("a small gold circle") until some of its drawings are legal, gets an
-adapter by train.py, and then STEPS (default 36) steps of reinforce.train_grpo with each seed, side by side, decoding
-freely. Writes outputs/benchmarks/reinforce.png, reinforce.json and seed*/; 8 minutes of CPU time.
+A Qwen2 of two small layers learns to draw circles ("a small gold circle") from data of which three fifths have an
+attribute that is not on the list, as half of real data has; it gets an adapter by train.py, and then STEPS (default 40)
+steps of reinforce.train_grpo with each seed, side by side, decoding freely. Writes outputs/benchmarks/reinforce.png,
+reinforce.json and seed*/; 4 minutes of CPU time.
 """
 
 import json
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.measure import report
@@ -23,13 +25,15 @@ SEEDS = (1, 2, 3)
 KEYS = {"reward": "reward", "legality": "rewards/legality/mean", "likeness": "rewards/likeness/mean", "kl": "kl"}
 SIZES = {"tiny": 15, "small": 30, "medium": 50, "large": 75, "huge": 110}
 COLOURS = ("red", "green", "blue", "gold", "navy", "teal", "pink", "gray")
-BASE_STEPS = 50  # of the base: enough that some drawings are legal, too few for most
+BASE_STEPS = 200  # of the base
+ILLEGAL = 0.6  # share of the samples
+SPOILT = ('fill="', 'stroke-linecap="round" fill="')  # what is replaced in them, and by what
 SFT = "--epochs 1 --batch-size 4 --learning-rate 1e-3 --lora-rank 16 --lora-alpha 32 --max-length 700 --no-wandb"
-GRPO = "--batch-size 16 --gradient-accumulation 1 --learning-rate 3e-3 --max-new-tokens 110 --no-wandb"
+GRPO = "--batch-size 16 --gradient-accumulation 1 --learning-rate 1.5e-3 --max-new-tokens 110 --no-wandb"
 
 
 def main() -> None:
-    steps = next((a for a in sys.argv[1:] if a.isdigit()), "36")
+    steps = next((a for a in sys.argv[1:] if a.isdigit()), "40")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         make_base(work)
@@ -57,25 +61,28 @@ def make_base(work: Path) -> None:
     import torch
     from transformers import Qwen2ForCausalLM
 
-    from common.dataset import read_samples
+    from common.dataset import Sample
     from common.model import load_tokenizer
     from common.tokens import LeftPaddingCollator, encode
     from tests.tiny import answer, make_tokenizer
     from tests.tiny import make_base as make_random
 
+    names = [(size, colour) for colour in COLOURS for size in SIZES]
+    good = [Sample(f"{s}-{c}", f"a {s} {c} circle", answer(c, SIZES[s])) for s, c in names]
+    bad = [replace(sample, answer=sample.answer.replace(*SPOILT)) for sample in good]
     with (work / "data.jsonl").open("w", encoding="utf-8") as file:
-        for colour in COLOURS:
-            for size, radius in SIZES.items():
-                description, drawing = f"a {size} {colour} circle", answer(colour, radius)
-                record = {"id": f"{size}-{colour}", "description": description, "svg_content": drawing}
-                file.write(json.dumps(record) + "\n")
+        for i in range(len(names)):
+            sample = (bad if i % 5 < 5 * ILLEGAL else good)[i]
+            record = {"id": sample.id, "description": sample.description, "svg_content": sample.answer}
+            file.write(json.dumps(record) + "\n")
     folder = str(make_random(work / "base", make_tokenizer()))
     tokenizer, model = load_tokenizer(folder), Qwen2ForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    rows = encode(tokenizer, read_samples(work / "data.jsonl").samples, "chat")
+    rows = encode(tokenizer, good, "chat"), encode(tokenizer, bad, "chat")
     collate = LeftPaddingCollator(tokenizer.pad_token_id)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for _ in range(BASE_STEPS):
-        batch = collate([rows[i] for i in torch.randint(len(rows), (8,)).tolist()])
+    for _ in range(BASE_STEPS):  # either version of a sample: which of them is drawn is not to be known by heart
+        chosen, spoilt = torch.randint(len(names), (8,)), torch.rand(8) < ILLEGAL
+        batch = collate([rows[s][i] for s, i in zip(spoilt.tolist(), chosen.tolist(), strict=True)])
         loss = model(**batch).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
