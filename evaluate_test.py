@@ -57,8 +57,11 @@ def main() -> None:
     settle()
     if c.LABELS:
         return compare_with_labels(c)
+    from common.run_folder import samples_of
+    from common.vllm_engine import pick_engine
+
     folder, config = open_run(c.RUN_DIR)
-    samples = test_samples(folder, config, c.DATA_PATH or config["data_path"])
+    samples = samples_of(folder, "test", c.DATA_PATH or config["data_path"])
     if c.GENERATE_SAMPLES < 0 or c.BATCH_SIZE < 1 or c.MAX_NEW_TOKENS < 0:
         raise UserError("GENERATE_SAMPLES and MAX_NEW_TOKENS must be 0 or more, BATCH_SIZE 1 or more.")
     c.ENGINE = pick_engine(c.ENGINE, config)
@@ -73,24 +76,6 @@ def main() -> None:
     print("pictures: " + " · ".join(str(folder / "test" / name) for name in pictures))
 
 
-def pick_engine(engine: str, config: dict) -> str:
-    """Return "vllm" or "transformers"; refuse vLLM where it is asked for and cannot run.
-
-    config: the run's constants, in lower case.
-    """
-    from common.vllm_engine import can_run
-
-    if engine not in ("auto", "transformers", "vllm"):
-        raise UserError(f"ENGINE must be 'auto', 'transformers' or 'vllm', not {engine!r}.")
-    if engine == "vllm" and not can_run(config):
-        raise UserError(
-            f"ENGINE is 'vllm', but vLLM is not installed or cannot load {config['base_model']} with this run's "
-            "adapter: `pip install vllm` on a machine with a GPU, a hub id or folder as base, no new tokens, no "
-            "4 bits; or `--engine transformers`."
-        )
-    return "vllm" if engine != "transformers" and can_run(config) else "transformers"
-
-
 def open_run(run_dir: str) -> tuple[Path, dict]:
     """Return the run's folder and its constants in force (lower case)."""
     import yaml
@@ -102,29 +87,6 @@ def open_run(run_dir: str) -> tuple[Path, dict]:
         raise UserError(f"{folder} is not the folder of a run (no config.yml); give one with `--run-dir`.")
     require_adapter(folder)
     return folder, yaml.safe_load((folder / "config.yml").read_text(encoding="utf-8"))
-
-
-def test_samples(folder: Path, config: dict, data_path: str) -> list:
-    """Return the samples of the run's test split, after making sure the data is what the run was trained on."""
-    from common.dataset import ReadResult, SampleKey, fingerprint, stream_samples
-    from common.run_folder import read_json, refuse_other_data
-
-    split = read_json(folder / "split.json")
-    wanted, of_test = {id for part in ("train", "valid", "test") for id in split[part]}, set(split["test"])
-    used, test = [], {}
-    for sample in stream_samples(ReadResult(Path(data_path))):
-        if sample.id in wanted:
-            used.append(SampleKey.of(sample))
-        if sample.id in of_test:
-            test[sample.id] = sample
-    refuse_other_data(
-        folder,
-        data_path,
-        fingerprint(used),
-        ", so its test split may hold samples the model has seen; restore the file, or give "
-        "its place with `--data-path`.",
-    )
-    return [test[id] for id in split["test"]]
 
 
 def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: list) -> tuple[dict, dict, dict]:

@@ -102,10 +102,20 @@ def add_adapter(
         use_rslora=rslora,
         trainable_token_indices={name: list(new_tokens) for name in _embedding_names(model)} if new_tokens else None,
     )
-    model = get_peft_model(model, config)
+    return _to_train(get_peft_model(model, config))
+
+
+def train_adapter(model: Any, adapter: str | Path) -> Any:
+    """Return `model` with the adapter saved in folder `adapter`, to be trained on. Raises what `with_adapter` does."""
+    return _to_train(with_adapter(model, adapter, is_trainable=True))
+
+
+def _to_train(model: Any) -> Any:
     make_lean(model)
-    # Only the adapter is ever saved; peft would ask the hub, at each save, whether the vocabulary has grown.
-    model.save_pretrained = partial(model.save_pretrained, save_embedding_layers=False)
+    # Only the trained adapter is ever saved; peft would ask the hub, at each save, whether the vocabulary has grown.
+    model.save_pretrained = partial(
+        model.save_pretrained, save_embedding_layers=False, selected_adapters=[model.active_adapter]
+    )
     # An fp16 adapter would fail in the GradScaler ("Attempting to unscale FP16 gradients").
     assert all(p.dtype == torch.float32 for p in model.parameters() if p.requires_grad)
     return model
@@ -140,7 +150,7 @@ def is_quantized(model: Any) -> bool:
     return getattr(model, "is_loaded_in_4bit", False)
 
 
-def with_adapter(model: Any, adapter: str | Path) -> Any:
+def with_adapter(model: Any, adapter: str | Path, is_trainable: bool = False) -> Any:
     """Return `model` with the adapter saved in folder `adapter` beside its weights.
 
     Raises UserError when the folder holds no usable adapter for this base.
@@ -151,7 +161,7 @@ def with_adapter(model: Any, adapter: str | Path) -> Any:
 
     make_rows(model, new_rows(Path(adapter)))
     try:
-        return PeftModel.from_pretrained(model, str(adapter), torch_device="cpu").eval()
+        return PeftModel.from_pretrained(model, str(adapter), is_trainable=is_trainable, torch_device="cpu").eval()
     except Exception as error:  # peft raises a different type for each thing that can be wrong with the files
         reason = " ".join(str(error).split())[:200]
         raise UserError(

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from common.dataset import ReadResult, Sample, SampleKey, fingerprint, stream_samples
 from common.errors import UserError
 from common.processes import processes, sharding
 
@@ -48,9 +49,10 @@ def find_run_folder(name: str) -> Path:
 def require_adapter(run: Path) -> None:
     """Raise UserError where the run's training has not left its adapter."""
     if not (run / "adapter_model.safetensors").is_file():
+        script = "-m reinforce.train_grpo" if (run / "grpo.yml").is_file() else "train.py"
         raise UserError(
             f"{run} has no adapter yet: its training has not ended; go on with "
-            f"`python train.py --resume --run-name {run.name}`."
+            f"`python {script} --resume --run-name {run.name}`."
         )
 
 
@@ -103,7 +105,7 @@ def forget_after(run: Path, step: int) -> None:
     temporary.replace(path)
 
 
-def environment(device: Any, dtype: Any, data_path: str, fingerprint: str) -> dict:
+def environment(device: Any, dtype: Any, data_path: str, data_sha256: str) -> dict:
     """What the numbers of a run depend on besides its constants: versions, device, code, data."""
     return {
         "python": platform.python_version(),
@@ -113,17 +115,40 @@ def environment(device: Any, dtype: Any, data_path: str, fingerprint: str) -> di
         "dtype": str(dtype).removeprefix("torch."),
         "launch": {"processes": processes(), "sharding": sharding()},
         "git_commit": _git_commit(),
-        "data": {"path": str(data_path), "sha256": fingerprint},
+        "data": {"path": str(data_path), "sha256": data_sha256},
     }
 
 
-def refuse_other_data(run: Path, data_path: str, fingerprint: str, way_out: str) -> None:
+def refuse_other_data(run: Path, data_path: str, data_sha256: str, way_out: str) -> None:
     """Raise UserError, ending in `way_out`, when the samples are not the ones the run was trained on."""
-    if read_json(run / "environment.json")["data"]["sha256"] != fingerprint:
+    if read_json(run / "environment.json")["data"]["sha256"] != data_sha256:
         raise UserError(
             f"the samples in {data_path} are not the ones {run} was trained on (environment.json holds their "
             f"fingerprint){way_out}"
         )
+
+
+def samples_of(run: Path, part: str, data_path: str) -> list[Sample]:
+    """Return the samples of one part of the run's split, "train", "valid" or "test", in the order of split.json.
+
+    Raises UserError where the data is not what the run was trained on: then its split means nothing.
+    """
+    split = read_json(run / "split.json")
+    wanted, of_part = {id for name in ("train", "valid", "test") for id in split[name]}, set(split[part])
+    used, found = [], {}
+    for sample in stream_samples(ReadResult(Path(data_path))):
+        if sample.id in wanted:
+            used.append(SampleKey.of(sample))
+        if sample.id in of_part:
+            found[sample.id] = sample
+    refuse_other_data(
+        run,
+        data_path,
+        fingerprint(used),
+        ", so its test split may hold samples the model has seen; restore the file, or give its place with "
+        "`--data-path`.",
+    )
+    return [found[id] for id in split[part]]
 
 
 def mark_complete(checkpoint: Path) -> None:

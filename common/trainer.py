@@ -17,8 +17,8 @@ from common.run_folder import append_jsonl, mark_complete
 from common.tokens import LengthGroupedSampler, share
 
 
-class SafeTrainer(Trainer):
-    """Marks checkpoints that were written to their end."""
+class CompleteCheckpoints(Trainer):
+    """A checkpoint is marked when it is whole, and removed when it could not be."""
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         checkpoint = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
@@ -32,7 +32,7 @@ class SafeTrainer(Trainer):
             raise
 
 
-class SVGTrainer(SafeTrainer):
+class SVGTrainer(CompleteCheckpoints):
     """Trains a model with a LoRA adapter on `StoredRows`; the collator must be a `LeftPaddingCollator`.
 
     The same in one process and in several: each step has the same samples, divided among the processes.
@@ -121,6 +121,11 @@ class RunLog(TrainerCallback):
             return (
                 f"{step}  validation cross-entropy {record['eval_cross_entropy']:.4f}  "
                 f"perplexity {record['eval_perplexity']:.3f}"
+            )
+        if "reward" in record:
+            return (
+                f"{step}  reward {record['reward']:.3f}  legality {record['rewards/legality/mean']:.3f}  "
+                f"KL {record.get('kl', 0):.4f}  tokens {record['completions/mean_length']:.0f}"
             )
         if "loss" in record:
             return (

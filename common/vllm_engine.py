@@ -25,6 +25,22 @@ def can_run(config: dict) -> bool:
     return find_spec("vllm") is not None and plain and not config.get("svg_tokens")
 
 
+def pick_engine(engine: str, config: dict) -> str:
+    """Return "vllm" or "transformers"; refuse vLLM where it is asked for and cannot run.
+
+    config: the run's constants, in lower case.
+    """
+    if engine not in ("auto", "transformers", "vllm"):
+        raise UserError(f"ENGINE must be 'auto', 'transformers' or 'vllm', not {engine!r}.")
+    if engine == "vllm" and not can_run(config):
+        raise UserError(
+            f"ENGINE is 'vllm', but vLLM is not installed or cannot load {config['base_model']} with this run's "
+            "adapter: `pip install vllm` on a machine with a GPU, a hub id or folder as base, no new tokens, no "
+            "4 bits; or `--engine transformers`."
+        )
+    return "vllm" if engine != "transformers" and can_run(config) else "transformers"
+
+
 class VLLMEngine:
     """A base in vLLM, answering with or without the adapter."""
 

@@ -10,10 +10,10 @@ from transformers import PrinterCallback, ProgressCallback, TrainingArguments
 from common import run_folder as runs
 from common.constants import write_config
 from common.errors import UserError
-from common.trainer import ProgressBar, RunLog, SafeStop, SafeTrainer
+from common.trainer import CompleteCheckpoints, ProgressBar, RunLog, SafeStop
 
 
-class InOrderTrainer(SafeTrainer):
+class InOrderTrainer(CompleteCheckpoints):
     """Trains on a dataset of whole batches, found by their number: a run that is resumed sees the same ones."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler:

@@ -11,8 +11,7 @@ from common.decoding import Slots, answer_from_tokens, generate_answers, rows_fo
 from common.errors import UserError
 from common.model import load_base
 from common.tokens import encode
-from common.vllm_engine import VLLMEngine
-from evaluate_test import pick_engine
+from common.vllm_engine import VLLMEngine, pick_engine
 from tests.tiny import answer
 
 

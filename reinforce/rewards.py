@@ -1,0 +1,113 @@
+"""What a drawing is rewarded for: five numbers in [0, 1], of which the training's constants make one.
+
+    legality  1 for a legal drawing, else less with each violation
+    renders   it shows something, not one colour all over
+    likeness  a score of scoring/: does it look like the sample's own drawing, or like its description?
+    length    as much is written, and as much is drawn, as in the sample: within a factor of two
+    format    reasoning and drawing, each once and nothing besides, in words that are not the prompt's
+
+A policy finds every way to a reward that is cheaper than drawing. So only pictures are compared, never comments or
+reasoning; an illegal drawing has nothing but its legality and format; violations are counted, not set against legal
+elements, which can be piled up; and repetition is no length, because it is measured compressed.
+"""
+
+import math
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from prompt_template import build_prompt, extract_svg
+from scoring.candidate import Candidate
+from svg_constraint import Verdict, check
+
+REWARDS = ("legality", "renders", "likeness", "length", "format")
+QUOTE = 4  # words in a row that stand in the prompt are a quotation
+
+Score = Callable[[Sequence[Candidate]], list[float]]
+
+_COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
+_ROOT = re.compile(r"^<svg[^>]*>|</svg>$")
+_ANSWER = re.compile(
+    r"\s*<reasoning>((?:(?!</?reasoning>|<svg[\s>]).)+)</reasoning>\s*(<svg[\s>].*?</svg>)\s*", re.DOTALL
+)
+
+
+def make_rewards(dialect: str, likeness: Score) -> dict[str, Score]:
+    """Return the rewards by name. dialect: what is legal; likeness: a score function of scoring/."""
+    from scoring.render import score as renders
+
+    def legal(candidate: Candidate) -> bool:
+        verdict = _verdict(candidate.svg, dialect)
+        return bool(verdict and verdict.valid)
+
+    def where_legal(score: Score) -> Score:
+        def scored(candidates: Sequence[Candidate]) -> list[float]:
+            asked = [candidate for candidate in candidates if legal(candidate)]
+            scores = iter(score(asked) if asked else ())
+            return [next(scores) if legal(candidate) else 0.0 for candidate in candidates]
+
+        return scored
+
+    return {
+        "legality": lambda candidates: [legality(_verdict(candidate.svg, dialect)) for candidate in candidates],
+        "renders": where_legal(renders),
+        "likeness": where_legal(likeness),
+        "length": where_legal(lambda candidates: [length(candidate) for candidate in candidates]),
+        "format": lambda candidates: [answer_format(candidate) for candidate in candidates],
+    }
+
+
+@lru_cache(4096)
+def _verdict(svg: str | None, dialect: str) -> Verdict | None:
+    return check(svg, dialect) if svg else None
+
+
+def legality(verdict: Verdict | None) -> float:
+    """Return 1 for a legal drawing, 1/2 with one violation, 1/3 with two …; half of that where it is no XML."""
+    if verdict is None:
+        return 0.0
+    broken = any(violation.rule == "not-well-formed" for violation in verdict.violations)
+    return 1 / (1 + len(verdict.violations)) / (1 + broken)
+
+
+def length(candidate: Candidate) -> float:
+    """Return how well the words, the SVG and what it draws fit the reference in size: the least of the three."""
+    return min(map(_fit, _sizes(candidate.answer), _sizes(candidate.reference)))
+
+
+def _sizes(answer: str) -> tuple[int, int, int]:
+    """Return the characters outside the SVG and of the SVG, and the bytes of its content."""
+    svg = extract_svg(answer) or ""
+    return len(answer) - len(svg), len(svg), content(svg)
+
+
+def content(svg: str) -> int:
+    """Return the bytes that the drawn elements take compressed, comments left out: repetition adds next to none."""
+    elements = _ROOT.sub("", _COMMENT.sub("", svg).strip())
+    return len(zlib.compress(elements.encode("utf-8", "replace"), 9))
+
+
+def _fit(measured: int, wanted: int) -> float:
+    """Return 1 within a factor of two, falling to 0 at a factor of four."""
+    return min(1.0, max(0.0, 2 - abs(math.log2(max(measured, 1) / max(wanted, 1)))))
+
+
+def answer_format(candidate: Candidate) -> float:
+    """Return 1 for a reasoning and an SVG alone; less where more than half of the words quote the prompt; else 0."""
+    match = _ANSWER.fullmatch(candidate.answer)
+    if not match or not match.group(1).strip() or match.group(2).count("<svg") > 1:
+        return 0.0
+    said = match.group(1) + " " + " ".join(_COMMENT.findall(match.group(2)))
+    return min(1.0, 2 - 2 * quoted(said, build_prompt(candidate.description)))
+
+
+def quoted(text: str, source: str) -> float:
+    """Return the share, in [0, 1], of runs of QUOTE words in `text` that stand in `source` too."""
+    runs, known = _runs(text), set(_runs(source))
+    return sum(run in known for run in runs) / len(runs) if runs else 0.0
+
+
+def _runs(text: str) -> list[tuple[str, ...]]:
+    words = re.findall(r"\w+", text.casefold())
+    return list(zip(*(words[i:] for i in range(QUOTE)), strict=False))

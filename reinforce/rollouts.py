@@ -1,0 +1,86 @@
+"""TRL's GRPOTrainer as this project runs it: our prompts, our rewards, our checkpoints; and a look at what is drawn."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+from trl import GRPOTrainer
+
+from common.drawings import write_sheet
+from common.judge import judge
+from common.tokens import token_ids
+from common.trainer import CompleteCheckpoints
+from reinforce.rewards import Score
+from scoring.candidate import Candidate
+
+SHOWN = 24  # drawings on a sheet
+
+
+class DrawingTrainer(CompleteCheckpoints, GRPOTrainer):
+    """Group-relative policy optimization (Shao et al. 2024) of an adapter.
+
+    Given a PeftModel and beta > 0, TRL adds a frozen copy of its adapter, "ref", before the first step: the KL term is
+    to the adapter that training began with, not to the bare base. Checkpoints hold the trained adapter alone.
+    """
+
+    def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict]:
+        """As in fine-tuning: TRL would let the tokenizer add a BOS token where it has one."""
+        return token_ids(self.processing_class, prompts), None, {}
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """TRL writes one into the run folder with each checkpoint; ours is written at the end."""
+
+
+class Rewarder:
+    """The rewards in the form in which TRL calls them, and what they gave the newest drawings."""
+
+    def __init__(self, rewards: dict[str, Score], weights: list[float]):
+        self.rewards, self.weights = rewards, weights
+        self.drawings: list[Candidate] = []
+        self.given: dict[str, list[float]] = {}  # by reward, for each of the drawings
+
+    def functions(self) -> list[Callable[..., list[float]]]:
+        return [self._function(name) for name in self.rewards]
+
+    def _function(self, name: str) -> Callable[..., list[float]]:
+        def function(completions: list[str], description: list[str], reference: list[str], **_: Any) -> list[float]:
+            self.drawings = list(map(Candidate, completions, description, reference))
+            self.given[name] = self.rewards[name](self.drawings)
+            return self.given[name]
+
+        function.__name__ = name  # TRL logs it under rewards/<name>
+        return function
+
+    def totals(self) -> list[float]:
+        return [
+            sum(weight * value for weight, value in zip(self.weights, values, strict=True))
+            for values in zip(*self.given.values(), strict=True)
+        ]
+
+
+class Samples(TrainerCallback):
+    """Every so many steps, the newest drawings as a sheet of pictures and as JSON lines with their rewards."""
+
+    def __init__(self, folder: Path, rewarder: Rewarder, every: int, tracker: Any):
+        self.folder, self.rewarder, self.every, self.tracker = folder, rewarder, every, tracker
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.is_world_process_zero and (state.global_step == 1 or state.global_step % self.every == 0):
+            self.write(self.folder / f"step-{state.global_step:05}.png")
+
+    def write(self, sheet: Path) -> None:
+        self.folder.mkdir(exist_ok=True)
+        drawings, totals, given = self.rewarder.drawings, self.rewarder.totals(), self.rewarder.given
+        with sheet.with_suffix(".jsonl").open("w", encoding="utf-8") as file:
+            for i, drawing in enumerate(drawings):
+                rewards = {"reward": totals[i]} | {name: values[i] for name, values in given.items()}
+                record = {"description": drawing.description, "answer": drawing.answer, "rewards": rewards}
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        shown = list(zip(drawings, totals, strict=True))[:SHOWN]
+        write_sheet(sheet, [(f"{total:.2f} {one.description}", judge(one.answer).png) for one, total in shown])
+        if self.tracker:
+            import wandb
+
+            self.tracker.log({"drawings": wandb.Image(str(sheet))})
