@@ -137,7 +137,7 @@ def open_source(c: SimpleNamespace) -> tuple[Path, dict]:
     config = yaml.safe_load((source / "config.yml").read_text(encoding="utf-8"))
     for name in ("svg_tokens", "base_quantization"):  # the reference of the KL term would lack the new rows
         if config.get(name):
-            raise UserError(f"{source} was trained with {name.upper()}, which GRPO cannot go on with; give another run.")
+            raise UserError(f"{source} was trained with {name.upper()}, which GRPO cannot go on from; give another.")
     return source, config
 
 
