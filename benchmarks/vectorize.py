@@ -32,7 +32,7 @@ MODES = (
 )
 PLAIN = [
     mode | {"filter_speckle": speckle, "layer_difference": difference}
-    for mode, speckle, difference in itertools.product(MODES, (4, 16, 128), (8, 32, 96))
+    for mode, speckle, difference in itertools.product(MODES, (2, 8, 32, 128), (8, 32, 64, 128))
 ]
 WHITE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>'
 NAMES = {"layers": "layers", "vtracer": "vtracer, normalised", "plain": "vtracer, plain"}

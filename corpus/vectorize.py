@@ -10,9 +10,9 @@ Writes  OUTPUT: a folder of .svg files, or a .jsonl (id, description, svg, simil
 
 Methods (corpus/vectorizing/): "layers" takes few colours (K-means in OKLab), outlines their regions and stacks them,
 large ones first; "vtracer" is the library of that name, brought into the dialect by corpus/optimize.py. Both search
-over colours and detail for the drawing most like the picture that the budget allows; none is ever over it. Transparent
-parts are white, as the paper is. Stopped at any moment, the same command goes on where it was: what is there already is
-not made again, and an image that failed is tried again.
+over colours and detail for the drawing most like the picture that the budget allows, and of those nearly as good take
+the shortest; none is ever over it. Transparent parts are white, as the paper is. Stopped at any moment, the same
+command goes on where it was: what is there already is not made again, and an image that failed is tried again.
 """
 
 import glob

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from corpus.vectorizing.search import NOTHING, Budget, Eye, Found, climb, finest
+from corpus.vectorizing.search import NEARLY, NOTHING, Budget, Eye, Found, climb, finest
 from corpus.vectorizing.segments import calmed, colour_counts, k_means, label, regions, surfaces
 from corpus.vectorizing.trace import COARSE, FINE, MIXED, Traced, trace
 from svg_constraint import CANVAS
@@ -17,7 +17,7 @@ TOLERANCES = tuple(0.3 * 2 ** (i / 2) for i in range(11))  # pixels, 0.3 to 9.6
 
 
 def by_layers(rgb: Any, budget: Budget, eye: Eye) -> list[Found]:
-    """Return the drawings that were tried and fit."""
+    """Return the drawings that were tried and fit, and shorter ones of the best."""
     from corpus.oklab import pixels_to_oklab
 
     flat = surfaces(rgb)
@@ -26,7 +26,8 @@ def by_layers(rgb: Any, budget: Budget, eye: Eye) -> list[Found]:
         flat = surfaces(rgb)
     lab = pixels_to_oklab(rgb)
     points, weights = colour_counts(lab, rgb, flat)
-    found: list[Found] = []
+    step = CANVAS / len(rgb)
+    found: list[tuple[Found, Traced]] = []
     scores: dict[int, float] = {}  # by number of colours
 
     def with_colours(k: int) -> float:
@@ -42,8 +43,9 @@ def by_layers(rgb: Any, budget: Budget, eye: Eye) -> list[Found]:
             if len(left.colours) * REGION > budget.max_bytes:
                 return NOTHING
             if len(left.colours) not in counted:
-                tried = _drawings(trace(left, rgb), CANVAS / len(rgb), budget, eye)
-                found.extend(tried)
+                traced = trace(left, rgb)
+                tried = _drawings(traced, step, budget, eye)
+                found.extend((one, traced) for one in tried)
                 counted[len(left.colours)] = max((one.similarity for one in tried), default=NOTHING)
             return counted[len(left.colours)]
 
@@ -51,7 +53,11 @@ def by_layers(rgb: Any, budget: Budget, eye: Eye) -> list[Found]:
         return scores[len(centres)]
 
     climb(COLOURS, START, with_colours)
-    return found
+    drawings = [one for one, _ in found]
+    if found:
+        best, traced = max(found, key=lambda pair: pair[0].similarity)
+        drawings += _shorter(best, traced, step, eye)
+    return drawings
 
 
 def _drawings(traced: Traced, step: float, budget: Budget, eye: Eye) -> list[Found]:
@@ -65,3 +71,16 @@ def _drawings(traced: Traced, step: float, budget: Budget, eye: Eye) -> list[Fou
         [partial(traced.svg, tolerance * step, grid) for tolerance in TOLERANCES] for grid in (FINE, MIXED, COARSE)
     )
     return [eye.look(text) for texts in grids if (text := finest(texts, budget))]
+
+
+def _shorter(best: Found, traced: Traced, step: float, eye: Eye) -> list[Found]:
+    """Return drawings of the same layers in less detail, as long as they are nearly as good."""
+    found = []
+    for grid in (FINE, MIXED):
+        for tolerance in TOLERANCES:
+            text = traced.svg(tolerance * step, grid)
+            if len(text) < len(best.svg):
+                found.append(eye.look(text))
+                if found[-1].similarity < best.similarity - NEARLY:
+                    break
+    return found

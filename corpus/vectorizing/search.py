@@ -7,6 +7,7 @@ from typing import Any
 from corpus.optimization.refusal import Refused
 
 METHODS = ("layers", "vtracer", "both")
+NEARLY = 0.001  # of similarity, which nobody sees and fewer bytes are worth
 NOTHING = -1.0  # the similarity where no drawing fits
 LOOK = 256  # pixels, at which drawings are compared with the picture
 
@@ -47,7 +48,10 @@ class Eye:
 
 
 def vectorized(rgb: Any, budget: Budget, method: str = "layers") -> Found:
-    """Return the drawing most like the picture, uint8 (S, S, 3), that the budget allows. Raises Refused."""
+    """Return the drawing most like the picture, uint8 (S, S, 3), that the budget allows. Raises Refused.
+
+    Of several that are nearly as good, the shortest.
+    """
     from corpus.vectorizing.layered import by_layers
     from corpus.vectorizing.tracer import by_vtracer
 
@@ -59,7 +63,8 @@ def vectorized(rgb: Any, budget: Budget, method: str = "layers") -> Found:
         found += by_vtracer(rgb, budget, eye)
     if not found:
         raise Refused("no drawing fits into the budget")
-    return max(found, key=lambda one: one.similarity)
+    best = max(one.similarity for one in found)
+    return min((one for one in found if one.similarity >= best - NEARLY), key=lambda one: len(one.svg))
 
 
 def finest(candidates: list[Callable[[], str]], budget: Budget) -> str | None:
