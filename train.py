@@ -75,11 +75,9 @@ def main() -> None:
     quiet_unless_main()
     c = constants_in_force(__file__)
     if c.RESUME:
-        from common.run_folder import find_run_folder
+        from common.run_folder import constants_to_resume
 
-        folder = find_run_folder(c.RUN_NAME)
-        c = constants_in_force(__file__, base_config=folder / "config.yml")
-        c.RUN_NAME, c.RESUME = folder.name, True
+        c = constants_to_resume(__file__, c.RUN_NAME)
     check(c)
     from common.before_imports import settle
 
@@ -95,7 +93,7 @@ def main() -> None:
 
 def check(c: SimpleNamespace) -> None:
     """Refuse values that would fail, or do nothing sensible, only after minutes of work."""
-    from common.run_folder import OUTPUTS, refuse_existing
+    from common.run_folder import check_run_name
     from prompt_template import PROMPT_FORMS
 
     for name, allowed in (
@@ -138,10 +136,7 @@ def check(c: SimpleNamespace) -> None:
         for name, plain in (("BASE_QUANTIZATION", ""), ("OPTIMIZER", "adamw")):
             if getattr(c, name) != plain:
                 require_bitsandbytes(f"{name} {getattr(c, name)!r}")
-    if "/" in c.RUN_NAME or c.RUN_NAME in (".", ".."):
-        raise UserError(f"RUN_NAME must be the name of a folder under outputs/, not {c.RUN_NAME!r}.")
-    if c.RUN_NAME and not (c.RESUME or c.DRY_RUN):
-        refuse_existing(OUTPUTS / c.RUN_NAME)
+    check_run_name(c.RUN_NAME, is_new=not (c.RESUME or c.DRY_RUN))
 
 
 def check_launch() -> None:
@@ -369,10 +364,10 @@ def build_trainer(
     c: SimpleNamespace, model, tokenizer, data: SimpleNamespace, folder: Path, device, dtype, checkpointing: bool
 ):
     import torch
-    from transformers import EarlyStoppingCallback, PrinterCallback, ProgressCallback, TrainingArguments
+    from transformers import EarlyStoppingCallback, TrainingArguments
 
     from common.tokens import LeftPaddingCollator
-    from common.trainer import ProgressBar, RunLog, SafeStop, SVGTrainer
+    from common.trainer import RunLog, SVGTrainer, show_and_stop
 
     on_gpu = device.type == "cuda"
     arguments = TrainingArguments(
@@ -422,11 +417,7 @@ def build_trainer(
         eval_dataset=data.parts["valid"],
         callbacks=[RunLog(folder)],
     )
-    for callback in (ProgressCallback, PrinterCallback):
-        trainer.remove_callback(callback)
-    trainer.add_callback(ProgressBar())
-    trainer.safe_stop = SafeStop(c.MAX_MINUTES)
-    trainer.add_callback(trainer.safe_stop)
+    trainer.safe_stop = show_and_stop(trainer, c.MAX_MINUTES)
     if c.EARLY_STOPPING:
         trainer.add_callback(EarlyStoppingCallback(c.EARLY_STOPPING))
     return trainer

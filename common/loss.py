@@ -122,6 +122,7 @@ class _FrozenHeadLoss(torch.autograd.Function):
         rows = rows_at_a_time(len(labels), len(weight), weight.device)
         for start in range(0, len(labels), rows):
             part = slice(start, start + rows)
+            logits = exponentials = probabilities = None  # the block before is given back first
             logits = linear(hidden[part], weight)
             if new is not None:
                 logits[:, ids] = linear(hidden[part], new)
@@ -143,7 +144,6 @@ class _FrozenHeadLoss(torch.autograd.Function):
             if new is not None:
                 gradient[part] += of_new.to(weight.dtype) @ new
                 trained_gradient += of_new.T @ hidden[part].float()
-            del logits, exponentials, probabilities  # before the next block is made
         ctx.save_for_backward(gradient, trained_gradient)
         ctx.mark_non_differentiable(losses)
         return losses.sum(dtype=torch.float64).float(), losses  # thousands of nats, exact to 1e-6 per token

@@ -7,8 +7,10 @@ import subprocess
 import time
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+from common.constants import constants_in_force
 from common.dataset import ReadResult, Sample, SampleKey, fingerprint, stream_samples
 from common.errors import UserError
 from common.processes import processes, sharding
@@ -32,6 +34,22 @@ def refuse_existing(folder: Path) -> None:
             f"run folder {folder} exists; choose another name with `--run-name`, or go on with "
             f"`--resume --run-name {folder.name}`."
         )
+
+
+def check_run_name(name: str, is_new: bool) -> None:
+    """Raise UserError for a RUN_NAME that names no folder under outputs/, or, for a new run, one that is there."""
+    if "/" in name or name in (".", ".."):
+        raise UserError(f"RUN_NAME must be the name of a folder under outputs/, not {name!r}.")
+    if name and is_new:
+        refuse_existing(OUTPUTS / name)
+
+
+def constants_to_resume(script: str, name: str, config: str = "config.yml") -> SimpleNamespace:
+    """Return the constants of the run to go on with, with what the command line changes. config: in its folder."""
+    folder = find_run_folder(name)
+    c = constants_in_force(script, base_config=folder / config)
+    c.RUN_NAME, c.RESUME = folder.name, True
+    return c
 
 
 def find_run_folder(name: str) -> Path:

@@ -9,7 +9,7 @@ from types import MethodType
 from typing import Any
 
 import torch
-from transformers import ProgressCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback, TrainingArguments
 
 from common.errors import LossIsNotANumber
 from common.loss import CrossEntropy, cross_entropy, summed_loss
@@ -185,3 +185,13 @@ class SafeStop(TrainerCallback):
             control.should_save = True
             control.should_training_stop = True
         return control
+
+
+def show_and_stop(trainer: Trainer, max_minutes: float) -> SafeStop:
+    """Put our progress bar in place of the Trainer's printing, and let it stop safely; return what does the latter."""
+    for callback in (ProgressCallback, PrinterCallback):
+        trainer.remove_callback(callback)
+    stop = SafeStop(max_minutes)
+    for callback in (ProgressBar(), stop):
+        trainer.add_callback(callback)
+    return stop

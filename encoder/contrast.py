@@ -50,11 +50,9 @@ RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, w
 def main() -> None:
     c = constants_in_force(__file__)
     if c.RESUME:
-        from common.run_folder import find_run_folder
+        from common.run_folder import constants_to_resume
 
-        folder = find_run_folder(c.RUN_NAME)
-        c = constants_in_force(__file__, base_config=folder / "config.yml")
-        c.RUN_NAME, c.RESUME = folder.name, True
+        c = constants_to_resume(__file__, c.RUN_NAME)
     check(c)
     from common.before_imports import settle
 
@@ -63,7 +61,7 @@ def main() -> None:
 
 
 def check(c: SimpleNamespace) -> None:
-    from common.run_folder import OUTPUTS, refuse_existing
+    from common.run_folder import check_run_name
 
     if not c.DATA:
         raise UserError("DATA is not given; name labelled drawings with `--data FILE`.")
@@ -77,10 +75,7 @@ def check(c: SimpleNamespace) -> None:
         raise UserError(f"PAIRS must be 2 or more, not {c.PAIRS}: a drawing is told from those of the other labels.")
     if not 0 <= c.WARMUP < 1 or min(c.WEIGHT_DECAY, c.MAX_MINUTES) < 0:
         raise UserError("WARMUP must be a share below 1, and WEIGHT_DECAY and MAX_MINUTES 0 or more.")
-    if "/" in c.RUN_NAME or c.RUN_NAME in (".", ".."):
-        raise UserError(f"RUN_NAME must be the name of a folder under outputs/, not {c.RUN_NAME!r}.")
-    if c.RUN_NAME and not c.RESUME:
-        refuse_existing(OUTPUTS / c.RUN_NAME)
+    check_run_name(c.RUN_NAME, is_new=not c.RESUME)
 
 
 def train(c: SimpleNamespace) -> None:

@@ -111,6 +111,7 @@ def convert(flex: dict[str, Any], max_length: int, state: dict[str, Any], tokeni
     from transformers import ModernBertConfig, ModernBertForMaskedLM
 
     from encoder.conversion.flexbert import account, config_arguments, renamed
+    from encoder.loading import special_ids
 
     arguments = config_arguments(flex, max_length)
     state = renamed(state)
@@ -121,11 +122,7 @@ def convert(flex: dict[str, Any], max_length: int, state: dict[str, Any], tokeni
         raise UserError(f"TOKENIZER has {len(tokenizer):,} tokens, and the model {len(embedding):,}: another one's.")
     config = ModernBertConfig(
         vocab_size=len(embedding),
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.cls_token_id,
-        cls_token_id=tokenizer.cls_token_id,
-        eos_token_id=tokenizer.sep_token_id,
-        sep_token_id=tokenizer.sep_token_id,
+        **special_ids(tokenizer),
         **arguments,
     )
     with torch.device("meta"):

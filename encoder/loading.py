@@ -38,3 +38,10 @@ def from_folder(model_class: Any, folder: str, **changes: Any) -> Any:
         return model_class.from_pretrained(folder, **changes)
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"the model in {folder} cannot be loaded ({' '.join(str(error).split())[:160]}).") from None
+
+
+def special_ids(tokenizer: Any) -> dict[str, int]:
+    """Return the arguments of ModernBertConfig that name a tokenizer's special tokens: [CLS] begins, [SEP] ends."""
+    begin, end = tokenizer.cls_token_id, tokenizer.sep_token_id
+    return {"pad_token_id": tokenizer.pad_token_id, "bos_token_id": begin, "cls_token_id": begin,
+            "eos_token_id": end, "sep_token_id": end}  # fmt: skip

@@ -14,7 +14,6 @@ authors' code): 22 layers of 768, every third one global, 30 % hidden, sequences
 constant rate, then 1 - sqrt decay. Start small runs from configs/encoder/small.yml.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +21,7 @@ from typing import Any
 
 from common.constants import constants_in_force
 from common.errors import UserError, run
+from common.processes import processes
 
 # Data
 DATA: str = ""  # file, pattern, folder or hub dataset with a drawing in each row (.jsonl, .csv, .parquet)
@@ -69,11 +69,9 @@ RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, w
 def main() -> None:
     c = constants_in_force(__file__)
     if c.RESUME:
-        from common.run_folder import find_run_folder
+        from common.run_folder import constants_to_resume
 
-        folder = find_run_folder(c.RUN_NAME)
-        c = constants_in_force(__file__, base_config=folder / "config.yml")
-        c.RUN_NAME, c.RESUME = folder.name, True
+        c = constants_to_resume(__file__, c.RUN_NAME)
     check(c)
     from common.before_imports import settle
 
@@ -86,7 +84,7 @@ def main() -> None:
 
 def check(c: SimpleNamespace) -> None:
     """Refuse values that would fail, or do nothing sensible, only after hours of work."""
-    from common.run_folder import OUTPUTS, refuse_existing
+    from common.run_folder import check_run_name
 
     if not c.DATA:
         raise UserError("DATA is not given; name optimized drawings with `--data FILE`.")
@@ -106,10 +104,7 @@ def check(c: SimpleNamespace) -> None:
         raise UserError(f"SEQUENCE_LENGTH must be from 8 to PACK_TOKENS ({c.PACK_TOKENS}), not {c.SEQUENCE_LENGTH}.")
     if c.WARMUP_TOKENS + c.DECAY_TOKENS > c.TOKENS:
         raise UserError(f"WARMUP_TOKENS and DECAY_TOKENS together exceed TOKENS ({c.TOKENS:,}).")
-    if "/" in c.RUN_NAME or c.RUN_NAME in (".", ".."):
-        raise UserError(f"RUN_NAME must be the name of a folder under outputs/, not {c.RUN_NAME!r}.")
-    if c.RUN_NAME and not c.RESUME:
-        refuse_existing(OUTPUTS / c.RUN_NAME)
+    check_run_name(c.RUN_NAME, is_new=not c.RESUME)
 
 
 def prepare_data(c: SimpleNamespace, tokenizer: Any) -> Any:
@@ -170,7 +165,7 @@ def build_model(c: SimpleNamespace, tokenizer: Any) -> Any:
     """Return a ModernBertForMaskedLM with unpadded attention: random, or INIT_FROM's with this run's rotary bases."""
     from transformers import ModernBertConfig, ModernBertForMaskedLM
 
-    from encoder.loading import from_folder
+    from encoder.loading import from_folder, special_ids
     from encoder.unpadded import UNPADDED
 
     changes = {
@@ -193,11 +188,7 @@ def build_model(c: SimpleNamespace, tokenizer: Any) -> Any:
         local_attention=c.LOCAL_WINDOW,
         sparse_prediction=True,  # logits of the hidden tokens only
         classifier_pooling="mean",
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.cls_token_id,
-        cls_token_id=tokenizer.cls_token_id,
-        eos_token_id=tokenizer.sep_token_id,
-        sep_token_id=tokenizer.sep_token_id,
+        **special_ids(tokenizer),
         **changes,
     )
     return ModernBertForMaskedLM._from_config(config, attn_implementation=UNPADDED)
@@ -208,7 +199,7 @@ def build_trainer(c: SimpleNamespace, model: Any, tokenizer: Any, file: Any, fol
     from encoder.pretraining.trainer import MaskedTrainer
     from encoder.training import arguments, only
 
-    packs_per_step = c.GRADIENT_ACCUMULATION * int(os.environ.get("WORLD_SIZE", 1))
+    packs_per_step = c.GRADIENT_ACCUMULATION * processes()
     step = c.PACK_TOKENS * packs_per_step  # tokens
     steps = -(-c.TOKENS // step)
     shape = (c.SEQUENCE_LENGTH, c.PACK_TOKENS, Masking(tokenizer, c.MASKED), c.SEED)

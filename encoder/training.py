@@ -5,12 +5,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from transformers import PrinterCallback, ProgressCallback, TrainingArguments
+from transformers import TrainingArguments
 
 from common import run_folder as runs
 from common.constants import write_config
 from common.errors import UserError
-from common.trainer import CompleteCheckpoints, ProgressBar, RunLog, SafeStop
+from common.trainer import CompleteCheckpoints, RunLog, show_and_stop
 
 
 class InOrderTrainer(CompleteCheckpoints):
@@ -92,12 +92,8 @@ def run_to_the_end(
     """Train, evaluate, save model and tokenizer; return the last validation figures. UserError where it was stopped."""
     from common.tracking import finish_run, start_run
 
-    for callback in (ProgressCallback, PrinterCallback):
-        trainer.remove_callback(callback)
-    for callback in (RunLog(folder), ProgressBar()):
-        trainer.add_callback(callback)
-    stop = SafeStop(c.MAX_MINUTES)
-    trainer.add_callback(stop)
+    trainer.add_callback(RunLog(folder))
+    stop = show_and_stop(trainer, c.MAX_MINUTES)
     tracker = start_run(c.WANDB_PROJECT, folder, script.rpartition(".")[2], vars(c)) if c.WANDB else None
     with stop:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -77,19 +77,17 @@ def main() -> None:
 
 def constants_of_run(name: str) -> SimpleNamespace:
     """Return the constants of a run that is to be resumed, with what the command line changes."""
-    from common.run_folder import find_run_folder
+    from common.run_folder import constants_to_resume, find_run_folder
 
     folder = find_run_folder(name)
     if not (folder / CONSTANTS).is_file():
         raise UserError(f"{folder} is no run of this script (no {CONSTANTS}); name one with `--run-name`.")
-    c = constants_in_force(__file__, base_config=folder / CONSTANTS)
-    c.RUN_NAME, c.RESUME = folder.name, True
-    return c
+    return constants_to_resume(__file__, folder.name, CONSTANTS)
 
 
 def check(c: SimpleNamespace) -> None:
     """Refuse values that would fail, or do nothing sensible, only after minutes of work."""
-    from common.run_folder import OUTPUTS, refuse_existing
+    from common.run_folder import check_run_name
 
     if find_spec("trl") is None:
         raise UserError("GRPO needs TRL; run `pip install -r requirements-reinforce.txt`.")
@@ -109,10 +107,7 @@ def check(c: SimpleNamespace) -> None:
             f"GENERATIONS ({c.GENERATIONS}) must be 2 or more, and BATCH_SIZE × GRADIENT_ACCUMULATION "
             f"({c.BATCH_SIZE * c.GRADIENT_ACCUMULATION}) a multiple of it."
         )
-    if "/" in c.RUN_NAME or c.RUN_NAME in (".", ".."):
-        raise UserError(f"RUN_NAME must be the name of a folder under outputs/, not {c.RUN_NAME!r}.")
-    if c.RUN_NAME and not c.RESUME:
-        refuse_existing(OUTPUTS / c.RUN_NAME)
+    check_run_name(c.RUN_NAME, is_new=not c.RESUME)
 
 
 def weights(c: SimpleNamespace) -> list[float]:
@@ -240,11 +235,10 @@ def build_trainer(
     c: SimpleNamespace, model, data: SimpleNamespace, folder: Path, device, dtype, engine: str, likeness, tracker
 ):
     import torch
-    from transformers import PrinterCallback, ProgressCallback
     from trl import GRPOConfig
 
     from common.decoding import stop_tokens
-    from common.trainer import ProgressBar, RunLog, SafeStop
+    from common.trainer import RunLog, show_and_stop
     from reinforce.rewards import make_rewards
     from reinforce.rollouts import DrawingTrainer, Rewarder, Samples
 
@@ -280,7 +274,6 @@ def build_trainer(
         report_to=["wandb"] if c.WANDB else "none",
     )
     rewarder = Rewarder(make_rewards(c.DIALECT, likeness), weights(c))
-    safe_stop = SafeStop(c.MAX_MINUTES)
     trainer = DrawingTrainer(
         model=model,
         reward_funcs=rewarder.functions(),
@@ -289,11 +282,7 @@ def build_trainer(
         processing_class=data.tokenizer,
         callbacks=[RunLog(folder), Samples(folder / "drawings", rewarder, c.SAMPLE_STEPS, tracker)],
     )
-    for callback in (ProgressCallback, PrinterCallback):
-        trainer.remove_callback(callback)
-    trainer.add_callback(ProgressBar())
-    trainer.add_callback(safe_stop)
-    trainer.safe_stop = safe_stop
+    trainer.safe_stop = show_and_stop(trainer, c.MAX_MINUTES)
     return trainer
 
 
