@@ -8,7 +8,8 @@
 
 A policy finds every way to a reward that is cheaper than drawing. So only pictures are compared, never comments or
 reasoning; an illegal drawing has nothing but its legality and format; violations are counted, not set against legal
-elements, which can be piled up; and repetition is no length, because it is measured compressed.
+elements, which can be piled up; and neither repetition nor what is hidden is length, because it is measured compressed
+and without what cannot be seen.
 """
 
 import math
@@ -18,6 +19,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from prompt_template import build_prompt, extract_svg
+from reinforce.visible import visible
 from scoring.candidate import Candidate
 from svg_constraint import Verdict, check
 
@@ -77,14 +79,14 @@ def length(candidate: Candidate) -> float:
 
 
 def _sizes(answer: str) -> tuple[int, int, int]:
-    """Return the characters outside the SVG and of the SVG, and the bytes of its content."""
+    """Return the characters outside the SVG and of the SVG, and the bytes of what it shows."""
     svg = extract_svg(answer) or ""
     return len(answer) - len(svg), len(svg), content(svg)
 
 
 def content(svg: str) -> int:
-    """Return the bytes that the drawn elements take compressed, comments left out: repetition adds next to none."""
-    elements = _ROOT.sub("", _COMMENT.sub("", svg).strip())
+    """Return the bytes that the visible elements take compressed: repetition adds next to none."""
+    elements = _ROOT.sub("", _COMMENT.sub("", visible(svg)).strip()) if svg else ""
     return len(zlib.compress(elements.encode("utf-8", "replace"), 9))
 
 

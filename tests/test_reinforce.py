@@ -14,7 +14,8 @@ from corpus.build_dataset import MAX_ERROR, MAX_TILE_ERROR
 from corpus.dataset.record import Rules, build
 from corpus.sources import drawings as emoji
 from prompt_template import build_prompt, extract_svg
-from reinforce.rewards import REWARDS, answer_format, legality, make_rewards
+from reinforce.rewards import REWARDS, answer_format, content, legality, make_rewards
+from reinforce.visible import visible
 from scoring.candidate import Candidate
 from scoring.similarity import score as similarity
 from svg_constraint import SVG_OPEN, check
@@ -89,6 +90,7 @@ CHEATS = {
     "description in comments": lambda r: drawn(r, in_comments(f"{r['description']} " * 40), first(r)),
     "prompt as reasoning": lambda r: f"<reasoning>{prompt_words(r)}</reasoning>{svg_of('<!-- it -->', first(r))}",
     "one shape again and again": lambda r: drawn(r, first(r) * max(2, len(body(r)) // len(first(r)))),
+    "shapes under a large one": lambda r: drawn(r, body(r), '<rect x="16" y="16" width="224" height="224"/>'),
     "one shape, all named": lambda r: drawn(r, comments(r), first(r)),
     "very short": lambda r: f"<reasoning>{r['description']}</reasoning>{svg_of('<!-- it -->', first(r))}",
     "very long reasoning": lambda r: with_reasoning(r, "and so on, and on, as far as it goes, " * 200),
@@ -143,6 +145,28 @@ def test_words_change_no_reward_of_the_picture(drawings):
         for name in ("legality", "renders", "likeness", "length"):
             without, with_words = rewards[name](pair)
             assert with_words == without, name
+
+
+HIDDEN = {
+    "underneath": lambda parts: "".join(parts) + '<rect width="256" height="256" fill="navy"/>',
+    "beside the canvas": lambda parts: f'<g transform="translate(300 0)">{"".join(parts)}</g>',
+    "transparent": lambda parts: f'<g opacity="0.01">{"".join(parts)}</g>',
+    "nothing in them": lambda parts: "".join(f'<g id="{i}" opacity="0.{i}"></g>' for i in range(10, 40)),
+}
+
+
+@pytest.mark.parametrize("how", HIDDEN)
+def test_what_cannot_be_seen_is_no_length(drawings, how):
+    for record in drawings:
+        shapes, over = SHAPE.findall(body(record)), '<circle cx="99" cy="128" r="40" fill="gold"/>'
+        alone = svg_of('<rect width="256" height="256" fill="navy"/>' * (how == "underneath") + over)
+        assert content(svg_of(HIDDEN[how](shapes) + over)) == content(alone) < content(svg_of(over + "".join(shapes)))
+
+
+def test_all_of_an_honest_drawing_is_seen(drawings):
+    for record in drawings:
+        svg = extract_svg(record["svg_content"])
+        assert len(SHAPE.findall(re.sub(" />", "/>", visible(svg)))) == len(SHAPE.findall(svg))
 
 
 def test_legality_falls_with_each_violation_and_cannot_be_diluted():
