@@ -84,9 +84,9 @@ def generate_answers(
 class Slots:
     """Rows that a model answers side by side; more may be added, and some taken out, between two steps."""
 
-    def __init__(self, model: Any, tokenizer: Any, size: int):
-        """size: rows at once; others wait."""
-        self.model, self.tokenizer, self.size = model, tokenizer, size
+    def __init__(self, model: Any, tokenizer: Any, size: int, past_the_drawing: bool = False):
+        """size: rows at once; others wait. past_the_drawing: `</svg>` ends no answer, but the model does."""
+        self.model, self.tokenizer, self.size, self.past_the_drawing = model, tokenizer, size, past_the_drawing
         self.stops = stop_tokens(tokenizer)
         self.waiting: deque[Row] = deque()
         self.rows: list[Row | None] = []  # by slot
@@ -132,13 +132,18 @@ class Slots:
         seconds = (time.perf_counter() - start) / len(advanced)
         for i, row in advanced:
             row.seconds += seconds
-            row.ended = _ended(self.tokenizer, row.tokens, self.stops) or len(row.tokens) >= row.limit
+            row.ended = self._ended(row) or len(row.tokens) >= row.limit
             if row.ended:
                 self.rows[i] = None
         return [row for _, row in advanced]
 
     def answer(self, row: Row) -> Answer:
         return _answer(self.tokenizer, row.tokens, self.stops, row.seconds)
+
+    def _ended(self, row: Row) -> bool:
+        if self.past_the_drawing:
+            return row.tokens[-1] in self.stops
+        return _ended(self.tokenizer, row.tokens, self.stops)
 
     def _admit(self) -> tuple[torch.Tensor, list[int]]:
         """Run the next prompts and give them empty slots; return their scores (n, V) and slots."""

@@ -5,9 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback
 from trl import GRPOTrainer
+from trl.models import unwrap_model_for_generation
 
+from common.decoding import Slots, rows_for
 from common.drawings import write_sheet
 from common.judge import judge
 from common.tokens import token_ids
@@ -29,8 +32,32 @@ class DrawingTrainer(CompleteCheckpoints, GRPOTrainer):
         """As in fine-tuning: TRL would let the tokenizer add a BOS token where it has one."""
         return token_ids(self.processing_class, prompts), None, {}
 
+    def _generate_single_turn(self, prompt_ids: list[list[int]], *rest: Any) -> tuple[list[list[int]], Any]:
+        """Without vLLM by this project's decoder: TRL's batch would run on for its longest answer."""
+        if self.use_vllm:
+            return super()._generate_single_turn(prompt_ids, *rest)
+        with unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model:
+            model.eval()  # no dropout
+            answers = sample(model, self.processing_class, prompt_ids, self.max_completion_length, self.temperature)
+            model.train()
+        return answers, None
+
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """TRL writes one into the run folder with each checkpoint; ours is written at the end."""
+
+
+def sample(model: Any, tokenizer: Any, prompts: list[list[int]], limit: int, temperature: float) -> list[list[int]]:
+    """Return an answer of at most `limit` tokens for each prompt, with the stop token it chose, whatever comes before:
+    what the policy says after its drawing shall be seen, and paid for. Random numbers come from torch's generator.
+    """
+    slots = Slots(model, tokenizer, len(prompts), past_the_drawing=True)
+    seed = int(torch.randint(2**31, ()))
+    rows = rows_for(prompts, max(map(len, prompts)) + limit, limit, temperature, seed)
+    for row in rows:
+        slots.add(row)
+    while slots.busy:
+        slots.step()
+    return [row.tokens for row in rows]
 
 
 class Rewarder:

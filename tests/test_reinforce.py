@@ -20,6 +20,7 @@ from scoring.candidate import Candidate
 from scoring.similarity import score as similarity
 from svg_constraint import SVG_OPEN, check
 from tests.paths import ROOT
+from tests.test_decoding import Scripted
 from tests.test_end_to_end import metrics_of
 from tests.tiny import answer
 
@@ -283,6 +284,34 @@ def test_resumed_run_repeats_the_uninterrupted_one(workplace, tmp_path, monkeypa
             for records in (metrics_of(run), expected)]  # fmt: skip
     assert runs[0] == runs[1]
     assert (run / "adapter_model.safetensors").read_bytes() == weights
+
+
+def test_an_answer_ends_where_the_policy_ends_it(tiny_base, tokenizer, monkeypatch):
+    """What follows `</svg>` is seen, and the stop token is the answer's last: both are to be learned."""
+    from common.model import load_base
+    from reinforce.rollouts import sample
+
+    monkeypatch.setattr("common.decoding.KEEP_SHARE", 0)
+    model = load_base(str(tiny_base), torch.device("cpu"), torch.float32)
+    texts = ["<svg>a</svg> and more<|im_end|>never read", "<svg>b</svg>" + " chatter" * 20]
+    ended, cut = sample(Scripted(model, tokenizer, texts), tokenizer, [[5, 6, 7]] * 2, 40, 1.0)
+    assert tokenizer.decode(ended) == "<svg>a</svg> and more<|im_end|>"
+    assert len(cut) == 40 and tokenizer.decode(cut).startswith("<svg>b</svg> chatter")
+
+
+def test_answers_follow_torchs_random_numbers(tiny_base, tokenizer):
+    """So that a resumed run, whose checkpoint holds their state, draws what the uninterrupted one drew."""
+    from common.model import load_base
+    from reinforce.rollouts import sample
+
+    model = load_base(str(tiny_base), torch.device("cpu"), torch.float32)
+
+    def drawn(seed: int) -> list[list[list[int]]]:
+        torch.manual_seed(seed)
+        return [sample(model, tokenizer, [[5, 6, 7]] * 2, 6, 1.0) for _ in range(2)]
+
+    first, second = drawn(1)
+    assert [first, second] == drawn(1) != drawn(2) and first != second and first[0] != first[1]
 
 
 def test_trl_sees_the_probabilities_that_the_model_has(workplace, tokenizer):
