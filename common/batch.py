@@ -42,7 +42,7 @@ def draw_file(
     if todo:
         output.parent.mkdir(parents=True, exist_ok=True)
         _draw(load(), todo, plan, best, output, way)
-    records = [record for record in written_before(output, "id") if record["id"] in {one.id for one in asked}]
+    records = [record for record in written_before(output, "id", "way") if record["id"] in {one.id for one in asked}]
     write_sheet(sheet, _pictures(records[:SHEET]))
     legal = sum(record["legal"] for record in records)
     failed = [record for record in records if record["error"]]
@@ -56,7 +56,7 @@ def draw_file(
 def _not_done(asked: list[Asked], output: Path, way: dict) -> list[Asked]:
     """Return what is still to be drawn, those with long descriptions first: alike in length, they share steps best."""
     done = {}
-    for record in written_before(output, "id"):
+    for record in written_before(output, "id", "way"):
         done[record["id"]] = record.get("description")
         other = {"score": ""} | (record.get("way") or {})  # files from before there were scores
         if other != way:

@@ -59,7 +59,7 @@ def main() -> None:
 
     path = Path(c.OUTPUT)
     path.parent.mkdir(parents=True, exist_ok=True)
-    seen = {record["hash"] for record in written_before(path, "hash")}
+    seen = {record["hash"] for record in written_before(path, "hash", "caption")}
     counts: Counter[str] = Counter()
     before = len(seen)
     captioned = labelled(c, seen, counts) if c.ENGINE == "labels" else described(c, seen, counts)

@@ -65,7 +65,7 @@ def main() -> None:
     wanted, faults = read_descriptions(Path(c.INPUT))
     output = Path(c.OUTPUT)
     output.parent.mkdir(parents=True, exist_ok=True)
-    there = {record["id"] for record in written_before(output, "id")}
+    there = {record["id"] for record in written_before(output, "id", "similarity", "seed")}
     missing = [asked for asked in wanted if asked.id not in there]
     for fault in faults:
         print(fault)

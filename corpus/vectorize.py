@@ -162,7 +162,7 @@ def writer(output: Path) -> Iterator[tuple[Callable[[Job], bool], Callable[[Job,
     from common.resume import append, written_before
 
     output.parent.mkdir(parents=True, exist_ok=True)
-    there = {record["id"] for record in written_before(output, "id")}
+    there = {record["id"] for record in written_before(output, "id", "similarity")}
 
     def write_line(job: Job, record: dict) -> None:
         words = " ".join(Path(job.id).stem.replace("-", " ").replace("_", " ").split())
