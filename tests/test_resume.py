@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from common.errors import UserError
+from common.errors import UserError, run
 from common.resume import append, written_before
 
 FIRST, SECOND = '{"id": "1", "svg": "a"}\n', '{"id": "2", "svg": "b"}\n'
@@ -57,3 +57,22 @@ def test_a_disk_that_takes_a_part_of_a_line_is_asked_again_and_then_says_so(tmp_
     monkeypatch.undo()
     assert [record["id"] for record in written_before(path, "id", "svg")] == ["1"]
     assert path.read_text() == FIRST
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("file/below", "file/below"), ("folder", "folder"), ("x" * 300, "x" * 300)],
+)
+def test_a_path_that_does_not_allow_it_is_one_sentence(path, said, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(SystemExit) as stopped:
+        run(lambda: append(tmp_path / path, [{"id": "1"}]))
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2 and error.startswith(f"error: {tmp_path / said} cannot be read or written")
+    assert error.count("\n") == 1
+
+
+def test_a_bug_keeps_its_traceback(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        run(lambda: append(tmp_path / "none" / "x", []))
