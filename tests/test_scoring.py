@@ -29,7 +29,7 @@ from scoring import (
 )
 from scoring.candidate import Candidate
 from scoring.command import score_files
-from scoring.scores import NEED_REFERENCE, SCORES, find_score
+from scoring.scores import NEED_REFERENCE, SCORES, find_score, find_scores
 from svg_constraint import SVG_OPEN
 from tests import tiny_scorers
 from tests.paths import SHARED
@@ -317,15 +317,28 @@ def test_perplexity_is_that_of_each_answer_alone(tiny_base):
     assert scores[-1] == 0 and len(set(scores)) == len(scores)
 
 
+def test_perplexity_is_read_as_the_run_was_trained(tmp_path, monkeypatch):
+    """By the run's own tokenizer, which knows the tokens that --svg-tokens added, on its base in its own form."""
+    settings = "base_model: b\nprompt_form: plain\nmax_length: 9\nfp16: false\nbase_quantization: nf4\n"
+    (tmp_path / "config.yml").write_text(settings)
+    for name in ("adapter_model.safetensors", "adapter_config.json", "tokenizer.json"):
+        (tmp_path / name).touch()
+    for name in ("load_base", "load_tokenizer", "merge_adapter"):
+        monkeypatch.setattr(f"common.model.{name}", lambda *given: given)
+    (base, adapter), tokenizer, form = perplexity.load(str(tmp_path))
+    assert (base[0], base[-1], adapter, tokenizer, form) == ("b", "nf4", tmp_path, (str(tmp_path),), "plain")
+    perplexity.load.cache_clear()
+
+
 # --- what goes wrong ------------------------------------------------------------------------------------------
 
 
 def test_a_model_that_cannot_be_had_is_one_sentence(models, tmp_path, monkeypatch):
     monkeypatch.setattr("scoring.hub_model.hub_reachable", lambda: False)
     for model in ("owner/no-such-model", str(tmp_path)):
-        with pytest.raises(UserError, match=r"cannot be had \(.*connect to the hub, or give a folder"):
+        with pytest.raises(UserError, match=r"cannot be had \(.*connect to the hub, or give a local copy"):
             text_match.score(CANDIDATES, model)
-    with pytest.raises(UserError, match="no-such-head cannot be had"):
+    with pytest.raises(UserError, match=r"HEAD owner/no-such-head cannot be had .*--head FILE"):
         aesthetics.score(CANDIDATES, models["clip"], "owner/no-such-head")
 
 
@@ -346,6 +359,15 @@ def test_weights_of_something_else_are_refused_not_made_up(models, tmp_path):
         text_match.score(CANDIDATES, str(broken))
     with pytest.raises(UserError, match=r"cannot be had \(|holds no "):
         vqa.score(CANDIDATES, models["clip"])
+    cut = (broken / "model.safetensors").read_bytes()[:-1000]  # as a download leaves it that broke off
+    (broken / "model.safetensors").write_bytes(cut)
+    with pytest.raises(UserError, match="cannot be had"):
+        dino.score(CANDIDATES, str(broken))
+    layer = {"weight": torch.ones(2, 24), "bias": torch.zeros(2)}
+    for i, head in enumerate(({}, layer, {"weight": torch.ones(24), "bias": torch.zeros(1)})):
+        torch.save(head, tmp_path / f"{i}.pth")
+        with pytest.raises(UserError, match="no linear layers that end in one number"):
+            aesthetics.score(CANDIDATES, models["clip"], str(tmp_path / f"{i}.pth"))
 
 
 def test_every_score_is_found_by_its_name(models):
@@ -356,10 +378,15 @@ def test_every_score_is_found_by_its_name(models):
     for asked, words in (
         ("textmatch", "did you mean text_match"),
         ("render=x", "takes no model"),
+        ("dino=", "no model behind"),
         ("x", "there are aest"),
     ):
         with pytest.raises(UserError, match=words):
             find_score(asked)
+    found = find_scores(["perplexity", "dino", "legality"], drawn_by="a-run")
+    assert [getattr(score, "keywords", {}) for score in found.values()] == [{"model": "a-run"}, {}, {}]
+    with pytest.raises(UserError, match="'dino' is asked for twice"):
+        find_scores(["dino", "dino=x"])
     for name in NEED_REFERENCE:
         with pytest.raises(UserError, match="needs a reference"):
             find_score(name, references=False)
@@ -390,8 +417,14 @@ def test_files_and_tables_are_scored_from_the_shell(tmp_path, monkeypatch, capsy
     assert list(values) == [str(tmp_path / "a.svg"), "x", "y", "mean of 3"]
     assert values["y"] > 0.99 and values["x"] < 0.35
     assert "mean" not in said(monkeypatch, capsys, main, *files[:1], *files[2:])
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "broken.svg").write_text("<svg>broken")
     for arguments, words in (
         ([], "there is nothing to score"),
+        ([tmp_path / "empty.jsonl"], "empty.jsonl holds no drawing"),
+        ([tmp_path], "cannot be read (Is a directory)"),
+        ([tmp_path / "a.svg", "--reference", tmp_path / "broken.svg"], "broken.svg is no .svg that renders"),
+        ([tmp_path / "a.svg", "--reference", tmp_path / "t.jsonl"], "t.jsonl is no .svg that renders"),
         ([tmp_path / "no.svg"], "no.svg cannot be read"),
         ([tmp_path / "a.svg"], "needs a reference"),
         (["--batch-size", "4", *files], "unknown argument --batch-size"),
@@ -407,6 +440,9 @@ def test_pairs_are_the_best_and_the_worst(tmp_path, monkeypatch, capsys):
     illegal = answer("gold", 99).replace("<circle", '<circle id="x"')
     lines = [
         *({"id": "1", "description": "a", "svg_content": answer("gold", r)} for r in (50, 90, 20, 60)),
+        {"id": "1", "description": "other", "svg_content": answer("gold", 95)},  # of another file, with ids from 1
+        {"description": "e", "svg_content": answer("gold", 30)},  # without ids, descriptions tell them apart
+        {"description": "f", "svg_content": answer("gold", 80)},
         {"id": "2", "description": "b", "svg_content": answer("gold", 40)},
         {"id": "3", "description": "c", "svg_content": illegal},
         {"id": "3", "description": "c", "svg_content": answer("gold", 40)},
@@ -418,7 +454,7 @@ def test_pairs_are_the_best_and_the_worst(tmp_path, monkeypatch, capsys):
     source.write_text("".join(json.dumps(line) + "\n" for line in lines))
     options = ("--output", output, "--score", "legality")
     main = lambda: run(pairs.main)  # noqa: E731
-    assert "2 pairs, 1 descriptions without" in said(monkeypatch, capsys, main, source, *options)
+    assert "2 pairs, 4 descriptions without" in said(monkeypatch, capsys, main, source, *options)
     first, second = map(json.loads, output.read_text().splitlines())
     assert (first["id"], first["chosen"], first["rejected"]) == ("1", answer("gold", 90), answer("gold", 20))
     assert (second["chosen"], second["rejected"], second["rejected_score"]) == (answer("gold", 40), illegal, 0)
@@ -427,6 +463,8 @@ def test_pairs_are_the_best_and_the_worst(tmp_path, monkeypatch, capsys):
         ((source, *options), "exists; give another one"),
         (("--score", "dino", source, "--output", tmp_path / "p"), "needs a reference"),
         ((source, "--score", "legality", "--output", tmp_path / "p", "--margin", "0.9"), "differ by MARGIN 0.9"),
+        ((source, "--score", "legality", "--output", tmp_path / "p", "--margin", "0"), "MARGIN must be above 0"),
+        ((source, "--score", "legality", "--output", source / "p"), f"{source} cannot be read or written"),
         (("--output", tmp_path / "p"), "there is nothing to compare"),
     ):
         assert words in said(monkeypatch, capsys, main, *arguments)
