@@ -96,7 +96,6 @@ def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: 
     from common.model import load_base, load_tokenizer, merge_adapter, pick_device, pick_dtype
     from common.svg_tokens import tokenizer_of
     from common.tokens import encode
-
     from scoring.scores import find_scores
 
     scores = find_scores(c.SCORES, str(folder))

@@ -34,7 +34,9 @@ def test_a_line_that_was_cut_anywhere_is_written_again(cut, tmp_path):
 def test_somebody_elses_file_is_left_as_it_is(text, tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_text(text)
-    with pytest.raises(UserError, match=rf"x\.jsonl:{1 + text.startswith(FIRST)} is not a line that this script writes"):
+    with pytest.raises(
+        UserError, match=rf"x\.jsonl:{1 + text.startswith(FIRST)} is not a line that this script writes"
+    ):
         list(written_before(path, "id", "svg"))
     assert path.read_text() == text
 
