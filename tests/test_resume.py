@@ -1,4 +1,4 @@
-"""A file that is gone on with: what was whole stays, what was cut is written again, and nobody else's file is touched."""
+"""A file that is gone on with: what was whole stays, what was cut is written again, others' files are not touched."""
 
 import io
 
