@@ -61,11 +61,13 @@ def main() -> None:
     check_constants(c)
     from common.descriptions import read_descriptions
     from common.resume import append, written_before
+    from corpus.vectorize import refuse_larger
 
     wanted, faults = read_descriptions(Path(c.INPUT))
     output = Path(c.OUTPUT)
     output.parent.mkdir(parents=True, exist_ok=True)
-    there = {record["id"] for record in written_before(output, "id", "similarity", "seed")}
+    there = {record["id"]: record["bytes"] for record in written_before(output, "id", "seed", "bytes")}
+    refuse_larger(list(there.values()), c)
     missing = [asked for asked in wanted if asked.id not in there]
     for fault in faults:
         print(fault)
@@ -205,7 +207,7 @@ def check_constants(c: SimpleNamespace) -> None:
         raise UserError(f"OUTPUT {c.OUTPUT} is no .jsonl.")
     if Path(c.OUTPUT).resolve() == Path(c.INPUT).resolve():
         raise UserError(f"OUTPUT {c.OUTPUT} is the INPUT; give another.")
-    if min(c.STEPS, c.BATCH_SIZE) < 1 or c.GUIDANCE < 0:
+    if min(c.STEPS, c.BATCH_SIZE) < 1 or not c.GUIDANCE >= 0:
         raise UserError("STEPS and BATCH_SIZE must be 1 or more, GUIDANCE 0 or more.")
     if c.IMAGE_SIZE < 0 or c.IMAGE_SIZE % 8:
         raise UserError(f"IMAGE_SIZE must be 0 or a multiple of 8, which models need, not {c.IMAGE_SIZE}.")

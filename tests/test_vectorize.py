@@ -312,6 +312,7 @@ def run_vectorize(monkeypatch):
 def test_a_folder_becomes_a_folder_and_goes_on_where_it_stopped(folder, run_vectorize, tmp_path, capsys):
     for name, (data, _) in BROKEN.items():
         (folder / name).write_bytes(data)
+    (folder / "folder.png").mkdir()
     output = tmp_path / "drawings"
     output.mkdir()
     (output / "a_red-thing.svg").write_text("mine")
@@ -321,12 +322,14 @@ def test_a_folder_becomes_a_folder_and_goes_on_where_it_stopped(folder, run_vect
     assert written["a_red-thing.svg"].read_text() == "mine"
     assert all(path.stat().st_size <= 4000 for path in written.values())
     said = capsys.readouterr()
-    assert "3 drawings written, 1 were there" in said.out
+    assert "3 drawings written, 1 were there" in said.out and "folder.png" not in said.out + said.err
     for name, (_, reason) in BROKEN.items():
         assert (f"{folder / name}: {reason}" in said.out + said.err) == (reason is not None)
     stamps = {name: path.stat().st_mtime_ns for name, path in written.items()}
     run_vectorize(folder, "--output", output)
     assert {name: path.stat().st_mtime_ns for name, path in written.items()} == stamps
+    with pytest.raises(UserError, match="holds 4 drawings of more than MAX_BYTES 3"):
+        run_vectorize(folder, "--output", output, "--max-bytes", 3)
 
 
 def test_lines_are_a_source_and_a_half_one_is_written_again(folder, run_vectorize, tmp_path):
@@ -342,6 +345,9 @@ def test_lines_are_a_source_and_a_half_one_is_written_again(folder, run_vectoriz
         assert (source.id, source.svg) == (record["id"], record["svg"]) and check(source.svg).valid
         assert record["bytes"] == len(record["svg"]) + 1 <= 4000 and 0 < record["similarity"] <= 1
     assert records[0]["description"] == "a red thing"
+    with pytest.raises(UserError, match="holds 3 drawings of more than MAX_BYTES 20"):
+        run_vectorize(folder, "--output", output, "--max-bytes", 20)
+    assert output.read_bytes() == whole
 
 
 def test_tokens_are_counted_by_the_tokenizer_that_is_named(folder, run_vectorize, tmp_path, tiny_base):
