@@ -8,8 +8,8 @@ from typing import Any
 from transformers import TrainerCallback
 from trl import GRPOTrainer
 
-from common.drawings import write_sheet
 from common.judge import judge
+from common.sheet import write_sheet
 from common.tokens import token_ids
 from common.trainer import CompleteCheckpoints
 from reinforce.rewards import Score
