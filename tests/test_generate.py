@@ -186,6 +186,7 @@ def test_a_score_decides_among_those_that_are_alike(predictor, tmp_path):
     assert [attempt.score for attempt in wish.attempts] == [length / 10_000 for length in lengths]
     illegal = drawn(answer().replace("<circle", '<circle id="x"'))
     assert Attempt(1, 1, drawn(answer()), 0.1).rank > Attempt(2, 1, illegal, 0.9).rank
+    assert Attempt(1, 1, drawn(answer()), 0.1).rank < Attempt(2, 1, drawn(answer()), 0.2).rank
 
     (tmp_path / "d.txt").write_text("a fox\n")
     output = tmp_path / "o.jsonl"

@@ -22,7 +22,7 @@ from corpus.optimization.refusal import Refused
 from corpus.sources import drawings
 from corpus.vectorizing.curves import path, trees
 from corpus.vectorizing.picture import read_picture
-from corpus.vectorizing.search import NOTHING, Budget, climb, finest, vectorized
+from corpus.vectorizing.search import NOTHING, Budget, Found, climb, finest, vectorized
 from svg_constraint import SVG_OPEN, check
 
 SIZE = 256  # pixels
@@ -60,6 +60,12 @@ def test_of_what_looks_the_same_the_shortest_is_taken():
     icon = render_rgb(TWEMOJI[2].svg, SIZE)
     roomy, tight = (vectorized(icon, Budget(max_bytes)) for max_bytes in (10_000, 2_000))
     assert len(roomy.svg) < 4_000 and roomy.similarity > tight.similarity - 0.001
+
+
+def test_the_shortest_is_taken_of_the_nearly_best_and_not_of_the_others(monkeypatch):
+    found = [Found("x" * length, similarity) for length, similarity in ((9, 0.9), (7, 0.8995), (8, 0.8993), (2, 0.89))]
+    monkeypatch.setattr("corpus.vectorizing.layered.by_layers", lambda *_: found)
+    assert vectorized(np.zeros((128, 128, 3), np.uint8), Budget(100)) == found[1]
 
 
 def test_tokens_are_a_budget_too():
@@ -197,6 +203,19 @@ def test_similarity_falls_with_blur_with_color_and_with_another_picture():
     assert similarity(picture, blurred[2]) == pytest.approx(similarity(blurred[2], picture))
     with pytest.raises(ValueError, match="sizes"):
         similarity(picture, picture[:-1])
+
+
+def test_similarity_sees_plain_colour_and_layout_and_not_what_nobody_sees():
+    random = np.random.default_rng(0)
+
+    def noisy(ground, much: int):
+        return (ground + random.integers(-much, much + 1, (64, 64, 3))).astype(np.uint8)
+
+    plain = np.full((64, 64, 3), 128)
+    assert similarity(noisy(plain - 20, 0), noisy(plain + 20, 0)) < 0.9
+    assert similarity(noisy(plain, 1), noisy(plain, 1)) > 0.95
+    halves = np.where(np.arange(64)[None, :, None] < 32, 60, 180) + plain * 0
+    assert similarity(noisy(halves, 50), noisy(halves, 50)) > 0.2  # seen from afar they are alike
 
 
 def test_pixels_have_the_oklab_of_their_color():
