@@ -96,9 +96,11 @@ def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: 
     from common.model import load_base, load_tokenizer, merge_adapter, pick_device, pick_dtype
     from common.svg_tokens import tokenizer_of
     from common.tokens import encode
+    from scoring.scores import find_scores
 
+    scores = find_scores(c.SCORES, str(folder))
     # The references come first: what a score lacks is said before hours of drawing.
-    judged = {"reference": judge_all(c.SCORES, asked, [sample.answer for sample in asked])}
+    judged = {"reference": judge_all(scores, asked, [sample.answer for sample in asked])}
     base, quantization = config["base_model"], config.get("base_quantization", "")
     device = pick_device()
     dtype = pick_dtype(device, config["fp16"], quantization)
@@ -119,7 +121,7 @@ def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: 
         model_name = "base" if column == "base" else "tuned"
         prompts = {row.id: row.prompt for row in rows[model_name]}
         answers[column], costs = generate(c, config, draw, tokenizers[model_name], [prompts[s.id] for s in asked])
-        judged[column] = judge_all(c.SCORES, asked, [a.text for a in answers[column]])
+        judged[column] = judge_all(scores, asked, [a.text for a in answers[column]])
         metrics[column] = metrics.get(column, NO_LOSS) | costs | figures(judged[column])
 
     if not c.SKIP_BASE:
@@ -137,19 +139,16 @@ def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: 
     return {name: metrics[name] for name in COLUMNS if name in metrics}, judged, answers
 
 
-def judge_all(scores: list[str], samples: list, answers: list[str]) -> list:
-    """Judge answers to samples, and score them, with the samples' own answers as references."""
+def judge_all(scores: dict, samples: list, answers: list[str]) -> list:
+    """Judge answers to samples, and score them (functions by name), with the samples' own answers as references."""
     from common.judge import judge
+    from scoring.candidate import Candidate
 
     judgements = [judge(answer) for answer in answers]
-    if scores:
-        from scoring.candidate import Candidate
-        from scoring.scores import find_score
-
-        candidates = [Candidate(a, s.description, s.answer) for a, s in zip(answers, samples, strict=True)]
-        for name, score in map(find_score, scores):
-            for judgement, value in zip(judgements, score(candidates), strict=True):
-                judgement.scores[name] = value
+    candidates = [Candidate(a, s.description, s.answer) for a, s in zip(answers, samples, strict=True)]
+    for name, score in scores.items():
+        for judgement, value in zip(judgements, score(candidates), strict=True):
+            judgement.scores[name] = value
     return judgements
 
 
@@ -274,11 +273,11 @@ def compare_with_labels(c: SimpleNamespace) -> None:
             f"{path} does not exist; run evaluate_test.py without `--labels` first, it draws what is labelled."
         )
     records = {record["id"]: record for record in read_jsonl(path)}
-    if c.LABELS_OF not in next(iter(records.values())):
+    if c.LABELS_OF not in COLUMNS or c.LABELS_OF not in next(iter(records.values()), {}):
         raise UserError(f"{path} holds no drawings of {c.LABELS_OF!r}; give another LABELS_OF.")
     labels = read_labels(c.LABELS, set(records))
     labelled = [records[id] for id in labels]
-    follows = follow_scores(c, labelled) if c.FOLLOWS_SCORE else None
+    follows = follow_scores(c, folder, labelled) if c.FOLLOWS_SCORE else None
     ours = verdicts([record[c.LABELS_OF]["answer"] for record in labelled], follows, c.FOLLOWS_FROM)
     found = agreement(labels, ours)
     write_agreement(folder / "test", found)
@@ -286,12 +285,12 @@ def compare_with_labels(c: SimpleNamespace) -> None:
     print(f"disagreements: {folder / 'test' / 'labels.json'} · picture: {folder / 'test' / 'confusion.png'}")
 
 
-def follow_scores(c: SimpleNamespace, records: list[dict]) -> list[float]:
+def follow_scores(c: SimpleNamespace, folder: Path, records: list[dict]) -> list[float]:
     """Return FOLLOWS_SCORE of each drawing: as the test wrote it, or made now."""
     from scoring.candidate import Candidate
     from scoring.scores import find_score
 
-    name, score = find_score(c.FOLLOWS_SCORE)
+    name, score = find_score(c.FOLLOWS_SCORE, drawn_by=str(folder))
     written = [record[c.LABELS_OF].get("scores", {}).get(name) for record in records]
     if None not in written:
         return written

@@ -93,16 +93,16 @@ def plan_of(c: SimpleNamespace):
     from common.predictor import Settings
 
     settings = Settings(c.TEMPERATURE, c.SEED, c.MAX_NEW_TOKENS, c.FREE)
-    return Plan(settings, c.N, c.RETRIES, scorer(c.SCORE) if c.SCORE else None, c.SCORE)
+    return Plan(settings, c.N, c.RETRIES, scorer(c.SCORE, c.MODEL) if c.SCORE else None, c.SCORE)
 
 
-def scorer(name: str):
+def scorer(name: str, drawn_by: str):
     """Return what scores drawings. Whatever it lacks is said now, by a trial, and not after minutes of drawing."""
     from scoring.candidate import Candidate
     from scoring.scores import find_score
     from svg_constraint import SVG_OPEN
 
-    _, score = find_score(name, references=False)
+    _, score = find_score(name, references=False, drawn_by=drawn_by)
     score([Candidate(f'{SVG_OPEN}<circle cx="128" cy="128" r="64"/></svg>', "a circle")])
     return lambda drawings: score([Candidate(made.answer, made.description) for made in drawings])
 

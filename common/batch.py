@@ -8,10 +8,11 @@ from tqdm import tqdm
 
 from common.attempts import Plan, Wish, draw_each
 from common.descriptions import Asked, read_descriptions
-from common.drawings import DRAWINGS, write_sheet
+from common.drawings import DRAWINGS
 from common.errors import UserError
 from common.predictor import Predictor
 from common.resume import append, written_before
+from common.sheet import sheet_beside, write_sheet
 
 SHEET = 60  # pictures, the first ones
 
@@ -27,11 +28,9 @@ def draw_file(
     """
     asked, faults = read_descriptions(source)
     output = output or DRAWINGS / f"{source.stem}.jsonl"
-    sheet = output.with_suffix(".png")
     if output.suffix != ".jsonl" or output.resolve() == source.resolve():
         raise UserError(f"OUTPUT {output} must be a .jsonl file, and another one than INPUT.")
-    if sheet.exists() and not output.exists():
-        raise UserError(f"{sheet}, where the pictures would go, exists; give another OUTPUT.")
+    sheet = sheet_beside(output)
     settings = plan.settings
     way = {"model": model, "n": plan.n, "best": best, "retries": plan.sensible_retries, "score": plan.scored_by}
     way |= vars(settings)
@@ -42,7 +41,7 @@ def draw_file(
     if todo:
         output.parent.mkdir(parents=True, exist_ok=True)
         _draw(load(), todo, plan, best, output, way)
-    records = [record for record in written_before(output, "id") if record["id"] in {one.id for one in asked}]
+    records = [record for record in written_before(output, "id", "way") if record["id"] in {one.id for one in asked}]
     write_sheet(sheet, _pictures(records[:SHEET]))
     legal = sum(record["legal"] for record in records)
     failed = [record for record in records if record["error"]]
@@ -56,7 +55,7 @@ def draw_file(
 def _not_done(asked: list[Asked], output: Path, way: dict) -> list[Asked]:
     """Return what is still to be drawn, those with long descriptions first: alike in length, they share steps best."""
     done = {}
-    for record in written_before(output, "id"):
+    for record in written_before(output, "id", "way"):
         done[record["id"]] = record.get("description")
         other = {"score": ""} | (record.get("way") or {})  # files from before there were scores
         if other != way:

@@ -1,18 +1,14 @@
-"""Drawings as files: a name for each, SVG and PNG, and many on one sheet to look at."""
+"""Drawings as files: a name for each, SVG and PNG."""
 
-import io
 import re
-from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
-from textwrap import wrap
 
 from common.predictor import Drawing
 from common.run_folder import OUTPUTS
 
 DRAWINGS = OUTPUTS / "drawings"
 NAME_LENGTH = 48  # characters
-CELL, CAPTION, MARGIN, COLUMNS = 160, 52, 10, 6  # pixels; pictures to a row
 
 
 def save(drawing: Drawing, folder: Path = DRAWINGS) -> list[Path]:
@@ -50,25 +46,3 @@ def _new(folder: Path, name: str, files: dict[str, bytes]) -> Path:
             path.write_bytes(files[path.suffix])
         return paths[0]
     raise AssertionError("count() does not end")
-
-
-def write_sheet(path: Path, pictures: Iterable[tuple[str, bytes | None]]) -> None:
-    """Write a PNG of captioned pictures, row by row. pictures: (caption, PNG or None where there is nothing)."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    shown = list(pictures)
-    columns = min(COLUMNS, len(shown))
-    rows = -(-len(shown) // columns)
-    size = (MARGIN + columns * (CELL + MARGIN), MARGIN + rows * (CELL + CAPTION + MARGIN))
-    sheet = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
-    for i, (caption, png) in enumerate(shown):
-        x, y = MARGIN + i % columns * (CELL + MARGIN), MARGIN + i // columns * (CELL + CAPTION + MARGIN)
-        if png:
-            sheet.paste(Image.open(io.BytesIO(png)).convert("RGB").resize((CELL, CELL)), (x, y))
-        draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), outline="#dddddd")
-        lines = wrap(caption, 26, max_lines=3, placeholder=" …")
-        draw.multiline_text((x, y + CELL + 3), "\n".join(lines), fill="#333333", font=font)
-    part = path.with_name(path.name + ".part")
-    sheet.save(part, "png", optimize=True)
-    part.replace(path)

@@ -34,6 +34,8 @@ def run(main: Callable[[], int | None]) -> None:
     except Exception as error:
         if disk_full(error):
             _say(f"the disk is full ({_where(error)}); free some space and run again.")
+        elif in_the_way(error):
+            _say(f"{_where(error)} cannot be read or written ({error.strerror}); give another path, or mend this one.")
         elif lost_process(error):
             print(f"error: process {rank()} has lost another of its launch; go on with `--resume`.", file=sys.stderr)
         else:
@@ -63,6 +65,13 @@ def disk_full(error: BaseException) -> bool:
             return True
         chain = chain.__cause__ or chain.__context__
     return False
+
+
+def in_the_way(error: BaseException) -> bool:
+    """Whether a path does not allow what is asked of it: a file where a folder should be, no permission …"""
+    kinds = (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+    others = (errno.EROFS, errno.ENAMETOOLONG)
+    return isinstance(error, OSError) and bool(error.filename) and (isinstance(error, kinds) or error.errno in others)
 
 
 def lost_process(error: BaseException) -> bool:

@@ -1,11 +1,11 @@
 """A picture of the best and the worst drawings by each score, with what they were to show in the corner."""
 
-import io
 from pathlib import Path
 from textwrap import wrap
 
 from common.dataset import Sample
 from common.judge import Judgement
+from common.sheet import cell, save
 
 RANKING = "ranking.png"
 SHOWN = 10  # best, and worst
@@ -35,8 +35,8 @@ def write_ranking(path: Path, samples: list[Sample], drawings: list[Judgement], 
                 if size == CELL and not judgement.png:
                     draw.text((x + 12, y + 40), "nothing to show", fill="#999999", font=small)
                 if judgement.png:
-                    sheet.paste(Image.open(io.BytesIO(judgement.png)).convert("RGB").resize((size, size)), corner)
+                    sheet.paste(cell(judgement.png, size), corner)
                 draw.rectangle((*corner, x + CELL - 1, y + CELL - 1), outline="#bbbbbb")
             text = [f"{drawings[i].scores[name]:.3f}", *wrap(samples[i].description, 21, max_lines=2, placeholder=" …")]
             draw.multiline_text((x, y + CELL + 2), "\n".join(text), fill="#333333", font=small, spacing=1)
-    sheet.save(path, optimize=True)
+    save(sheet, path)

@@ -2,7 +2,6 @@
 
 import base64
 import html
-import io
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from common.dataset import Sample
 from common.judge import Judgement
 from common.ranking import RANKING
+from common.sheet import cell, save
 from svg_constraint import DIALECTS
 
 TITLES = {
@@ -68,7 +68,7 @@ def write_gallery(path: Path, samples: list[Sample], judged: dict[str, list[Judg
             y = 36 + row * (CELL + MARGIN)
             judgement = judged[name][i]
             if judgement.png:
-                sheet.paste(Image.open(io.BytesIO(judgement.png)).convert("RGB").resize((CELL, CELL)), (x, y))
+                sheet.paste(cell(judgement.png, CELL), (x, y))
             else:
                 reason = "no <svg> section" if judgement.svg is None else "does not render"
                 draw.text((x + 12, y + CELL // 2 - 8), reason, fill="#999999", font=small)
@@ -76,7 +76,7 @@ def write_gallery(path: Path, samples: list[Sample], judged: dict[str, list[Judg
     for row, i in enumerate(shown):
         y = 36 + row * (CELL + MARGIN)
         draw.multiline_text((MARGIN, y + 4), "\n".join(wrap(samples[i].description, 28)[:10]), fill="black", font=small)
-    sheet.save(path, optimize=True)
+    save(sheet, path)
 
 
 def write_report(

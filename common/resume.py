@@ -8,11 +8,11 @@ from pathlib import Path
 from common.errors import UserError
 
 
-def written_before(path: Path, field: str) -> Iterator[dict]:
+def written_before(path: Path, *fields: str) -> Iterator[dict]:
     """Yield the records of an earlier run, then cut what a kill in the middle of a write left behind the last line.
 
-    field: the first one of each record. Raises UserError, and leaves the file as it is, where a line is not one of
-    ours: then it is somebody else's file.
+    fields: by which the script knows its records, the one they begin with first; "id" alone is in many files. Raises
+    UserError, and leaves the file as it is, where a line is not one of ours: then it is somebody else's file.
     """
     if not path.exists():
         return
@@ -20,23 +20,26 @@ def written_before(path: Path, field: str) -> Iterator[dict]:
     whole = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
-                opening = f'{{"{field}": '.encode()
-                if line[: len(opening)] != opening[: len(line)]:
-                    raise UserError(f"{path}:{number} {foreign}")
-                break
+            ended = line.endswith(b"\n")
             try:
                 record = json.loads(line)
-                record[field]
-            except (ValueError, KeyError, TypeError, IndexError):
-                raise UserError(f"{path}:{number} {foreign}") from None
+                ours = isinstance(record, dict) and record.keys() >= set(fields)
+            except ValueError:
+                opening = f'{{"{fields[0]}": '.encode()
+                ours = not ended and line[: len(opening)] == opening[: len(line)]
+            if not ours:
+                raise UserError(f"{path}:{number} {foreign}")
+            if not ended:
+                break
             whole += len(line)
             yield record
-    os.truncate(path, whole)
+    if path.stat().st_size > whole:
+        os.truncate(path, whole)
 
 
 def append(path: Path, records: list[dict]) -> None:
     """Write the records behind the others and hand them to the system: a kill from here on cannot take them back."""
-    text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
     with path.open("ab", buffering=0) as file:  # one write: records that belong together come together
-        file.write(text.encode())
+        while text:  # a disk that gets full takes a part, and says so only at the next write
+            text = text[file.write(text) :]

@@ -59,7 +59,7 @@ def main() -> None:
 
     path = Path(c.OUTPUT)
     path.parent.mkdir(parents=True, exist_ok=True)
-    seen = {record["hash"] for record in written_before(path, "hash")}
+    seen = {record["hash"] for record in written_before(path, "hash", "caption")}
     counts: Counter[str] = Counter()
     before = len(seen)
     captioned = labelled(c, seen, counts) if c.ENGINE == "labels" else described(c, seen, counts)
@@ -98,18 +98,20 @@ def described(c: SimpleNamespace, seen: set[str], counts: Counter) -> Iterator[l
     """Yield the captions of a batch of pictures at a time."""
     from tqdm import tqdm
 
+    from common.sheet import sheet_beside, write_sheet
     from common.tables import rows, text_in
     from corpus.captioning.clean import clean_caption
     from corpus.captioning.pictures import batches, one_ahead
     from corpus.captioning.prompts import prompt_for
 
+    sheet = sheet_beside(Path(c.OUTPUT))
     texts = (text_in(row, c.SVG_FIELD) for row in window(c, rows(c.DATASET, c.DATA_FILES)))
     first = next(texts, None)
     if first is None:
         raise UserError(f"DATASET {c.DATASET} holds no record from START_INDEX {c.START_INDEX} on.")
     engine = open_engine(c)  # now that there is something to describe: loading takes minutes
     source = c.MODEL.rstrip("/").rpartition("/")[2]
-    shown: list[tuple[Any, str]] = []
+    shown: list[tuple[str, Any]] = []
     written = 0
     made = batches(prepend(first, texts), seen, c.BATCH_SIZE, c.RESOLUTION, c.TIMEOUT)
     with tqdm(total=c.MAX_SAMPLES, desc="SVGs", unit="", disable=None) as bar:
@@ -125,13 +127,13 @@ def described(c: SimpleNamespace, seen: set[str], counts: Counter) -> Iterator[l
                     continue
                 records.append({"hash": job.hash, "caption": caption, "source": source, "prompt": prompt})
                 if len(shown) < SHEET:
-                    shown.append((job.picture, caption))
+                    shown.append((caption, job.picture))
             yield records
             written += len(records)
             bar.set_postfix(captions=written, refresh=False)
             bar.update(batch.records)
     if shown:
-        contact_sheet(shown, Path(c.OUTPUT).with_suffix(".png"))
+        write_sheet(sheet, shown)
 
 
 def window(c: SimpleNamespace, items: Iterator) -> Iterator:
@@ -162,24 +164,6 @@ def open_engine(c: SimpleNamespace) -> Any:
     from corpus.captioning.transformers_engine import TransformersEngine
 
     return TransformersEngine(c.MODEL, c.BATCH_SIZE, temperature, c.MAX_NEW_TOKENS, c.SEED)
-
-
-def contact_sheet(shown: list[tuple[Any, str]], path: Path, columns: int = 6, size: int = 160) -> None:
-    """Draw the pictures with their captions below, in rows."""
-    import textwrap
-
-    from PIL import Image, ImageDraw, ImageFont
-
-    label, font = 64, ImageFont.load_default(12)
-    rows = -(-len(shown) // columns)
-    sheet = Image.new("RGB", (columns * (size + 16), rows * (size + label)), "white")
-    draw = ImageDraw.Draw(sheet)
-    for i, (picture, caption) in enumerate(shown):
-        x, y = (i % columns) * (size + 16) + 8, (i // columns) * (size + label)
-        sheet.paste(picture.resize((size, size)), (x, y))
-        lines = textwrap.wrap(caption, 26, max_lines=4, placeholder=" …")
-        draw.multiline_text((x, y + size + 2), "\n".join(lines), fill="#333333", font=font, spacing=2)
-    sheet.save(path, optimize=True)
 
 
 def check_constants(c: SimpleNamespace) -> None:

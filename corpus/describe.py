@@ -50,7 +50,7 @@ def main() -> None:
     themes = [theme.strip() for theme in c.THEMES.split(",") if theme.strip()] or list(our_themes)
     examples = read_examples(c.EXAMPLES) if c.EXAMPLES else []
     collection = Collection(themes, c.COUNT)
-    for record in written_before(Path(c.OUTPUT), "id"):
+    for record in written_before(Path(c.OUTPUT), "id", "description", "theme"):
         collection.restore(record)
     for example in [*examples, *(line for lines in our_themes.values() for line in lines)]:
         collection.known.add(example)  # small models give the examples back

@@ -14,7 +14,6 @@ command goes on where it was; a description that failed is tried again.
 """
 
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -61,11 +60,15 @@ def main() -> None:
     check_constants(c)
     from common.descriptions import read_descriptions
     from common.resume import append, written_before
+    from common.sheet import sheet_beside
+    from corpus.vectorize import refuse_larger
 
     wanted, faults = read_descriptions(Path(c.INPUT))
     output = Path(c.OUTPUT)
+    sheet = sheet_beside(output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    there = {record["id"] for record in written_before(output, "id")}
+    there = {record["id"]: record["bytes"] for record in written_before(output, "id", "seed", "bytes")}
+    refuse_larger(list(there.values()), c)
     missing = [asked for asked in wanted if asked.id not in there]
     for fault in faults:
         print(fault)
@@ -81,7 +84,7 @@ def main() -> None:
         if len(shown) < SHEET:
             shown.append((painted, record))
     if shown:
-        contact_sheet(output.with_suffix(".png"), shown)
+        contact_sheet(sheet, shown)
     print(f"{output}: {written} drawings written" + (f", {len(wanted) - len(missing)} were there" if there else ""))
     for reason, count in counts.most_common():
         print(f"  {count:>6}  {reason}")
@@ -184,14 +187,12 @@ def paint(pipeline: Any, batch: list[Asked], c: SimpleNamespace) -> list[Painted
 
 def contact_sheet(path: Path, shown: list[tuple[Painted, dict]]) -> None:
     """Draw pictures and, to the right of each, what became of it."""
-    from common.drawings import write_sheet
     from common.render import png_bytes
+    from common.sheet import write_sheet
 
     cells = []
     for painted, record in shown:
-        file = io.BytesIO()
-        painted.picture.convert("RGB").save(file, "png")
-        cells.append((record["description"], file.getvalue()))
+        cells.append((record["description"], painted.picture))
         cells.append((f"{record['bytes']:,} bytes, similarity {record['similarity']:.3f}", png_bytes(record["svg"])))
     write_sheet(path, cells)
 
@@ -205,7 +206,7 @@ def check_constants(c: SimpleNamespace) -> None:
         raise UserError(f"OUTPUT {c.OUTPUT} is no .jsonl.")
     if Path(c.OUTPUT).resolve() == Path(c.INPUT).resolve():
         raise UserError(f"OUTPUT {c.OUTPUT} is the INPUT; give another.")
-    if min(c.STEPS, c.BATCH_SIZE) < 1 or c.GUIDANCE < 0:
+    if min(c.STEPS, c.BATCH_SIZE) < 1 or not c.GUIDANCE >= 0:
         raise UserError("STEPS and BATCH_SIZE must be 1 or more, GUIDANCE 0 or more.")
     if c.IMAGE_SIZE < 0 or c.IMAGE_SIZE % 8:
         raise UserError(f"IMAGE_SIZE must be 0 or a multiple of 8, which models need, not {c.IMAGE_SIZE}.")

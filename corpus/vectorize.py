@@ -58,7 +58,9 @@ def main() -> None:
     convert = partial(convert_one, limits=(c.MAX_BYTES, c.MAX_TOKENS, c.TOKENIZER), method=c.METHOD)
     faults: list[str] = []
     with writer(Path(c.OUTPUT)) as (there, write):
-        waiting = [job for job in jobs if not there(job)]
+        sizes = {job: there(job) for job in jobs}
+        refuse_larger([size for size in sizes.values() if size is not None], c)
+        waiting = [job for job, size in sizes.items() if size is None]
         results = in_processes(convert, waiting, c.WORKERS, lambda _: ({}, CRASHED))
         for job, (record, reason) in tqdm(results, total=len(waiting), desc="images", unit="", disable=None):
             if reason:
@@ -72,6 +74,12 @@ def main() -> None:
         print(f"  {count:>6}  {reason}")
     if not made and not before:
         raise UserError(f"no drawing was written to {c.OUTPUT}; the reasons are above.")
+
+
+def refuse_larger(sizes: list[int], c: SimpleNamespace) -> None:
+    """Raise UserError where drawings of an earlier run, of these sizes in bytes, are over the budget of this one."""
+    if over := sum(size > c.MAX_BYTES for size in sizes):
+        raise UserError(f"OUTPUT {c.OUTPUT} holds {over} drawings of more than MAX_BYTES {c.MAX_BYTES}; give another.")
 
 
 def convert_one(job: Job, limits: tuple[int, int, str], method: str) -> tuple[dict, str]:
@@ -119,7 +127,7 @@ def jobs_in(source: str) -> list[Job]:
 
     root = Path(source)
     if root.is_dir():
-        paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
+        paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and not path.is_dir())
     else:
         paths = [root] if root.is_file() else sorted(Path(name) for name in glob.glob(source, recursive=True))
         paths = [path for path in paths if path.is_file()]
@@ -143,8 +151,8 @@ def _common(paths: list[Path]) -> list[str]:
 
 
 @contextmanager
-def writer(output: Path) -> Iterator[tuple[Callable[[Job], bool], Callable[[Job, dict], None]]]:
-    """Yield (is it there already?, write it): files in a folder, each written whole or not at all, or lines."""
+def writer(output: Path) -> Iterator[tuple[Callable[[Job], int | None], Callable[[Job, dict], None]]]:
+    """Yield (the bytes of what is there already, write it): files in a folder, each whole or not at all, or lines."""
     if output.suffix != ".jsonl":
 
         def place(job: Job) -> Path:
@@ -157,18 +165,18 @@ def writer(output: Path) -> Iterator[tuple[Callable[[Job], bool], Callable[[Job,
             part.write_text(record["svg"] + "\n", encoding="utf-8")
             part.replace(path)
 
-        yield lambda job: place(job).exists(), write_file
+        yield lambda job: place(job).stat().st_size if place(job).exists() else None, write_file
         return
     from common.resume import append, written_before
 
     output.parent.mkdir(parents=True, exist_ok=True)
-    there = {record["id"] for record in written_before(output, "id")}
+    there = {record["id"]: record["bytes"] for record in written_before(output, "id", "similarity", "bytes")}
 
     def write_line(job: Job, record: dict) -> None:
         words = " ".join(Path(job.id).stem.replace("-", " ").replace("_", " ").split())
         append(output, [{"id": job.id, "description": words, **record, "image": str(job.path)}])
 
-    yield lambda job: job.id in there, write_line
+    yield lambda job: there.get(job.id), write_line
 
 
 def check_constants(c: SimpleNamespace) -> None:

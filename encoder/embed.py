@@ -176,7 +176,7 @@ def searched(c: SimpleNamespace) -> str:
 
 def show_neighbours(c: SimpleNamespace, content: Vectors, encoder, query: str) -> None:
     """Print the nearest drawings, and put them on a sheet beside the one searched for."""
-    from common.drawings import write_sheet
+    from common.sheet import write_sheet
     from common.vectors import nearest
 
     best, cosines = nearest(content.vectors, encoder.vectors([query])[0].numpy(), c.NEIGHBOURS)

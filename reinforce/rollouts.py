@@ -11,8 +11,8 @@ from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
 
 from common.decoding import Slots, rows_for
-from common.drawings import write_sheet
 from common.judge import judge
+from common.sheet import write_sheet
 from common.tokens import token_ids
 from common.trainer import CompleteCheckpoints
 from reinforce.rewards import Score

@@ -11,6 +11,7 @@ is read too.
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def load_head(head: str) -> list[tuple[Any, Any]]:
     from huggingface_hub import hf_hub_download
     from safetensors.torch import load_file
 
+    from common.errors import UserError
     from common.hub import hub_reachable
     from scoring.hub_model import cannot_be_had
 
@@ -58,9 +60,14 @@ def load_head(head: str) -> list[tuple[Any, Any]]:
         file = head if local else hf_hub_download(head, "model.safetensors", local_files_only=not hub_reachable())
         state = load_file(file) if file.endswith(".safetensors") else torch.load(file, weights_only=True)
         weights = sorted((name for name in state if name.endswith("weight")), key=lambda n: [len(n), n])
-        return [(state[name].float(), state[name.removesuffix("weight") + "bias"].float()) for name in weights]
+        layers = [(state[name].float(), state[name.removesuffix("weight") + "bias"].float()) for name in weights]
     except Exception as error:  # the hub, safetensors and pickle each have their own
-        raise cannot_be_had(head, error) from None
+        raise cannot_be_had(f"HEAD {head}", error, "`--head FILE`") from None
+    sizes = [weight.shape for weight, _ in layers]
+    joined = all(len(size) == 2 for size in sizes) and all(b[1] == a[0] for a, b in pairwise(sizes))
+    if not layers or not joined or sizes[-1][0] != 1:
+        raise UserError(f"HEAD {head} holds no linear layers that end in one number; give LAION's, or one like it.")
+    return layers
 
 
 if __name__ == "__main__":

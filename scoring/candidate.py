@@ -32,13 +32,11 @@ def read_candidates(files: list[str], description: str = "", reference: str = ""
     """Return (name, candidate) for each drawing of .svg files and tables (svg_content, description, reference).
 
     description, reference (the path of an SVG): for those that bring none. Raises UserError for a file or a row that
-    cannot be read, naming it.
+    cannot be read, naming it, and where there is nothing to score.
     """
     from common.tables import is_table, rows, text_in
 
-    if not files:
-        raise UserError("there is nothing to score; name .svg files, or tables with a column svg_content.")
-    ideal = _text(reference) if reference else ""
+    ideal = _reference(reference) if reference else ""
     found = []
     for file in files:
         if not is_table(file):
@@ -51,11 +49,25 @@ def read_candidates(files: list[str], description: str = "", reference: str = ""
             values = (str(row.values.get(name) or given) for name, given in
                       (("description", description), ("reference", ideal)))  # fmt: skip
             found.append((str(row.values.get("id") or row.place), Candidate(answer, *values)))
+    if not found:
+        what = f"{', '.join(files)} holds no drawing" if files else "there is nothing to score"
+        raise UserError(f"{what}; name .svg files, or tables with a column svg_content.")
     return found
+
+
+def _reference(file: str) -> str:
+    """All drawings are held against it: one that shows nothing would make all scores 0."""
+    from scoring.render import png
+
+    text = _text(file)
+    if not file.endswith(".svg") or not png(extract_svg(text)):
+        raise UserError(f"REFERENCE {file} is no .svg that renders; give the drawing that FILES should be like.")
+    return text
 
 
 def _text(file: str) -> str:
     try:
         return Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read ({error}).") from None
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{file} cannot be read ({reason}); name .svg files, or tables with svg_content.") from None

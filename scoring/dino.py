@@ -4,8 +4,9 @@ Reads   FILES, and REFERENCE or the tables' column of that name. Writes a line f
 
     python -m scoring.dino drawing.svg --reference original.svg
 
-DINOv2 (Oquab et al. 2023) sees parts and objects where scoring.similarity sees pixels; StarVector (Rodriguez et al.
-2023) measures SVGs by it.
+DINOv2 (Oquab et al. 2023) sees parts and objects where scoring.similarity sees pixels. StarVector (Rodriguez et al.
+2023) measures SVGs by it too, but compares means over all tokens, (cosine + 1) / 2; here the class tokens.
+The model's processor cuts a sixteenth off each side: what is drawn there is not seen.
 """
 
 from collections.abc import Sequence

@@ -30,18 +30,18 @@ def load_model(kind: str, model: str) -> tuple[Any, Any]:
         loaded, report = getattr(transformers, kind).from_pretrained(
             model, dtype=dtype, local_files_only=local, output_loading_info=True
         )
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        raise cannot_be_had(model, error) from None
+    except Exception as error:  # the hub, safetensors and each processor have their own
+        raise cannot_be_had(f"MODEL {model}", error, "`--model FOLDER`, in a list of scores NAME=FOLDER") from None
     if missing := sorted(report["missing_keys"]):
         raise UserError(f"MODEL {model} holds no {missing[0]} ({len(missing)} missing weights); give another model.")
     return loaded.to(device).eval(), processor
 
 
-def cannot_be_had(model: str, error: Exception) -> UserError:
+def cannot_be_had(what: str, error: Exception, local: str) -> UserError:
+    """what: the constant and its value. local: how to give a copy instead."""
     reason = " ".join(str(error).split()).partition(". ")[0][:160]
     return UserError(
-        f"MODEL {model} cannot be had ({type(error).__name__}: {reason}); connect to the hub, or give a folder that "
-        "holds it: `--model FOLDER`, in a list of scores NAME=FOLDER."
+        f"{what} cannot be had ({type(error).__name__}: {reason}); connect to the hub, or give a local copy: {local}."
     )
 
 

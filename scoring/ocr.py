@@ -5,7 +5,8 @@ Reads   FILES. Writes a line for each drawing to the terminal.
     python -m scoring.ocr drawing.svg
 
 A drawing that spells its description fools models that look at it, so the public "Drawing with LLMs" competition
-multiplies its score by this; there PaliGemma reads, here RapidOCR, whose models come with the package.
+multiplies its score by this; there PaliGemma reads, up to 32 tokens, and the spaces between words count; here RapidOCR,
+whose models come with the package, and they do not: it returns lines, not one text.
 """
 
 import math

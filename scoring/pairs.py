@@ -16,7 +16,7 @@ from common.constants import constants_in_force
 from common.errors import UserError, run
 from scoring.candidate import Candidate
 
-INPUT: str = ""  # .jsonl with id, description and svg_content; the flag may be left out
+INPUT: str = ""  # table with description and svg_content, if wanted id; the flag may be left out
 OUTPUT: str = "data/pairs.jsonl"  # a file that does not exist yet
 SCORE: str = "text_match"  # of scoring/; NAME=MODEL for another model than its file says
 MARGIN: float = 0.01  # the least difference of two scores that is a preference; smaller ones are noise
@@ -30,7 +30,10 @@ def main() -> None:
     settle()
     if not c.INPUT:
         raise UserError("there is nothing to compare; give the drawings with `--input`.")
+    if not c.MARGIN > 0:
+        raise UserError(f"MARGIN must be above 0, not {c.MARGIN:g}: drawings with the same score are no preference.")
     output = Path(c.OUTPUT)
+    output.parent.mkdir(parents=True, exist_ok=True)  # now: scoring may take hours
     if output.exists():
         raise UserError(f"OUTPUT {output} exists; give another one.")
     _, score = find_score(c.SCORE, references=False)
@@ -40,33 +43,33 @@ def main() -> None:
         raise UserError(
             f"no two drawings of a description in {c.INPUT} differ by MARGIN {c.MARGIN:g}; draw more of each."
         )
-    output.parent.mkdir(parents=True, exist_ok=True)
     with output.open("x", encoding="utf-8") as file:
         file.writelines(json.dumps(pair, ensure_ascii=False) + "\n" for pair in pairs)
     print(f"{output}: {len(pairs)} pairs, {len(drawings) - len(pairs)} descriptions without a preference")
 
 
-def read_drawings(path: str) -> dict[str, list[Candidate]]:
-    """Return the drawings of each id. Raises UserError for a row without one, naming it."""
+def read_drawings(path: str) -> dict[tuple[str, str], list[Candidate]]:
+    """Return the drawings of each (id, description): several files may count from 1. UserError names a bad row."""
     from common.tables import rows, text_in
 
-    found: dict[str, list[Candidate]] = {}
+    found: dict[tuple[str, str], list[Candidate]] = {}
     for row in rows(path):
-        (description, fault), id = text_in(row, "description"), str(row.values.get("id"))
+        description, fault = text_in(row, "description")
         if fault:
             raise UserError(f"{row.place}: {fault}.")
         answer, fault = text_in(row, "svg_content")
         if not fault:  # a line that says why nothing was drawn has none
-            found.setdefault(id, []).append(Candidate(answer, description))
+            id = str(row.values.get("id") or description)
+            found.setdefault((id, description), []).append(Candidate(answer, description))
     if not found:
         raise UserError(f"INPUT {path} holds no drawing.")
     return found
 
 
 def preferences(
-    drawings: dict[str, list[Candidate]], score: Callable[[list[Candidate]], list[float]], margin: float
+    drawings: dict[tuple[str, str], list[Candidate]], score: Callable[[list[Candidate]], list[float]], margin: float
 ) -> Iterator[dict]:
-    """Yield a pair for each id whose best and worst drawing are at least `margin` apart."""
+    """Yield a pair for each description whose best and worst drawing are at least `margin` apart."""
     from common.judge import judge
     from common.render import is_blank
 
@@ -75,13 +78,13 @@ def preferences(
         return judged.legal("prompt") and not is_blank(judged.png)
 
     scores = iter(score([candidate for several in drawings.values() for candidate in several]))
-    for id, several in drawings.items():
+    for (id, description), several in drawings.items():
         ranked = sorted(((next(scores) * good(one), one) for one in several), key=lambda pair: pair[0])
         (low, worst), (high, best) = ranked[0], ranked[-1]
         if high - low >= margin:
             yield {
                 "id": id,
-                "description": best.description,
+                "description": description,
                 "chosen": best.answer,
                 "rejected": worst.answer,
                 "chosen_score": high,

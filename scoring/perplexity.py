@@ -47,8 +47,10 @@ def load(model: str) -> tuple[Any, Any, str]:
 
     found = find_source(find_model(model))
     device = pick_device()
-    base = load_base(found.base, device, pick_dtype(device, found.fp16))
-    return merge_adapter(base, found.adapter) if found.adapter else base, load_tokenizer(found.base), found.prompt_form
+    dtype = pick_dtype(device, found.fp16, found.quantization)
+    base = load_base(found.base, device, dtype, found.quantization)
+    whole = merge_adapter(base, found.adapter) if found.adapter else base
+    return whole, load_tokenizer(found.tokenizer), found.prompt_form
 
 
 if __name__ == "__main__":

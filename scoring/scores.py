@@ -14,10 +14,22 @@ SCORES = (
 NEED_REFERENCE = ("dino", "similarity")
 
 
-def find_score(asked: str, references: bool = True) -> tuple[str, Callable[..., list[float]]]:
+def find_scores(asked: list[str], drawn_by: str = "") -> dict[str, Callable[..., list[float]]]:
+    """Return the score functions by name. Raises UserError as find_score, and where a name is there twice."""
+    found: dict[str, Callable[..., list[float]]] = {}
+    for one in asked:
+        name, score = find_score(one, drawn_by=drawn_by)
+        if name in found:
+            raise UserError(f"score {name!r} is asked for twice, and the report has room for one; run again for {one}.")
+        found[name] = score
+    return found
+
+
+def find_score(asked: str, references: bool = True, drawn_by: str = "") -> tuple[str, Callable[..., list[float]]]:
     """Return (name, score function) of NAME or NAME=MODEL.
 
-    references: does what will be scored have any? Raises UserError where there is no such score, or it needs them.
+    references: does what will be scored have any? drawn_by: the model that drew it, for a score that has no model of
+    its own. Raises UserError where there is no such score, or it needs references.
     """
     name, given, model = asked.partition("=")
     if name not in SCORES:
@@ -27,6 +39,10 @@ def find_score(asked: str, references: bool = True) -> tuple[str, Callable[..., 
     if name in NEED_REFERENCE and not references:
         raise UserError(f"score {name!r} needs a reference, and new drawings have none; take text_match or vqa.")
     score = importlib.import_module(f"scoring.{name}").score
-    if given and "model" not in signature(score).parameters:
-        raise UserError(f"score {name!r} takes no model; ask for it without {given + model!r}.")
-    return name, partial(score, model=model) if given else score
+    parameter = signature(score).parameters.get("model")
+    if given and not (parameter and model):
+        fault = "has no model behind the '='" if parameter else "takes no model"
+        raise UserError(f"score {name!r} {fault}; ask for it without {given + model!r}.")
+    if parameter and not parameter.default:
+        model = model or drawn_by
+    return name, partial(score, model=model) if model else score

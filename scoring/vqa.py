@@ -7,7 +7,7 @@ Reads   FILES, and DESCRIPTION or the tables' column of that name. Writes a line
 As TIFA (Hu et al. 2023): a description becomes questions, and the score is how much of them the picture answers. Here
 they are made by rule (the whole, then each part of it), all expect yes, and each counts by the probability of that
 answer, P(yes) / (P(yes) + P(no)), as the public "Drawing with LLMs" competition counts PaliGemma 2's answers. Its own
-questions, multiple choice and written by a language model, are not public.
+questions are multiple choice, answered with a letter; those of its test set are not public.
 """
 
 import re

@@ -167,7 +167,8 @@ def test_killed_and_started_again_it_writes_what_an_undisturbed_run_writes(mined
         server.requests.clear()
         resumed = run_caption(*arguments)
         assert len(server.requests) == len(SVGS) - 7
-        run_caption.output.unlink()
+        for path in (run_caption.output, run_caption.output.with_suffix(".png")):
+            path.unlink()
         assert resumed == run_caption(*arguments)
 
 
@@ -206,7 +207,8 @@ def test_the_script_with_a_transformers_model(tiny_vlm, mined, run_caption):
     assert {line["source"] for line in lines} == {"tiny-eyes"}
     with Image.open(run_caption.output.with_suffix(".png")) as sheet:
         assert sheet.width > 6 * 160 and (np.asarray(sheet) < 250).any()
-    run_caption.output.unlink()
+    for path in (run_caption.output, run_caption.output.with_suffix(".png")):
+        path.unlink()
     assert run_caption(*arguments, "--batch-size", 5) == lines  # neither batches nor padding change what is said
 
 

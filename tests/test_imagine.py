@@ -114,6 +114,9 @@ def test_a_folder_that_holds_no_pipeline_and_a_missing_diffusers_are_named(run_i
 
 
 def test_what_is_there_already_asks_for_no_model(run_imagine, monkeypatch):
-    append(run_imagine.output, [{"id": str(i), "description": words} for i, words in enumerate(WORDS, 1)])
+    records = [{"id": str(i), "description": words, "seed": 1, "bytes": 400} for i, words in enumerate(WORDS, 1)]
+    append(run_imagine.output, records)
     monkeypatch.setattr(imagine, "open_pipeline", None)
     assert len(run_imagine()) == 2
+    with pytest.raises(UserError, match="holds 2 drawings of more than MAX_BYTES 399"):
+        run_imagine("--max-bytes", 399)

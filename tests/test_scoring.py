@@ -7,6 +7,7 @@ import operator
 import random
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -29,7 +30,7 @@ from scoring import (
 )
 from scoring.candidate import Candidate
 from scoring.command import score_files
-from scoring.scores import NEED_REFERENCE, SCORES, find_score
+from scoring.scores import NEED_REFERENCE, SCORES, find_score, find_scores
 from svg_constraint import SVG_OPEN
 from tests import tiny_scorers
 from tests.paths import SHARED
@@ -116,6 +117,13 @@ def test_legality_is_the_share_of_what_is_legal():
         legality.score([], "strict")
 
 
+def test_a_picture_has_the_drawings_colours_and_fine_lines():
+    drawing = square(100, "#ff8000").replace("</svg>", '<path d="M20 0V256" stroke="#000" stroke-width="2"/></svg>')
+    picture = render.picture(drawing, 256)
+    assert picture.mode == "RGB" and picture.getpixel((128, 128)) == (255, 128, 0)
+    assert [sum(picture.getpixel((x, 30))) // 3 for x in (17, 19, 20, 22)] == [255, 0, 0, 255]
+
+
 # --- similarity -----------------------------------------------------------------------------------------------
 
 
@@ -164,6 +172,27 @@ def test_no_plain_square_wins():
     assert max(similarity.score([Candidate(square(256, "#fff"), reference=svg) for svg in SCENES])) < 0.01
 
 
+def test_the_drawing_and_its_reference_are_not_the_same_thing():
+    """What is left out costs what it was worth; what is put in beside the reference costs more than all of it."""
+    few, whole = ([scene(seed, shapes) for seed in range(8)] for shapes in (2, 6))
+    assert min(similarity.score([Candidate(a, reference=b) for a, b in zip(few, whole, strict=True)])) > 0
+    assert max(similarity.score([Candidate(b, reference=a) for a, b in zip(few, whole, strict=True)])) == 0
+
+
+def test_what_is_a_little_out_of_place_is_not_all_wrong_and_what_nobody_sees_is_not_wrong():
+    def dots(right: int, down: int) -> Image.Image:
+        picture = Image.new("RGB", (similarity.SIZE,) * 2, "white")
+        for x, y in ((x, y) for x in range(20, 110, 30) for y in range(20, 110, 30)):
+            picture.paste("navy", (x + right, y + down, x + right + 3, y + down + 3))
+        return picture
+
+    assert similarity.compare(dots(4, 0), dots(0, 0)) > 0.1 > similarity.compare(dots(15, 15), dots(0, 0))
+    white = Image.new("RGB", (similarity.SIZE,) * 2, "white")
+    faint = white.copy()
+    faint.paste("#fefefe", (40, 40, 90, 90))
+    assert similarity.compare(white, faint) > 0.9
+
+
 def test_missing_pictures_cost_only_themselves():
     mixed = [Candidate(scene(seed, 4), reference=svg) for seed, svg in enumerate(SCENES)]
     mixed[4], mixed[6] = Candidate("none", reference=SCENES[0]), Candidate(SCENES[0], reference="<svg>broken")
@@ -209,9 +238,14 @@ def test_long_descriptions_are_cut_not_refused(models):
         assert len(text_match.score([Candidate(SCENES[0], "very " * 300 + "long")], models[kind])) == 1
 
 
-def test_dino_knows_a_picture_again(models):
+def test_dino_knows_a_picture_again(models, monkeypatch):
+    import scoring.hub_model
+
     same, other, *_, none = dino.score(CANDIDATES, models["dino"], batch_size=2)
     assert same == pytest.approx(1, abs=1e-5) and 0 < other < 0.999 and none == 0
+    turns = iter([torch.eye(2)[:1], -torch.eye(2)[:1]])
+    monkeypatch.setattr(scoring.hub_model, "picture_directions", lambda *_: next(turns))
+    assert dino.score(CANDIDATES[:1], models["dino"]) == [0], "the opposite is no likeness"
 
 
 def test_aesthetics_is_the_head_on_clips_picture(models, tmp_path):
@@ -251,6 +285,16 @@ def test_vqa_is_the_probability_that_the_model_begins_with_yes(models):
     assert len({round(one, 4) for one in found}) == 4, "pictures and questions both matter"
 
 
+def test_vqa_counts_the_answers_with_and_without_a_space(monkeypatch):
+    """As SentencePiece has them; " no" of two pieces begins with what begins other words too."""
+    ids = {"yes": [5], " yes": [6], "no": [7], " no": [1, 7]}
+    tokenizer = SimpleNamespace(encode=lambda text, add_special_tokens: ids[text])
+    model = SimpleNamespace(config=SimpleNamespace(model_type="paligemma"))
+    found = model, SimpleNamespace(tokenizer=tokenizer)
+    monkeypatch.setattr("scoring.hub_model.load_model", lambda *_: found)
+    assert vqa.answer_tokens("with spaces") == ([5, 6], [7])
+
+
 def test_vqa_is_the_mean_over_questions(models):
     scores = vqa.score(CANDIDATES, models["paligemma"], batch_size=2)
     first = CANDIDATES[0]
@@ -276,7 +320,7 @@ def test_questions_are_of_the_whole_and_of_its_parts(description, parts):
     assert others == [f"Does the picture show {part}?" for part in parts]
 
 
-def test_writing_is_read_and_costs():
+def test_writing_is_read_and_costs(monkeypatch):
     """By the real model: letters as outlines, since text elements are neither legal nor rendered."""
     from matplotlib.textpath import TextPath
 
@@ -291,6 +335,11 @@ def test_writing_is_read_and_costs():
 
     scores = ocr.score([Candidate(text) for text in (written("RED FOX"), written("RED"), SCENES[0], "none")])
     assert scores == [pytest.approx(math.exp(-2)), 1, 1, 0]
+    seen = []
+    monkeypatch.setattr(
+        ocr, "_reader", lambda: lambda pixels: seen.append(pixels) or SimpleNamespace(txts=("a b", "c"))
+    )
+    assert ocr.read(Image.new("RGB", (2, 2), "red")) == "abc" and seen[0][0, 0].tolist() == [0, 0, 255], "blue first"
 
 
 def test_the_competitions_score(monkeypatch):
@@ -317,15 +366,28 @@ def test_perplexity_is_that_of_each_answer_alone(tiny_base):
     assert scores[-1] == 0 and len(set(scores)) == len(scores)
 
 
+def test_perplexity_is_read_as_the_run_was_trained(tmp_path, monkeypatch):
+    """By the run's own tokenizer, which knows the tokens that --svg-tokens added, on its base in its own form."""
+    settings = "base_model: b\nprompt_form: plain\nmax_length: 9\nfp16: false\nbase_quantization: nf4\n"
+    (tmp_path / "config.yml").write_text(settings)
+    for name in ("adapter_model.safetensors", "adapter_config.json", "tokenizer.json"):
+        (tmp_path / name).touch()
+    for name in ("load_base", "load_tokenizer", "merge_adapter"):
+        monkeypatch.setattr(f"common.model.{name}", lambda *given: given)
+    (base, adapter), tokenizer, form = perplexity.load(str(tmp_path))
+    assert (base[0], base[-1], adapter, tokenizer, form) == ("b", "nf4", tmp_path, (str(tmp_path),), "plain")
+    perplexity.load.cache_clear()
+
+
 # --- what goes wrong ------------------------------------------------------------------------------------------
 
 
 def test_a_model_that_cannot_be_had_is_one_sentence(models, tmp_path, monkeypatch):
     monkeypatch.setattr("scoring.hub_model.hub_reachable", lambda: False)
     for model in ("owner/no-such-model", str(tmp_path)):
-        with pytest.raises(UserError, match=r"cannot be had \(.*connect to the hub, or give a folder"):
+        with pytest.raises(UserError, match=r"cannot be had \(.*connect to the hub, or give a local copy"):
             text_match.score(CANDIDATES, model)
-    with pytest.raises(UserError, match="no-such-head cannot be had"):
+    with pytest.raises(UserError, match=r"HEAD owner/no-such-head cannot be had .*--head FILE"):
         aesthetics.score(CANDIDATES, models["clip"], "owner/no-such-head")
 
 
@@ -346,6 +408,15 @@ def test_weights_of_something_else_are_refused_not_made_up(models, tmp_path):
         text_match.score(CANDIDATES, str(broken))
     with pytest.raises(UserError, match=r"cannot be had \(|holds no "):
         vqa.score(CANDIDATES, models["clip"])
+    cut = (broken / "model.safetensors").read_bytes()[:-1000]  # as a download leaves it that broke off
+    (broken / "model.safetensors").write_bytes(cut)
+    with pytest.raises(UserError, match="cannot be had"):
+        dino.score(CANDIDATES, str(broken))
+    layer = {"weight": torch.ones(2, 24), "bias": torch.zeros(2)}
+    for i, head in enumerate(({}, layer, {"weight": torch.ones(24), "bias": torch.zeros(1)})):
+        torch.save(head, tmp_path / f"{i}.pth")
+        with pytest.raises(UserError, match="no linear layers that end in one number"):
+            aesthetics.score(CANDIDATES, models["clip"], str(tmp_path / f"{i}.pth"))
 
 
 def test_every_score_is_found_by_its_name(models):
@@ -356,13 +427,55 @@ def test_every_score_is_found_by_its_name(models):
     for asked, words in (
         ("textmatch", "did you mean text_match"),
         ("render=x", "takes no model"),
+        ("dino=", "no model behind"),
         ("x", "there are aest"),
     ):
         with pytest.raises(UserError, match=words):
             find_score(asked)
+    found = find_scores(["perplexity", "dino", "legality"], drawn_by="a-run")
+    assert [getattr(score, "keywords", {}) for score in found.values()] == [{"model": "a-run"}, {}, {}]
+    with pytest.raises(UserError, match="'dino' is asked for twice"):
+        find_scores(["dino", "dino=x"])
     for name in NEED_REFERENCE:
         with pytest.raises(UserError, match="needs a reference"):
             find_score(name, references=False)
+
+
+# --- where they are asked for ---------------------------------------------------------------------------------
+
+
+def test_the_scripts_hand_answer_description_and_reference_over_as_what_they_are(monkeypatch):
+    import evaluate_test
+    import generate
+    from common.dataset import Sample
+
+    seen = []
+    score = lambda candidates: seen.extend(candidates) or [0.25] * len(candidates)  # noqa: E731
+    (judged,) = evaluate_test.judge_all({"own": score}, [Sample("1", "a fox", "reference")], ["answer"])
+    assert seen == [Candidate("answer", "a fox", "reference")] and judged.scores == {"own": 0.25}
+    monkeypatch.setattr(legality, "score", score)
+    rank = generate.scorer("legality", "")
+    seen.clear()
+    assert rank([SimpleNamespace(answer="answer", description="a fox")]) == [0.25]
+    assert seen == [Candidate("answer", "a fox")]
+
+
+def test_the_ranking_shows_the_best_first_and_the_worst_last(tmp_path):
+    from common.dataset import Sample
+    from common.judge import judge
+    from common.ranking import CAPTION, CELL, HEAD, MARGIN, write_ranking
+
+    colours = ["red", "lime", "blue", "yellow"]
+    drawings, samples = [judge(square(256, colour)) for colour in colours], [Sample("1", "x", "y")] * 4
+    for drawing, value in zip(drawings, (0.2, 0.9, 0.1, 0.8), strict=True):
+        drawing.scores["own"] = value
+    write_ranking(tmp_path / "r.png", samples, drawings, [judge(square(256, "black"))] * 4)
+    sheet = Image.open(tmp_path / "r.png").convert("RGB")
+    places = [(MARGIN + 20 + column * (CELL + MARGIN), MARGIN + HEAD + 20 + row * (HEAD + CELL + CAPTION))
+              for row in (0, 1) for column in (0, 1)]  # fmt: skip
+    found = [sheet.getpixel(place) for place in places]
+    assert found == [(0, 255, 0), (255, 255, 0), (255, 0, 0), (0, 0, 255)]
+    assert sheet.getpixel((MARGIN + CELL - 10, MARGIN + HEAD + CELL - 10)) == (0, 0, 0), "the reference in the corner"
 
 
 # --- from the shell -------------------------------------------------------------------------------------------
@@ -389,9 +502,16 @@ def test_files_and_tables_are_scored_from_the_shell(tmp_path, monkeypatch, capsy
     values = {line.split(maxsplit=1)[1]: float(line.split()[0]) for line in lines}
     assert list(values) == [str(tmp_path / "a.svg"), "x", "y", "mean of 3"]
     assert values["y"] > 0.99 and values["x"] < 0.35
+    assert values["mean of 3"] == pytest.approx((1 + values["x"] + values["y"]) / 3, abs=1e-3)
     assert "mean" not in said(monkeypatch, capsys, main, *files[:1], *files[2:])
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "broken.svg").write_text("<svg>broken")
     for arguments, words in (
         ([], "there is nothing to score"),
+        ([tmp_path / "empty.jsonl"], "empty.jsonl holds no drawing"),
+        ([tmp_path], "cannot be read (Is a directory)"),
+        ([tmp_path / "a.svg", "--reference", tmp_path / "broken.svg"], "broken.svg is no .svg that renders"),
+        ([tmp_path / "a.svg", "--reference", tmp_path / "t.jsonl"], "t.jsonl is no .svg that renders"),
         ([tmp_path / "no.svg"], "no.svg cannot be read"),
         ([tmp_path / "a.svg"], "needs a reference"),
         (["--batch-size", "4", *files], "unknown argument --batch-size"),
@@ -407,6 +527,9 @@ def test_pairs_are_the_best_and_the_worst(tmp_path, monkeypatch, capsys):
     illegal = answer("gold", 99).replace("<circle", '<circle id="x"')
     lines = [
         *({"id": "1", "description": "a", "svg_content": answer("gold", r)} for r in (50, 90, 20, 60)),
+        {"id": "1", "description": "other", "svg_content": answer("gold", 95)},  # of another file, with ids from 1
+        {"description": "e", "svg_content": answer("gold", 30)},  # without ids, descriptions tell them apart
+        {"description": "f", "svg_content": answer("gold", 80)},
         {"id": "2", "description": "b", "svg_content": answer("gold", 40)},
         {"id": "3", "description": "c", "svg_content": illegal},
         {"id": "3", "description": "c", "svg_content": answer("gold", 40)},
@@ -418,7 +541,7 @@ def test_pairs_are_the_best_and_the_worst(tmp_path, monkeypatch, capsys):
     source.write_text("".join(json.dumps(line) + "\n" for line in lines))
     options = ("--output", output, "--score", "legality")
     main = lambda: run(pairs.main)  # noqa: E731
-    assert "2 pairs, 1 descriptions without" in said(monkeypatch, capsys, main, source, *options)
+    assert "2 pairs, 4 descriptions without" in said(monkeypatch, capsys, main, source, *options)
     first, second = map(json.loads, output.read_text().splitlines())
     assert (first["id"], first["chosen"], first["rejected"]) == ("1", answer("gold", 90), answer("gold", 20))
     assert (second["chosen"], second["rejected"], second["rejected_score"]) == (answer("gold", 40), illegal, 0)
@@ -427,6 +550,8 @@ def test_pairs_are_the_best_and_the_worst(tmp_path, monkeypatch, capsys):
         ((source, *options), "exists; give another one"),
         (("--score", "dino", source, "--output", tmp_path / "p"), "needs a reference"),
         ((source, "--score", "legality", "--output", tmp_path / "p", "--margin", "0.9"), "differ by MARGIN 0.9"),
+        ((source, "--score", "legality", "--output", tmp_path / "p", "--margin", "0"), "MARGIN must be above 0"),
+        ((source, "--score", "legality", "--output", source / "p"), f"{source} cannot be read or written"),
         (("--output", tmp_path / "p"), "there is nothing to compare"),
     ):
         assert words in said(monkeypatch, capsys, main, *arguments)

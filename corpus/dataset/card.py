@@ -12,7 +12,7 @@ def write_card(path: Path, counts: Counts, command: str, lengths: dict[str, list
 
     lengths: of common/token_lengths.py, {} when there is no tokenizer; max_length: the limit drawn, in tokens.
     """
-    contact_sheet(counts.examples, path.with_suffix(".png"))
+    contact_sheet(path.with_suffix(".png"), counts.examples)
     plot = path.with_name(f"{path.stem}_tokens.png")
     if lengths:
         from common.token_lengths import draw
@@ -62,21 +62,14 @@ def _refusals(refused: Counter) -> list[str]:
     ]
 
 
-def contact_sheet(examples: list[dict], path: Path, size: int = 128, columns: int = 4) -> None:
-    """Draw pairs of original and result, `columns` pairs a row; each picture `size` pixels a side."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    from common.render import render_rgb
+def contact_sheet(path: Path, examples: list[dict]) -> None:
+    """Draw originals and, to the right of each, what became of it."""
+    from common.render import png_bytes
+    from common.sheet import write_sheet
     from prompt_template import extract_svg
 
-    label = 20
-    rows = -(-len(examples) // columns)
-    sheet = Image.new("RGB", (columns * (2 * size + 16), rows * (size + label + 8)), "white")
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(12)
-    for i, line in enumerate(examples):
-        x, y = (i % columns) * (2 * size + 16), (i // columns) * (size + label + 8)
-        for j, svg in enumerate((line["original"], extract_svg(line["record"]["svg_content"]))):
-            sheet.paste(Image.fromarray(render_rgb(svg, size)), (x + j * size, y + label))
-        draw.text((x + 4, y + 4), f"{line['record']['description']}: before | after"[:44], fill="#333333", font=font)
-    sheet.save(path, optimize=True)
+    cells = []
+    for line in examples:
+        cells.append((line["record"]["description"], png_bytes(line["original"])))
+        cells.append(("as it is in the data", png_bytes(extract_svg(line["record"]["svg_content"]))))
+    write_sheet(path, cells)

@@ -69,7 +69,7 @@ class _Answers:
 
     def __init__(self, path: Path):
         self.path, self.writing = path, Lock()
-        self.known = {answer["hash"]: answer["text"] for answer in written_before(path, "hash")}
+        self.known = {answer["hash"]: answer["text"] for answer in written_before(path, "hash", "text")}
 
     def of(self, record: dict, answer: Callable[[str, str], Answered]) -> tuple[str, str]:
         """Return (text, "") or ("", why there is none)."""

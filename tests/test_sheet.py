@@ -1,0 +1,47 @@
+"""Sheets of pictures: each in its place, none out of shape, and nobody else's file in the way."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from common.errors import UserError
+from common.sheet import cell, save, sheet_beside, write_sheet
+
+
+def png(size: tuple[int, int], colour: str) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size, colour).save(file, "png")
+    return file.getvalue()
+
+
+def test_a_sheet_shows_every_picture_and_what_is_missing(tmp_path):
+    pictures = [("red", png((9, 9), "red")), ("nothing", None), ("blue", Image.new("RGBA", (300, 300), "blue"))]
+    write_sheet(tmp_path / "s.png", pictures * 3)
+    sheet = Image.open(tmp_path / "s.png").convert("RGB")
+    middles = [sheet.getpixel((10 + 80 + i % 6 * 170, 10 + 80 + i // 6 * 222)) for i in range(9)]
+    assert middles == [(255, 0, 0), (255, 255, 255), (0, 0, 255)] * 3
+    assert [path.name for path in tmp_path.iterdir()] == ["s.png"]
+
+
+@pytest.mark.parametrize(("size", "beside"), [((40, 20), (50, 5)), ((200, 400), (5, 50))])
+def test_a_picture_that_is_no_square_keeps_its_shape(size, beside):
+    found = cell(png(size, "red"), 100)
+    assert found.size == (100, 100)
+    assert found.getpixel((50, 50)) == (255, 0, 0) and found.getpixel(beside) == (255, 255, 255)
+
+
+def test_a_sheet_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    save(Image.new("RGB", (2, 2), "red"), tmp_path / "s.png")
+    with pytest.raises(OSError):
+        save(Image.new("HSV", (2, 2)), tmp_path / "s.png")  # a mode that PNG does not have
+    assert Image.open(tmp_path / "s.png").getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_a_picture_that_was_there_before_the_output_is_not_written_over(tmp_path):
+    sheet_beside(tmp_path / "o.jsonl")
+    (tmp_path / "o.png").write_text("mine")
+    with pytest.raises(UserError, match=r"o\.png, where the pictures would go, exists"):
+        sheet_beside(tmp_path / "o.jsonl")
+    (tmp_path / "o.jsonl").touch()
+    assert sheet_beside(tmp_path / "o.jsonl") == tmp_path / "o.png"
