@@ -193,12 +193,12 @@ def _record_fault(record: object, number: int) -> Fault | None:
             return Fault(number, "wrong type", f"field {name!r} must be text, not {type(value).__name__}")
         if not str(value).strip():
             return Fault(number, "empty field", f"field {name!r} is empty")
-        if not _encodable(str(value)):
+        if not is_unicode(str(value)):
             return Fault(number, "invalid UTF-8", f"field {name!r} holds a lone surrogate, which is not text")
     return None
 
 
-def _encodable(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     r"""JSON can spell a lone surrogate ("\ud83d") that no tokenizer or file can take."""
     try:
         text.encode("utf-8")
