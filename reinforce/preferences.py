@@ -69,7 +69,8 @@ def prepare(path: str, source: Path, config: dict, data_path: str) -> SimpleName
     tokenizer, form = load_tokenizer(config["base_model"]), config["prompt_form"]
     held_out = kin_of_held_out(source, [pair.chosen for pair in pairs], data_path)
     chosen, rejected = (encode(tokenizer, [pair[side] for pair in pairs], form) for side in (0, 1))
-    kept, facts = [], {"path": path, "sha256": "", "read": len(pairs), "held out": 0, "too long": 0}
+    sha256 = fingerprint([sample for pair in pairs for sample in pair])
+    kept, facts = [], {"path": path, "sha256": sha256, "read": len(pairs), "held out": 0, "too long": 0}
     for pair, good, bad in zip(pairs, chosen, rejected, strict=True):
         if pair.chosen in held_out:
             facts["held out"] += 1
@@ -77,7 +78,6 @@ def prepare(path: str, source: Path, config: dict, data_path: str) -> SimpleName
             facts["too long"] += 1
         else:
             kept.append({"prompt_ids": good.prompt, "chosen_ids": good.answer, "rejected_ids": bad.answer})
-    facts["sha256"] = fingerprint([sample for pair in pairs for sample in pair])
     left_out = f"{facts['held out']} of the run's validation or test split and {facts['too long']} of more than "
     left_out += f"{config['max_length']} tokens left out"
     print(f"{path}: {len(pairs)} pairs, {left_out}")

@@ -111,7 +111,7 @@ Answers a description with a short reasoning and an SVG of 256 × 256. Made by Q
 | base model | {base} |
 | began as | {c.RUN_DIR} |
 {rows}
-| data | {facts["data"]["path"]} (sha256 {facts["data"]["sha256"][:16]}…), the training split of {c.RUN_DIR} |
+| data of {c.RUN_DIR} | {facts["data"]["path"]} (sha256 {facts["data"]["sha256"][:16]}…); nothing of its test split |
 | trained on | {facts["device"]}, {facts["dtype"]} |
 | made with | {packages} |
 
