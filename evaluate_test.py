@@ -57,7 +57,7 @@ def main() -> None:
     settle()
     if c.LABELS:
         return compare_with_labels(c)
-    from common.run_folder import samples_of
+    from common.run_folder import open_run, samples_of
     from common.vllm_engine import pick_engine
 
     folder, config = open_run(c.RUN_DIR)
@@ -74,19 +74,6 @@ def main() -> None:
         print(send_to_wandb(c, folder, config, metrics, asked, judged))
     pictures = ["gallery.png", *(["ranking.png"] if c.SCORES else []), "report.html"]
     print("pictures: " + " · ".join(str(folder / "test" / name) for name in pictures))
-
-
-def open_run(run_dir: str) -> tuple[Path, dict]:
-    """Return the run's folder and its constants in force (lower case)."""
-    import yaml
-
-    from common.run_folder import find_run_folder, require_adapter
-
-    folder = Path(run_dir) if run_dir else find_run_folder("")
-    if not (folder / "config.yml").is_file():
-        raise UserError(f"{folder} is not the folder of a run (no config.yml); give one with `--run-dir`.")
-    require_adapter(folder)
-    return folder, yaml.safe_load((folder / "config.yml").read_text(encoding="utf-8"))
 
 
 def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: list) -> tuple[dict, dict, dict]:

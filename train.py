@@ -259,7 +259,10 @@ def train(c: SimpleNamespace, tokenizer, pieces: dict, data: SimpleNamespace) ->
     meet(device)
     checkpoint = None
     if c.RESUME:
-        checkpoint, folder = checkpoint_to_resume(c, data)
+        folder = runs.find_run_folder(c.RUN_NAME)
+        runs.refuse_other_data(folder, c.DATA_PATH, data.fingerprint, "; restore the file, or start a new run.")
+        refuse_other_steps(c, folder)
+        checkpoint = runs.checkpoint_to_resume(folder)
     checkpointing = plan(load_config(c.BASE_MODEL), c, adapter_of(c, pieces), data.parts["train"], device, dtype)
     set_seed(c.SEED)
     model = build_model(c, pieces, device, dtype)  # before the run folder: a base that cannot be had leaves none behind
@@ -312,22 +315,6 @@ def build_model(c: SimpleNamespace, pieces: dict, device, dtype):
         make_rows(model, max(pieces) + 1)
         begin_as_mean(model, pieces)
     return add_adapter(model, **adapter_of(c, pieces))
-
-
-def checkpoint_to_resume(c: SimpleNamespace, data: SimpleNamespace) -> tuple[Path, Path]:
-    """Return the newest complete checkpoint and its run folder, after making sure the data is still the same."""
-    from common.run_folder import find_run_folder, forget_after, newest_complete_checkpoint, refuse_other_data
-
-    folder = find_run_folder(c.RUN_NAME)
-    checkpoint, warnings = newest_complete_checkpoint(folder)
-    for warning in warnings:
-        print(f"warning: {warning}")
-    refuse_other_data(folder, c.DATA_PATH, data.fingerprint, "; restore the file, or start a new run.")
-    refuse_other_steps(c, folder)
-    if is_main():
-        forget_after(folder, int(checkpoint.name.rpartition("-")[2]))
-    print(f"resuming from {checkpoint}")
-    return checkpoint, folder
 
 
 def refuse_other_steps(c: SimpleNamespace, folder: Path) -> None:

@@ -116,14 +116,14 @@ def finish(process: subprocess.Popen) -> None:
 
 def keep(run: Path, folder: Path) -> list[dict]:
     """Copy the run's pictures out of the temporary folder; return its curves."""
-    from reinforce.report import reward_records
+    from reinforce.report import records_with
 
     folder.mkdir(parents=True, exist_ok=True)
     for picture in (run / "rewards.png", *run.glob("drawings/*.png")):
         shutil.copy(picture, folder)
     return [
         {"step": record["step"]} | {name: record[key] for name, key in KEYS.items()}
-        for record in reward_records(run / "metrics.jsonl")
+        for record in records_with("reward", run / "metrics.jsonl")
     ]
 
 

@@ -193,12 +193,12 @@ def _record_fault(record: object, number: int) -> Fault | None:
             return Fault(number, "wrong type", f"field {name!r} must be text, not {type(value).__name__}")
         if not str(value).strip():
             return Fault(number, "empty field", f"field {name!r} is empty")
-        if not _encodable(str(value)):
+        if not is_unicode(str(value)):
             return Fault(number, "invalid UTF-8", f"field {name!r} holds a lone surrogate, which is not text")
     return None
 
 
-def _encodable(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     r"""JSON can spell a lone surrogate ("\ud83d") that no tokenizer or file can take."""
     try:
         text.encode("utf-8")
@@ -223,7 +223,7 @@ def split_samples(samples: list[AnySample], seed: int) -> dict[str, list[AnySamp
     largest family always, so that a very uneven file still trains on most of its samples.
     Raises UserError when there are fewer than three families.
     """
-    families = sorted(_families(samples), key=lambda family: _hash(seed, min(s.id for s in family)))
+    families = sorted(families_of(samples), key=lambda family: _hash(seed, min(s.id for s in family)))
     if len(families) < 3:
         raise UserError(
             f"the data has {len(families)} distinct description(s) in {len(samples)} sample(s); a split into "
@@ -257,7 +257,7 @@ def fingerprint(samples: list[AnySample]) -> str:
     return hashlib.sha256(b"".join(sorted(sample.digest() for sample in samples))).hexdigest()
 
 
-def _families(samples: list[AnySample]) -> list[list[AnySample]]:
+def families_of(samples: list[AnySample]) -> list[list[AnySample]]:
     """Group samples connected through a shared description or group key (union-find)."""
     parent = list(range(len(samples)))
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from common.dataset import is_unicode
 from common.errors import UserError
 from common.tables import Row, rows, text_in
 
@@ -20,7 +21,7 @@ def checked(text: str) -> str:
     """Return a description without the white space around it; UserError where nothing, or no text, is left."""
     if not text.strip():
         raise UserError("the description is empty; say in a few words what to draw.")
-    if not _encodable(text):
+    if not is_unicode(text):
         raise UserError("the description holds bytes that are not UTF-8; type it in a UTF-8 terminal.")
     return text.strip()
 
@@ -41,7 +42,7 @@ def read_descriptions(path: Path) -> tuple[list[Asked], list[str]]:
         for number, row in enumerate(_lines(path) if path.suffix == ".txt" else rows(str(path)), 1):
             text, fault = text_in(row, "description")
             id = str(row.values.get("id") or number)
-            if not fault and not _encodable(text + id):
+            if not fault and not is_unicode(text + id):
                 fault = "not UTF-8"
             elif not fault and id in found:
                 fault = f"id {id!r} was used before"
@@ -66,11 +67,3 @@ def _lines(path: Path) -> Iterator[Row]:
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             yield Row(f"{path}:{number}", {"description": line})
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

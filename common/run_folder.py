@@ -5,15 +5,16 @@ import json
 import platform
 import subprocess
 import time
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from common.constants import constants_in_force
-from common.dataset import ReadResult, Sample, SampleKey, fingerprint, stream_samples
+from common.dataset import ReadResult, Sample, SampleKey, families_of, fingerprint, stream_samples
 from common.errors import UserError
-from common.processes import processes, sharding
+from common.processes import is_main, processes, sharding
 
 OUTPUTS = Path("outputs")
 COMPLETE = "complete.json"  # written last into a checkpoint: its files with their SHA-256
@@ -64,10 +65,22 @@ def find_run_folder(name: str) -> Path:
     return folder
 
 
+def open_run(run_dir: str) -> tuple[Path, dict]:
+    """Return a trained run's folder and its constants (lower case). run_dir: "" = the run touched last."""
+    import yaml
+
+    folder = Path(run_dir) if run_dir else find_run_folder("")
+    if not (folder / "config.yml").is_file():
+        raise UserError(f"{folder} is not the folder of a run (no config.yml); give one with `--run-dir`.")
+    require_adapter(folder)
+    return folder, yaml.safe_load((folder / "config.yml").read_text(encoding="utf-8"))
+
+
 def require_adapter(run: Path) -> None:
     """Raise UserError where the run's training has not left its adapter."""
     if not (run / "adapter_model.safetensors").is_file():
-        script = "-m reinforce.train_grpo" if (run / "grpo.yml").is_file() else "train.py"
+        of_reinforce = [f"-m reinforce.train_{name}" for name in ("grpo", "dpo") if (run / f"{name}.yml").is_file()]
+        (script,) = of_reinforce or ["train.py"]
         raise UserError(
             f"{run} has no adapter yet: its training has not ended; go on with "
             f"`python {script} --resume --run-name {run.name}`."
@@ -149,16 +162,38 @@ def refuse_other_data(run: Path, data_path: str, data_sha256: str, way_out: str)
 def samples_of(run: Path, part: str, data_path: str) -> list[Sample]:
     """Return the samples of one part of the run's split, "train", "valid" or "test", in the order of split.json.
 
-    Raises UserError where the data is not what the run was trained on: then its split means nothing.
+    Raises what `all_samples` does.
+    """
+    ids = read_json(run / "split.json")[part]
+    of_part = set(ids)
+    found = {sample.id: sample for sample in all_samples(run, data_path) if sample.id in of_part}
+    return [found[id] for id in ids]
+
+
+def kin_of_held_out(run: Path, samples: Iterable[Sample], data_path: str) -> set[Sample]:
+    """Return those of other samples that the split would have put beside one of the run's validation or test split.
+
+    Raises what `all_samples` does.
     """
     split = read_json(run / "split.json")
-    wanted, of_part = {id for name in ("train", "valid", "test") for id in split[name]}, set(split[part])
-    used, found = [], {}
+    held_ids, asked = {*split["valid"], *split["test"]}, set(samples)
+    known = [SampleKey.of(sample) for sample in all_samples(run, data_path)]
+    held_out = {key for key in known if key.id in held_ids}
+    related = [family for family in families_of([*known, *asked]) if not held_out.isdisjoint(family)]
+    return asked & {member for family in related for member in family}
+
+
+def all_samples(run: Path, data_path: str) -> Iterator[Sample]:
+    """Yield the samples of the run's data file, also those that it did not use.
+
+    Raises UserError, behind the last one, where they are not what the run was trained on: then its split means nothing.
+    """
+    split = read_json(run / "split.json")
+    wanted, used = {id for part in ("train", "valid", "test") for id in split[part]}, []
     for sample in stream_samples(ReadResult(Path(data_path))):
         if sample.id in wanted:
             used.append(SampleKey.of(sample))
-        if sample.id in of_part:
-            found[sample.id] = sample
+        yield sample
     refuse_other_data(
         run,
         data_path,
@@ -166,13 +201,26 @@ def samples_of(run: Path, part: str, data_path: str) -> list[Sample]:
         ", so its test split may hold samples the model has seen; restore the file, or give its place with "
         "`--data-path`.",
     )
-    return [found[id] for id in split[part]]
 
 
 def mark_complete(checkpoint: Path) -> None:
     """Declare a checkpoint whole. Called after everything else in it has been written."""
     files = sorted(path for path in checkpoint.rglob("*") if path.is_file() and path.name != COMPLETE)
     write_json(checkpoint / COMPLETE, {str(path.relative_to(checkpoint)): _sha256(path) for path in files})
+
+
+def checkpoint_to_resume(run: Path) -> Path:
+    """Return the newest checkpoint that is whole; names newer ones that are not, and forgets what was logged behind it.
+
+    Raises UserError when there is none.
+    """
+    checkpoint, warnings = newest_complete_checkpoint(run)
+    for warning in warnings:
+        print(f"warning: {warning}")
+    if is_main():
+        forget_after(run, int(checkpoint.name.rpartition("-")[2]))
+    print(f"resuming from {checkpoint}")
+    return checkpoint
 
 
 def newest_complete_checkpoint(run: Path) -> tuple[Path, list[str]]:

@@ -127,6 +127,11 @@ class RunLog(TrainerCallback):
                 f"{step}  reward {record['reward']:.3f}  legality {record['rewards/legality/mean']:.3f}  "
                 f"KL {record.get('kl', 0):.4f}  tokens {record['completions/mean_length']:.0f}"
             )
+        if "rewards/margins" in record:
+            return (
+                f"{step}  loss {record['loss']:.4f}  margin {record['rewards/margins']:.4f}  "
+                f"above 0 {record['rewards/accuracies']:.0%}  gradient norm {record['grad_norm']:.3f}"
+            )
         if "loss" in record:
             return (
                 f"{step}  loss {record['loss']:.4f}  learning rate {record['learning_rate']:.2e}  "

@@ -45,11 +45,8 @@ def open_run(c: SimpleNamespace, device: Any, fingerprint: str) -> tuple[Path, P
         runs.write_json(folder / "environment.json", runs.environment(device, dtype, c.DATA, fingerprint))
         return folder, None
     folder = runs.find_run_folder(c.RUN_NAME)
-    checkpoint, warnings = runs.newest_complete_checkpoint(folder)
-    print("".join(f"warning: {warning}\n" for warning in warnings) + f"resuming from {checkpoint}")
     runs.refuse_other_data(folder, c.DATA, fingerprint, "; restore the file, or start a new run.")
-    runs.forget_after(folder, int(checkpoint.name.rpartition("-")[2]))
-    return folder, checkpoint
+    return folder, runs.checkpoint_to_resume(folder)
 
 
 def in_halves(c: SimpleNamespace, device: Any) -> bool:

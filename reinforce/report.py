@@ -1,7 +1,9 @@
-"""What reinforcement has done, for people: the reward curves and the model card."""
+"""What reinforcement has done, for people: the curves and the model card."""
 
+import math
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from common.run_folder import read_json, read_jsonl
 from reinforce.rewards import REWARDS
@@ -9,11 +11,12 @@ from reinforce.rewards import REWARDS
 COLOURS = ("#5b8def", "#e0a030", "#d1495b", "#4c9f70", "#8d6cab")
 
 
-def reward_records(metrics: Path) -> list[dict]:
-    return [record for record in read_jsonl(metrics) if "reward" in record]
+def records_with(key: str, metrics: Path) -> list[dict]:
+    """Return the records of a run's metrics.jsonl that have this figure."""
+    return [record for record in read_jsonl(metrics) if key in record]
 
 
-def first_and_last(records: list[dict], key: str = "reward") -> tuple[float, float]:
+def first_and_last(records: list[dict], key: str) -> tuple[float, float]:
     """Return the mean over the first and over the last quarter of the records: a single step is noise."""
     quarter = max(1, len(records) // 4)
     values = [record[key] for record in records]
@@ -22,9 +25,9 @@ def first_and_last(records: list[dict], key: str = "reward") -> tuple[float, flo
 
 def draw_rewards(metrics: Path, path: Path) -> None:
     """Draw the reward, its parts, and the distance from the start, over steps, from a run's metrics.jsonl."""
-    from common.plots import figure_grid, save
+    from common.plots import figure_grid
 
-    records = reward_records(metrics)
+    records = records_with("reward", metrics)
     steps = [record["step"] for record in records]
     figure, axes = figure_grid(1, 3)
     mean = [record["reward"] for record in records]
@@ -44,47 +47,78 @@ def draw_rewards(metrics: Path, path: Path) -> None:
     axes[1].set_title("its parts, before weighting")
     axes[2].plot(steps, [record.get("kl", 0.0) for record in records], color="#d1495b", label="KL")
     axes[2].set_title("KL to the start (nats per token)")
-    for axis in axes:
-        axis.set_xlabel("step")
-        axis.grid(alpha=0.25)
     for axis in axes[:2]:
         axis.set_ylim(0, 1.05)
         axis.legend(fontsize=8)
+    _save(figure, axes, path)
+
+
+def draw_preferences(metrics: Path, path: Path) -> None:
+    """Draw the loss, the rewards of the chosen and rejected answers, and how often the former is larger, over steps."""
+    from common.plots import figure_grid
+
+    records = records_with("rewards/margins", metrics)
+    steps = [record["step"] for record in records]
+    figure, axes = figure_grid(1, 3)
+    axes[0].plot(steps, [record["loss"] for record in records], color=COLOURS[0])
+    axes[0].axhline(math.log(2), color="#888888", linestyle=":", label="ln 2, where it begins")
+    axes[0].set_title("loss")
+    for key, name, colour in (
+        ("rewards/chosen", "of chosen", COLOURS[3]),
+        ("rewards/rejected", "of rejected", COLOURS[2]),
+        ("rewards/margins", "margin", COLOURS[0]),
+    ):
+        axes[1].plot(steps, [record[key] for record in records], color=colour, label=name)
+    axes[1].set_title("reward: beta × log-ratio to the start")
+    axes[2].plot(steps, [record["rewards/accuracies"] for record in records], color=COLOURS[3])
+    axes[2].set_title("share of pairs with a margin above 0")
+    axes[2].set_ylim(-0.05, 1.05)
+    for axis in axes[:2]:
+        axis.legend(fontsize=8)
+    _save(figure, axes, path)
+
+
+def _save(figure: Any, axes: Any, path: Path) -> None:
+    from common.plots import save
+
+    for axis in axes:
+        axis.set_xlabel("step")
+        axis.grid(alpha=0.25)
     save(figure, path)
 
 
-def write_card(folder: Path, c: SimpleNamespace, base: str, before: float, after: float, steps: int) -> None:
+def write_card(
+    folder: Path, c: SimpleNamespace, base: str, method: str, trained_on: str, figures: dict[str, str], picture: str
+) -> None:
+    """Write README.md. figures: rows of its table that only this method has. picture: its curves, in the folder."""
     facts = read_json(folder / "environment.json")
     packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
-    weights = ", ".join(f"{name} {getattr(c, 'WEIGHT_' + name.upper()):g}" for name in REWARDS)
+    rows = "\n".join(f"| {name} | {text} |" for name, text in figures.items())
     (folder / "README.md").write_text(
         f"""---
 base_model: {base}
 library_name: peft
 pipeline_tag: text-generation
-tags: [svg, lora, grpo]
+tags: [svg, lora, {method}]
 ---
 
-# {folder.name}: a LoRA adapter that draws, trained on the scores of its drawings
+# {folder.name}: a LoRA adapter that draws, trained on {trained_on}
 
-Answers a description with a short reasoning and an SVG of 256 × 256. Made by Qwen-SVG's `reinforce/train_grpo.py`.
+Answers a description with a short reasoning and an SVG of 256 × 256. Made by Qwen-SVG's `reinforce/train_{method}.py`.
 
 | | |
 |---|---|
 | base model | {base} |
 | began as | {c.RUN_DIR} |
-| rewards | {weights}; likeness is {c.LIKENESS}, legal is {c.DIALECT} |
-| steps | {steps} of {c.BATCH_SIZE * c.GRADIENT_ACCUMULATION} drawings, {c.GENERATIONS} of each description |
-| learning rate, KL | {c.LEARNING_RATE:g}, beta {c.BETA:g} |
-| mean reward, 0 to 1 | {before:.3f} over the first quarter of the steps, {after:.3f} over the last |
-| data | {facts["data"]["path"]} (sha256 {facts["data"]["sha256"][:16]}…), the training split of {c.RUN_DIR} |
+{rows}
+| data of {c.RUN_DIR} | {facts["data"]["path"]} (sha256 {facts["data"]["sha256"][:16]}…); nothing of its test split |
 | trained on | {facts["device"]}, {facts["dtype"]} |
 | made with | {packages} |
 
-![rewards](rewards.png)
+![{Path(picture).stem}]({picture})
 
 The licences of the base model and of the training data apply to this adapter too. All constants of the run
-are in `grpo.yml`; `python evaluate_test.py --run-dir {folder}` scores it.
+are in `{method}.yml`; `python evaluate_test.py --run-dir {folder}` scores it.
 """,
         encoding="utf-8",
     )

@@ -11,13 +11,11 @@ Several drawings are made of each description of the run's training split, each 
 what was above its group's mean becomes more likely. The test split is not looked at.
 """
 
-from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
-from common.constants import constants_in_force, write_config
 from common.errors import UserError, run
+from reinforce import continued_run
 from svg_constraint import DIALECTS
 
 # Where it begins
@@ -57,49 +55,26 @@ WANDB_PROJECT: str = "qwen-svg"
 RUN_NAME: str = ""  # folder under outputs/; "" = a time stamp (with --resume: the latest run)
 RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, with that run's constants
 
-CONSTANTS = "grpo.yml"  # in the run folder; config.yml is the one of RUN_DIR, for those that draw and test
-
 
 def main() -> None:
-    c = constants_in_force(__file__)
-    if c.RESUME:
-        c = constants_of_run(c.RUN_NAME)
+    c = continued_run.constants_of(__file__)
     check(c)
     from common.before_imports import settle
 
     settle()
-    source, config = open_source(c)
+    source, config = continued_run.open_source(c)
     from scoring.scores import find_score
 
     _, likeness = find_score(c.LIKENESS)
     train(c, source, config, prepare_data(c, source, config), likeness)
 
 
-def constants_of_run(name: str) -> SimpleNamespace:
-    """Return the constants of a run that is to be resumed, with what the command line changes."""
-    from common.run_folder import constants_to_resume, find_run_folder
-
-    folder = find_run_folder(name)
-    if not (folder / CONSTANTS).is_file():
-        raise UserError(f"{folder} is no run of this script (no {CONSTANTS}); name one with `--run-name`.")
-    return constants_to_resume(__file__, folder.name, CONSTANTS)
-
-
 def check(c: SimpleNamespace) -> None:
     """Refuse values that would fail, or do nothing sensible, only after minutes of work."""
-    from common.run_folder import check_run_name
-
-    if find_spec("trl") is None:
-        raise UserError("GRPO needs TRL; run `pip install -r requirements-reinforce.txt`.")
     if c.DIALECT not in DIALECTS:
         raise UserError(f"DIALECT must be one of {', '.join(DIALECTS)}, not {c.DIALECT!r}.")
-    for name in ("STEPS", "BATCH_SIZE", "GRADIENT_ACCUMULATION", "LEARNING_RATE", "TEMPERATURE", "MAX_GRAD_NORM",
-                 "LOGGING_STEPS", "SAMPLE_STEPS", "SAVE_STEPS", "SAVE_TOTAL_LIMIT"):  # fmt: skip
-        if getattr(c, name) <= 0:
-            raise UserError(f"{name} must be above 0, not {getattr(c, name)}.")
-    for name in ("BETA", "MAX_MINUTES", "MAX_NEW_TOKENS", *(name for name in vars(c) if name.startswith("WEIGHT_"))):
-        if getattr(c, name) < 0:
-            raise UserError(f"{name} must be 0 or more, not {getattr(c, name)}.")
+    given = [name for name in vars(c) if name.startswith("WEIGHT_")]
+    continued_run.check(c, ("STEPS", "TEMPERATURE", "SAMPLE_STEPS"), ("BETA", "MAX_NEW_TOKENS", *given))
     if not sum(weights(c)):
         raise UserError("all WEIGHT_… are 0: there is nothing to reward.")
     if c.GENERATIONS < 2 or c.BATCH_SIZE * c.GRADIENT_ACCUMULATION % c.GENERATIONS:
@@ -107,7 +82,6 @@ def check(c: SimpleNamespace) -> None:
             f"GENERATIONS ({c.GENERATIONS}) must be 2 or more, and BATCH_SIZE × GRADIENT_ACCUMULATION "
             f"({c.BATCH_SIZE * c.GRADIENT_ACCUMULATION}) a multiple of it."
         )
-    check_run_name(c.RUN_NAME, is_new=not c.RESUME)
 
 
 def weights(c: SimpleNamespace) -> list[float]:
@@ -116,24 +90,6 @@ def weights(c: SimpleNamespace) -> list[float]:
 
     given = [getattr(c, f"WEIGHT_{name.upper()}") for name in REWARDS]
     return [weight / (sum(given) or 1) for weight in given]
-
-
-def open_source(c: SimpleNamespace) -> tuple[Path, dict]:
-    """Return the folder of the run to begin with and its constants (lower case)."""
-    import yaml
-
-    from common.run_folder import find_run_folder, require_adapter
-
-    source = Path(c.RUN_DIR) if c.RUN_DIR else find_run_folder("")
-    if not (source / "config.yml").is_file():
-        raise UserError(f"{source} is not the folder of a run (no config.yml); give one with `--run-dir`.")
-    require_adapter(source)
-    c.RUN_DIR = str(source)
-    config = yaml.safe_load((source / "config.yml").read_text(encoding="utf-8"))
-    for name in ("svg_tokens", "base_quantization"):  # the reference of the KL term would lack the new rows
-        if config.get(name):
-            raise UserError(f"{source} was trained with {name.upper()}, which GRPO cannot go on from; give another.")
-    return source, config
 
 
 def prepare_data(c: SimpleNamespace, source: Path, config: dict) -> SimpleNamespace:
@@ -147,7 +103,6 @@ def prepare_data(c: SimpleNamespace, source: Path, config: dict) -> SimpleNamesp
     from common.tokens import encode
     from prompt_template import format_prompt
 
-    c.DATA_PATH = c.DATA_PATH or config["data_path"]
     samples = samples_of(source, "train", c.DATA_PATH)
     wanted = c.BATCH_SIZE * c.GRADIENT_ACCUMULATION // c.GENERATIONS
     if len(samples) < wanted:
@@ -169,84 +124,46 @@ def prepare_data(c: SimpleNamespace, source: Path, config: dict) -> SimpleNamesp
 
 
 def train(c: SimpleNamespace, source: Path, config: dict, data: SimpleNamespace, likeness) -> None:
-    from common import run_folder as runs
-    from common.model import load_base, pick_device, pick_dtype, train_adapter
-    from common.tracking import finish_run, start_run
+    from common.tracking import start_run
     from common.vllm_engine import pick_engine
+    from reinforce.report import draw_rewards, first_and_last, records_with, write_card
+    from reinforce.rewards import REWARDS
 
     engine = pick_engine(c.ENGINE, config)
-    device = pick_device()
-    dtype = pick_dtype(device, config["fp16"])
-    model = train_adapter(load_base(config["base_model"], device, dtype), source)
-    checkpoint = None
-    if c.RESUME:
-        checkpoint, folder = checkpoint_to_resume(c.RUN_NAME)
-    else:
-        folder = new_folder(c, source, config, runs.environment(device, dtype, c.DATA_PATH, data_sha256(source)))
+    model, device, dtype = continued_run.load_adapter(source, config)
+    folder, checkpoint = continued_run.open_folder(c, "grpo", source, config, device, dtype)
     print(f"{source}: {len(data.rows)} descriptions, {data.room} tokens an answer, {engine}, {dtype} on {device}")
     tracker = start_run(c.WANDB_PROJECT, folder, "grpo", vars(c)) if c.WANDB else None
     trainer = build_trainer(c, model, data, folder, device, dtype, engine, likeness, tracker)
-    stopped = run_training(c, trainer, checkpoint)
-    finish(c, trainer, folder, config, stopped)
-    if tracker:
-        print(finish_run(tracker))
-    print(f"next: python evaluate_test.py --run-dir {folder}")
-
-
-def data_sha256(source: Path) -> str:
-    from common.run_folder import read_json
-
-    return read_json(source / "environment.json")["data"]["sha256"]
-
-
-def new_folder(c: SimpleNamespace, source: Path, config: dict, facts: dict) -> Path:
-    """Make a run folder that others take for any run's; its `reinforced` keeps train.py from resuming it."""
-    import shutil
-
-    import yaml
-
-    from common.run_folder import new_run_folder, write_json
-
-    folder = new_run_folder(c.RUN_NAME)
-    c.RUN_NAME = folder.name
-    facts["packages"]["trl"] = metadata.version("trl")
-    config = config | {"data_path": c.DATA_PATH, "run_name": folder.name, "reinforced": str(source)}
-    (folder / "config.yml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    write_config(folder / CONSTANTS, c)
-    write_json(folder / "environment.json", facts)
-    shutil.copy(source / "split.json", folder)
-    return folder
-
-
-def checkpoint_to_resume(name: str) -> tuple[Path, Path]:
-    """Return the newest complete checkpoint and its run folder."""
-    from common.run_folder import find_run_folder, forget_after, newest_complete_checkpoint
-
-    folder = find_run_folder(name)
-    checkpoint, warnings = newest_complete_checkpoint(folder)
-    for warning in warnings:
-        print(f"warning: {warning}")
-    forget_after(folder, int(checkpoint.name.rpartition("-")[2]))
-    print(f"resuming from {checkpoint}")
-    return checkpoint, folder
+    steps = continued_run.train_to_the_end(c, "grpo", trainer, folder, checkpoint)
+    draw_rewards(folder / "metrics.jsonl", folder / "rewards.png")
+    before, after = first_and_last(records_with("reward", folder / "metrics.jsonl"), "reward")
+    given = ", ".join(f"{name} {getattr(c, 'WEIGHT_' + name.upper()):g}" for name in REWARDS)
+    facts = {
+        "rewards": f"{given}; likeness is {c.LIKENESS}, legal is {c.DIALECT}",
+        "steps": f"{steps} of {c.BATCH_SIZE * c.GRADIENT_ACCUMULATION} drawings, {c.GENERATIONS} of each description",
+        "learning rate, KL": f"{c.LEARNING_RATE:g}, beta {c.BETA:g}",
+        "mean reward, 0 to 1": f"{before:.3f} over the first quarter of the steps, {after:.3f} over the last",
+    }
+    write_card(folder, c, config["base_model"], "grpo", "the scores of its drawings", facts, "rewards.png")
+    print(f"mean reward: {before:.3f} over the first quarter of {steps} steps, {after:.3f} over the last")
+    continued_run.say_goodbye(folder, "rewards.png, drawings/", tracker)
 
 
 def build_trainer(
     c: SimpleNamespace, model, data: SimpleNamespace, folder: Path, device, dtype, engine: str, likeness, tracker
 ):
-    import torch
     from trl import GRPOConfig
 
     from common.decoding import stop_tokens
-    from common.trainer import RunLog, show_and_stop
     from reinforce.rewards import make_rewards
     from reinforce.rollouts import DrawingTrainer, Rewarder, Samples
 
     stops = stop_tokens(data.tokenizer)
     model.generation_config.eos_token_id = stops  # else TRL knows the tokenizer's EOS alone, and answers run on
-    on_gpu, with_vllm = device.type == "cuda", engine == "vllm"
+    with_vllm = engine == "vllm"
     arguments = GRPOConfig(
-        output_dir=str(folder),
+        **continued_run.arguments(c, folder, device, dtype),
         max_steps=c.STEPS,
         num_generations=c.GENERATIONS,
         max_completion_length=data.room,
@@ -255,70 +172,16 @@ def build_trainer(
         vllm_max_model_length=data.longest + data.room,
         generation_kwargs={"stop_token_ids": stops} if with_vllm else None,
         reward_weights=weights(c),
-        beta=c.BETA,
-        per_device_train_batch_size=c.BATCH_SIZE,
-        gradient_accumulation_steps=c.GRADIENT_ACCUMULATION,
-        learning_rate=c.LEARNING_RATE,
-        lr_scheduler_type="linear",
-        max_grad_norm=c.MAX_GRAD_NORM,
-        fp16=dtype == torch.float16,
-        bf16=False,  # TRL's default
-        use_cpu=not on_gpu,
-        gradient_checkpointing=c.ACTIVATION_CHECKPOINTING,
-        logging_steps=c.LOGGING_STEPS,
-        logging_first_step=True,
-        logging_nan_inf_filter=False,
-        save_steps=c.SAVE_STEPS,
-        save_total_limit=c.SAVE_TOTAL_LIMIT,
-        seed=c.SEED,
-        report_to=["wandb"] if c.WANDB else "none",
     )
     rewarder = Rewarder(make_rewards(c.DIALECT, likeness), weights(c))
-    trainer = DrawingTrainer(
+    return DrawingTrainer(
         model=model,
         reward_funcs=rewarder.functions(),
         args=arguments,
         train_dataset=data.rows,
         processing_class=data.tokenizer,
-        callbacks=[RunLog(folder), Samples(folder / "drawings", rewarder, c.SAMPLE_STEPS, tracker)],
+        callbacks=[Samples(folder / "drawings", rewarder, c.SAMPLE_STEPS, tracker)],
     )
-    trainer.safe_stop = show_and_stop(trainer, c.MAX_MINUTES)
-    return trainer
-
-
-def run_training(c: SimpleNamespace, trainer, checkpoint: Path | None) -> str | None:
-    """Train to the end or to a stop; return the reason of an early stop."""
-    import torch
-
-    try:
-        with trainer.safe_stop as stop:
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except torch.OutOfMemoryError:
-        raise UserError(
-            f"the GPU ran out of memory with BATCH_SIZE {c.BATCH_SIZE}; use `--activation-checkpointing`, or a smaller "
-            "`--batch-size` with more `--gradient-accumulation`."
-        ) from None
-    return stop.reason
-
-
-def finish(c: SimpleNamespace, trainer, folder: Path, config: dict, stopped: str | None) -> None:
-    """Save the adapter, draw the curves, write the card, say what came out."""
-    from reinforce.report import draw_rewards, first_and_last, reward_records, write_card
-
-    step = trainer.state.global_step
-    if stopped and stopped != "MAX_MINUTES is over":
-        raise UserError(
-            f"training stopped at step {step} ({stopped}); go on with "
-            f"`python -m reinforce.train_grpo --resume --run-name {folder.name}`."
-        )
-    trainer.model.save_pretrained(folder)  # the adapter alone
-    draw_rewards(folder / "metrics.jsonl", folder / "rewards.png")
-    before, after = first_and_last(reward_records(folder / "metrics.jsonl"))
-    write_card(folder, c, config["base_model"], before, after, step)
-    if stopped:
-        print(f"{stopped} after step {step} of {trainer.state.max_steps}")
-    print(f"mean reward: {before:.3f} over the first quarter of {step} steps, {after:.3f} over the last")
-    print(f"adapter, rewards.png, drawings/ and model card are in {folder}")
 
 
 if __name__ == "__main__":

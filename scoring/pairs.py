@@ -46,6 +46,7 @@ def main() -> None:
     with output.open("x", encoding="utf-8") as file:
         file.writelines(json.dumps(pair, ensure_ascii=False) + "\n" for pair in pairs)
     print(f"{output}: {len(pairs)} pairs, {len(drawings) - len(pairs)} descriptions without a preference")
+    print(f"next: python -m reinforce.train_dpo --pairs {output}")
 
 
 def read_drawings(path: str) -> dict[tuple[str, str], list[Candidate]]:
