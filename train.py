@@ -354,7 +354,7 @@ def build_trainer(
     from transformers import EarlyStoppingCallback, TrainingArguments
 
     from common.tokens import LeftPaddingCollator
-    from common.trainer import RunLog, SVGTrainer, show_and_stop
+    from common.trainer import RunLog, SVGTrainer, look_after
 
     on_gpu = device.type == "cuda"
     arguments = TrainingArguments(
@@ -404,7 +404,7 @@ def build_trainer(
         eval_dataset=data.parts["valid"],
         callbacks=[RunLog(folder)],
     )
-    trainer.safe_stop = show_and_stop(trainer, c.MAX_MINUTES)
+    trainer.safe_stop = look_after(trainer, c.MAX_MINUTES)
     if c.EARLY_STOPPING:
         trainer.add_callback(EarlyStoppingCallback(c.EARLY_STOPPING))
     return trainer

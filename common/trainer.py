@@ -12,6 +12,7 @@ import torch
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback, TrainingArguments
 
 from common.errors import LossIsNotANumber
+from common.heap import give_back
 from common.loss import CrossEntropy, cross_entropy, summed_loss
 from common.run_folder import append_jsonl, mark_complete
 from common.tokens import LengthGroupedSampler, share
@@ -192,11 +193,21 @@ class SafeStop(TrainerCallback):
         return control
 
 
-def show_and_stop(trainer: Trainer, max_minutes: float) -> SafeStop:
-    """Put our progress bar in place of the Trainer's printing, and let it stop safely; return what does the latter."""
+class SmallHeap(TrainerCallback):
+    """Lets no batch inherit the gaps of the one before; on a GPU torch has an allocator of its own for that."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if args.device.type == "cpu":
+            give_back()
+
+    on_substep_end = on_step_end
+
+
+def look_after(trainer: Trainer, max_minutes: float) -> SafeStop:
+    """Put our progress bar in place of the Trainer's printing, keep its heap small, and return what stops it safely."""
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
     stop = SafeStop(max_minutes)
-    for callback in (ProgressBar(), stop):
+    for callback in (ProgressBar(), SmallHeap(), stop):
         trainer.add_callback(callback)
     return stop

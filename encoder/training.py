@@ -10,7 +10,7 @@ from transformers import TrainingArguments
 from common import run_folder as runs
 from common.constants import write_config
 from common.errors import UserError
-from common.trainer import CompleteCheckpoints, RunLog, show_and_stop
+from common.trainer import CompleteCheckpoints, RunLog, look_after
 
 
 class InOrderTrainer(CompleteCheckpoints):
@@ -90,7 +90,7 @@ def run_to_the_end(
     from common.tracking import finish_run, start_run
 
     trainer.add_callback(RunLog(folder))
-    stop = show_and_stop(trainer, c.MAX_MINUTES)
+    stop = look_after(trainer, c.MAX_MINUTES)
     tracker = start_run(c.WANDB_PROJECT, folder, script.rpartition(".")[2], vars(c)) if c.WANDB else None
     with stop:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

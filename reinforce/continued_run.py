@@ -129,11 +129,11 @@ def train_to_the_end(c: SimpleNamespace, method: str, trainer: Any, folder: Path
     """Train, and save the adapter; return the number of steps. Raises UserError where training was stopped."""
     import torch
 
-    from common.trainer import RunLog, show_and_stop
+    from common.trainer import RunLog, look_after
 
     trainer.add_callback(RunLog(folder))
     try:
-        with show_and_stop(trainer, c.MAX_MINUTES) as stop:
+        with look_after(trainer, c.MAX_MINUTES) as stop:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except torch.OutOfMemoryError:
         raise UserError(
