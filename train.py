@@ -11,13 +11,12 @@ Writes  outputs/<RUN_NAME>/: the adapter, checkpoints, config.yml, split.json, m
 The test split is not looked at here: `python evaluate_test.py --run-dir outputs/<RUN_NAME>` is step 3.
 """
 
-import sys
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from common.constants import constants_in_force, write_config
+from common.constants import check_numbers, constants_in_force, write_config
 from common.errors import LossIsNotANumber, UserError, run
 from common.processes import is_main, meet, processes, quiet_unless_main, sharding, tell_all
 from svg_constraint import DIALECTS
@@ -108,14 +107,13 @@ def check(c: SimpleNamespace) -> None:
     ):
         if getattr(c, name) not in allowed:
             raise UserError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {getattr(c, name)!r}.")
-    for name in ("MAX_LENGTH", "LORA_RANK", "LORA_ALPHA", "BATCH_SIZE", "GRADIENT_ACCUMULATION", "EPOCHS",
-                 "LEARNING_RATE", "EVAL_BATCH_SIZE", "LOGGING_STEPS", "EVAL_STEPS", "SAVE_STEPS",
-                 "SAVE_TOTAL_LIMIT", "MAX_GRAD_NORM"):  # fmt: skip
-        if getattr(c, name) <= 0:
-            raise UserError(f"{name} must be above 0, not {getattr(c, name)}.")
-    for name in ("WARMUP", "WEIGHT_DECAY", "LORA_DROPOUT", "MAX_SAMPLES", "MAX_MINUTES", "EARLY_STOPPING", "LR_SWEEP"):
-        if getattr(c, name) < 0:
-            raise UserError(f"{name} must be 0 or more, not {getattr(c, name)}.")
+    check_numbers(
+        c,
+        above_0=("MAX_LENGTH", "LORA_RANK", "LORA_ALPHA", "BATCH_SIZE", "GRADIENT_ACCUMULATION", "EPOCHS",
+                 "LEARNING_RATE", "EVAL_BATCH_SIZE", "LOGGING_STEPS", "EVAL_STEPS", "SAVE_STEPS", "SAVE_TOTAL_LIMIT",
+                 "MAX_GRAD_NORM"),
+        from_0=("WARMUP", "WEIGHT_DECAY", "LORA_DROPOUT", "MAX_SAMPLES", "MAX_MINUTES", "EARLY_STOPPING", "LR_SWEEP"),
+    )  # fmt: skip
     if c.LR_SWEEP and (c.RESUME or processes() > 1):
         raise UserError("LR_SWEEP starts anew and runs in one process; leave out `--resume` and the launcher.")
     if not c.LORA_TARGETS:
@@ -467,15 +465,10 @@ def finish(c: SimpleNamespace, trainer, folder: Path, data: SimpleNamespace, sto
     """
     from common.model_card import write_model_card
     from common.plots import draw_loss
+    from common.trainer import refuse_interrupted
 
     step, best = trainer.state.global_step, trainer.state.best_global_step
-    if stopped and stopped != "MAX_MINUTES is over":
-        if not is_main():
-            sys.exit(2)
-        raise UserError(
-            f"training stopped at step {step} ({stopped}); go on with "
-            f"`python train.py --resume --run-name {folder.name}`."
-        )
+    refuse_interrupted(stopped, step, "train.py", folder)
     history = trainer.state.log_history
     if not best and not any("eval_cross_entropy" in record and record["step"] == step for record in history):
         trainer.evaluate()

@@ -15,6 +15,7 @@ import difflib
 import io
 import sys
 import tokenize
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -58,6 +59,16 @@ def constants_in_force(
         values.update(read_config(Path(config), declared))
     values.update(arguments)
     return SimpleNamespace(**values)
+
+
+def check_numbers(c: SimpleNamespace, above_0: Iterable[str] = (), from_0: Iterable[str] = ()) -> None:
+    """Raise UserError for a constant of `above_0` that is 0 or less, or one of `from_0` that is below 0."""
+    for name in above_0:
+        if getattr(c, name) <= 0:
+            raise UserError(f"{name} must be above 0, not {getattr(c, name)}.")
+    for name in from_0:
+        if getattr(c, name) < 0:
+            raise UserError(f"{name} must be 0 or more, not {getattr(c, name)}.")
 
 
 def declared_constants(script: str | Path) -> list[Constant]:

@@ -3,6 +3,7 @@
 import math
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 from types import MethodType
@@ -11,9 +12,10 @@ from typing import Any
 import torch
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback, TrainingArguments
 
-from common.errors import LossIsNotANumber
+from common.errors import LossIsNotANumber, UserError
 from common.heap import give_back
 from common.loss import CrossEntropy, cross_entropy, summed_loss
+from common.processes import is_main
 from common.run_folder import append_jsonl, mark_complete
 from common.tokens import LengthGroupedSampler, share
 
@@ -150,7 +152,8 @@ class ProgressBar(ProgressCallback):
             self.training_bar.write(line) if self.training_bar else print(line)
 
 
-STOPS = ("", "MAX_MINUTES is over", "Ctrl-C", "SIGTERM")
+TIME_IS_OVER = "MAX_MINUTES is over"
+STOPS = ("", TIME_IS_OVER, "Ctrl-C", "SIGTERM")
 
 
 class SafeStop(TrainerCallback):
@@ -181,7 +184,7 @@ class SafeStop(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         reason = self.reason
         if not reason and time.monotonic() > self.deadline:
-            reason = "MAX_MINUTES is over"
+            reason = TIME_IS_OVER
         if args.world_size > 1:  # one that stopped a step before the others would leave them waiting for it
             number = torch.tensor(STOPS.index(reason), device=args.device)
             torch.distributed.all_reduce(number, torch.distributed.ReduceOp.MAX)
@@ -191,6 +194,20 @@ class SafeStop(TrainerCallback):
             control.should_save = True
             control.should_training_stop = True
         return control
+
+
+def refuse_interrupted(reason: str, step: int, script: str, folder: Path) -> None:
+    """Raise UserError where training was stopped from outside; one that ran out of time is complete as far as it went.
+
+    reason: of a `SafeStop`. script: as python is asked for it. Of several processes the first one says it.
+    """
+    if reason in ("", TIME_IS_OVER):
+        return
+    if not is_main():
+        sys.exit(2)
+    raise UserError(
+        f"training stopped at step {step} ({reason}); go on with `python {script} --resume --run-name {folder.name}`."
+    )
 
 
 class SmallHeap(TrainerCallback):

@@ -12,7 +12,7 @@ other one with its label. The drawings are moved, scaled, mirrored, recoloured, 
 
 from types import SimpleNamespace
 
-from common.constants import constants_in_force
+from common.constants import check_numbers, constants_in_force
 from common.errors import UserError, run
 
 # Data
@@ -65,10 +65,8 @@ def check(c: SimpleNamespace) -> None:
 
     if not c.DATA:
         raise UserError("DATA is not given; name labelled drawings with `--data FILE`.")
-    for name in ("STEPS", "TEMPERATURE", "LEARNING_RATE", "MAX_GRAD_NORM", "LOGGING_STEPS", "EVAL_STEPS", "SAVE_STEPS",
-                 "SAVE_TOTAL_LIMIT"):  # fmt: skip
-        if getattr(c, name) <= 0:
-            raise UserError(f"{name} must be above 0, not {getattr(c, name)}.")
+    check_numbers(c, above_0=("STEPS", "TEMPERATURE", "LEARNING_RATE", "MAX_GRAD_NORM", "LOGGING_STEPS", "EVAL_STEPS",
+                              "SAVE_STEPS", "SAVE_TOTAL_LIMIT"))  # fmt: skip
     if c.MAX_TOKENS < 8:
         raise UserError(f"MAX_TOKENS must be 8 or more, not {c.MAX_TOKENS}.")
     if c.PAIRS < 2:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from common.constants import constants_in_force
+from common.constants import check_numbers, constants_in_force
 from common.errors import UserError, run
 from common.processes import processes
 
@@ -88,14 +88,13 @@ def check(c: SimpleNamespace) -> None:
 
     if not c.DATA:
         raise UserError("DATA is not given; name optimized drawings with `--data FILE`.")
-    for name in ("LAYERS", "HIDDEN_SIZE", "INTERMEDIATE_SIZE", "HEADS", "GLOBAL_EVERY", "LOCAL_WINDOW", "VALIDATION",
+    check_numbers(
+        c,
+        above_0=("LAYERS", "HIDDEN_SIZE", "INTERMEDIATE_SIZE", "HEADS", "GLOBAL_EVERY", "LOCAL_WINDOW", "VALIDATION",
                  "TOKENS", "GRADIENT_ACCUMULATION", "LEARNING_RATE", "MAX_GRAD_NORM", "LOGGING_STEPS", "EVAL_STEPS",
-                 "SAVE_STEPS", "SAVE_TOTAL_LIMIT"):  # fmt: skip
-        if getattr(c, name) <= 0:
-            raise UserError(f"{name} must be above 0, not {getattr(c, name)}.")
-    for name in ("WARMUP_TOKENS", "DECAY_TOKENS", "WEIGHT_DECAY", "MAX_MINUTES"):
-        if getattr(c, name) < 0:
-            raise UserError(f"{name} must be 0 or more, not {getattr(c, name)}.")
+                 "SAVE_STEPS", "SAVE_TOTAL_LIMIT"),
+        from_0=("WARMUP_TOKENS", "DECAY_TOKENS", "WEIGHT_DECAY", "MAX_MINUTES"),
+    )  # fmt: skip
     if not 0 < c.MASKED < 1 or not 0 <= c.DROPOUT < 1:
         raise UserError(f"MASKED ({c.MASKED}) and DROPOUT ({c.DROPOUT}) are shares, below 1, and MASKED above 0.")
     if c.HIDDEN_SIZE % (2 * c.HEADS):

@@ -9,8 +9,7 @@ from transformers import TrainingArguments
 
 from common import run_folder as runs
 from common.constants import write_config
-from common.errors import UserError
-from common.trainer import CompleteCheckpoints, RunLog, look_after
+from common.trainer import CompleteCheckpoints, RunLog, look_after, refuse_interrupted
 
 
 class InOrderTrainer(CompleteCheckpoints):
@@ -95,11 +94,7 @@ def run_to_the_end(
     with stop:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     step = trainer.state.global_step
-    if stop.reason and stop.reason != "MAX_MINUTES is over":
-        raise UserError(
-            f"training stopped at step {step} ({stop.reason}); go on with "
-            f"`python -m {script} --resume --run-name {folder.name}`."
-        )
+    refuse_interrupted(stop.reason, step, f"-m {script}", folder)
     records = [r for r in runs.read_jsonl(folder / "metrics.jsonl") if any(name.startswith("eval_") for name in r)]
     if not records or records[-1]["step"] != step:
         records.append(trainer.evaluate())

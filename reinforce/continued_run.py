@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from common import run_folder as runs
-from common.constants import constants_in_force, write_config
+from common.constants import check_numbers, constants_in_force, write_config
 from common.errors import UserError
 
 
@@ -40,13 +40,12 @@ def check(c: SimpleNamespace, above_0: Iterable[str], from_0: Iterable[str] = ()
     """
     if find_spec("trl") is None:
         raise UserError("GRPO and DPO need TRL; run `pip install -r requirements-reinforce.txt`.")
-    for name in (*above_0, "BATCH_SIZE", "GRADIENT_ACCUMULATION", "LEARNING_RATE", "MAX_GRAD_NORM", "LOGGING_STEPS",
-                 "SAVE_STEPS", "SAVE_TOTAL_LIMIT"):  # fmt: skip
-        if getattr(c, name) <= 0:
-            raise UserError(f"{name} must be above 0, not {getattr(c, name)}.")
-    for name in (*from_0, "MAX_MINUTES"):
-        if getattr(c, name) < 0:
-            raise UserError(f"{name} must be 0 or more, not {getattr(c, name)}.")
+    check_numbers(
+        c,
+        above_0=(*above_0, "BATCH_SIZE", "GRADIENT_ACCUMULATION", "LEARNING_RATE", "MAX_GRAD_NORM", "LOGGING_STEPS",
+                 "SAVE_STEPS", "SAVE_TOTAL_LIMIT"),
+        from_0=(*from_0, "MAX_MINUTES"),
+    )  # fmt: skip
     runs.check_run_name(c.RUN_NAME, is_new=not c.RESUME)
 
 
@@ -129,7 +128,7 @@ def train_to_the_end(c: SimpleNamespace, method: str, trainer: Any, folder: Path
     """Train, and save the adapter; return the number of steps. Raises UserError where training was stopped."""
     import torch
 
-    from common.trainer import RunLog, look_after
+    from common.trainer import RunLog, look_after, refuse_interrupted
 
     trainer.add_callback(RunLog(folder))
     try:
@@ -141,11 +140,7 @@ def train_to_the_end(c: SimpleNamespace, method: str, trainer: Any, folder: Path
             "`--batch-size` with more `--gradient-accumulation`."
         ) from None
     step = trainer.state.global_step
-    if stop.reason and stop.reason != "MAX_MINUTES is over":
-        raise UserError(
-            f"training stopped at step {step} ({stop.reason}); go on with "
-            f"`python -m reinforce.train_{method} --resume --run-name {folder.name}`."
-        )
+    refuse_interrupted(stop.reason, step, f"-m reinforce.train_{method}", folder)
     trainer.model.save_pretrained(folder)  # the adapter alone
     if stop.reason:
         print(f"{stop.reason} after step {step} of {trainer.state.max_steps}")
