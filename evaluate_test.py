@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
-from common.constants import constants_in_force
-from common.errors import UserError, run
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.errors import UserError, run
 
 # Input
 RUN_DIR: str = ""  # the run's folder, outputs/<run>; "" = the latest run
@@ -52,13 +52,13 @@ NO_LOSS = {"cross_entropy": None, "perplexity": None, "nats_per_character": None
 
 def main() -> None:
     c = constants_in_force(__file__)
-    from common.before_imports import settle
+    from qwen_svg.common.environment import settle
 
     settle()
     if c.LABELS:
         return compare_with_labels(c)
-    from common.run_folder import open_run, samples_of
-    from common.vllm_engine import pick_engine
+    from qwen_svg.common.run_folder import open_run, samples_of
+    from qwen_svg.generation.vllm_engine import pick_engine
 
     folder, config = open_run(c.RUN_DIR)
     samples = samples_of(folder, "test", c.DATA_PATH or config["data_path"])
@@ -78,11 +78,11 @@ def main() -> None:
 
 def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: list) -> tuple[dict, dict, dict]:
     """Score references, base and tuned model. Returns (metrics, judgements, answers), each by column."""
-    from common.constrained import tokens_needed
-    from common.judge import figures
-    from common.model import load_base, load_tokenizer, merge_adapter, pick_device, pick_dtype
-    from common.svg_tokens import tokenizer_of
-    from common.tokens import encode
+    from qwen_svg.common.tokens import encode
+    from qwen_svg.evaluation.judge import figures
+    from qwen_svg.generation.constrained import tokens_needed
+    from qwen_svg.model.load import load_base, load_tokenizer, merge_adapter, pick_device, pick_dtype
+    from qwen_svg.model.svg_tokens import tokenizer_of
     from scoring.scores import find_scores
 
     scores = find_scores(c.SCORES, str(folder))
@@ -128,7 +128,7 @@ def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: 
 
 def judge_all(scores: dict, samples: list, answers: list[str]) -> list:
     """Judge answers to samples, and score them (functions by name), with the samples' own answers as references."""
-    from common.judge import judge
+    from qwen_svg.evaluation.judge import judge
     from scoring.candidate import Candidate
 
     judgements = [judge(answer) for answer in answers]
@@ -144,8 +144,8 @@ def test_loss(c: SimpleNamespace, model, tokenizer, rows: list, characters: int,
 
     The latter compares models whose tokenizers differ: what has fewer tokens has more to say with each.
     """
-    from common.loss import cross_entropy
-    from common.tokens import LeftPaddingCollator
+    from qwen_svg.common.tokens import LeftPaddingCollator
+    from qwen_svg.model.loss import cross_entropy
 
     collator = LeftPaddingCollator(tokenizer.pad_token_id)
     loss = cross_entropy(model, rows, collator, c.BATCH_SIZE, f"{name}: cross-entropy")
@@ -158,13 +158,13 @@ def test_loss(c: SimpleNamespace, model, tokenizer, rows: list, characters: int,
 
 
 def open_vllm(c: SimpleNamespace, config: dict, folder: Path, dtype):
-    from common.vllm_engine import VLLMEngine
+    from qwen_svg.generation.vllm_engine import VLLMEngine
 
     return VLLMEngine(config["base_model"], folder, config["lora_rank"], dtype, config["max_length"], c.SEED)
 
 
 def generate_here(c: SimpleNamespace, model, name: str, constrained: bool, **arguments) -> list:
-    from common.decoding import generate_answers
+    from qwen_svg.generation.engine import generate_answers
 
     return generate_answers(
         model, batch_size=c.BATCH_SIZE, progress=f"{name}: drawing", constrained=constrained, **arguments
@@ -191,9 +191,9 @@ def generate(c: SimpleNamespace, config: dict, draw, tokenizer, prompts: list[li
 def write_results(c: SimpleNamespace, folder: Path, metrics: dict, asked: list, judged: dict, answers: dict) -> None:
     import json
 
-    from common.ranking import RANKING, write_ranking
-    from common.report import write_gallery, write_report
-    from common.run_folder import write_json
+    from qwen_svg.common.run_folder import write_json
+    from qwen_svg.evaluation.ranking import RANKING, write_ranking
+    from qwen_svg.evaluation.report import write_gallery, write_report
 
     test = folder / "test"
     test.mkdir(exist_ok=True)
@@ -216,7 +216,7 @@ def write_results(c: SimpleNamespace, folder: Path, metrics: dict, asked: list, 
 
 
 def print_table(metrics: dict) -> None:
-    from common.report import metric_rows
+    from qwen_svg.evaluation.report import metric_rows
 
     print(f"\n{'':<42}" + "".join(f"{name:>12}" for name in metrics))
     for label, values in metric_rows(metrics):
@@ -231,7 +231,7 @@ def send_to_wandb(c: SimpleNamespace, folder: Path, config: dict, metrics: dict,
     import wandb
     from PIL import Image
 
-    from common.tracking import finish_run, start_run
+    from qwen_svg.common.tracking import finish_run, start_run
 
     def picture(judgement):
         return wandb.Image(Image.open(io.BytesIO(judgement.png))) if judgement.png else None
@@ -250,8 +250,8 @@ def send_to_wandb(c: SimpleNamespace, folder: Path, config: dict, metrics: dict,
 
 def compare_with_labels(c: SimpleNamespace) -> None:
     """Hold our verdicts on the drawings of an earlier test against people's labels."""
-    from common.agreement import agreement, print_agreement, read_labels, verdicts, write_agreement
-    from common.run_folder import find_run_folder, read_jsonl
+    from qwen_svg.common.run_folder import find_run_folder, read_jsonl
+    from qwen_svg.evaluation.agreement import agreement, print_agreement, read_labels, verdicts, write_agreement
 
     folder = Path(c.RUN_DIR) if c.RUN_DIR else find_run_folder("")
     path = folder / "test" / "samples.jsonl"

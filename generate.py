@@ -16,8 +16,8 @@ when a drawing is not legal.
 from pathlib import Path
 from types import SimpleNamespace
 
-from common.constants import constants_in_force
-from common.errors import UserError, run
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.errors import UserError, run
 
 # What
 DESCRIPTION: str = ""  # what to draw; the flag may be left out
@@ -41,18 +41,18 @@ SLOTS: int = 8  # drawings made side by side
 def main() -> int:
     c = constants_in_force(__file__, positional="DESCRIPTION")
     refuse(c)
-    from common.before_imports import settle
-    from common.run_folder import find_model
+    from qwen_svg.common.environment import settle
+    from qwen_svg.common.run_folder import find_model
 
     c.MODEL = find_model(c.MODEL)
     settle()
     if c.INPUT:
-        from common.batch import draw_file
+        from qwen_svg.generation.batch import draw_file
 
         output = Path(c.OUTPUT) if c.OUTPUT else None
         return draw_file(lambda: load(c), c.MODEL, plan_of(c), c.BEST, Path(c.INPUT), output)
     if c.INTERACTIVE:
-        from common.chat import Chat
+        from qwen_svg.generation.chat import Chat
 
         plan = plan_of(c)
         return Chat(load(c), plan).run()
@@ -72,13 +72,13 @@ def refuse(c: SimpleNamespace) -> None:
     if c.OUTPUT and not c.INPUT:
         raise UserError("OUTPUT is for the drawings of a file; give one with `--input`.")
     if not c.INPUT and not c.INTERACTIVE:
-        from common.descriptions import checked
+        from qwen_svg.common.descriptions import checked
 
         c.DESCRIPTION = checked(c.DESCRIPTION)
 
 
 def draw_description(c: SimpleNamespace) -> int:
-    from common.terminal import draw_one, show
+    from qwen_svg.generation.terminal import draw_one, show
 
     plan = plan_of(c)
     attempts = draw_one(load(c), c.DESCRIPTION, plan)
@@ -89,8 +89,8 @@ def draw_description(c: SimpleNamespace) -> int:
 
 
 def plan_of(c: SimpleNamespace):
-    from common.attempts import Plan
-    from common.predictor import Settings
+    from qwen_svg.generation.best_of_n import Plan
+    from qwen_svg.generation.predictor import Settings
 
     settings = Settings(c.TEMPERATURE, c.SEED, c.MAX_NEW_TOKENS, c.FREE)
     return Plan(settings, c.N, c.RETRIES, scorer(c.SCORE, c.MODEL) if c.SCORE else None, c.SCORE)
@@ -108,7 +108,7 @@ def scorer(name: str, drawn_by: str):
 
 
 def load(c: SimpleNamespace):
-    from common.predictor import Predictor
+    from qwen_svg.generation.predictor import Predictor
 
     return Predictor(c.MODEL, c.SLOTS)
 

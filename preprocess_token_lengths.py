@@ -8,9 +8,9 @@ Writes  <OUTPUT_DIR>/token_lengths.png and token_lengths.json; a table on the te
 
 from pathlib import Path
 
-from common.constants import constants_in_force
-from common.errors import run
-from common.token_lengths import PARTS
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.errors import run
+from qwen_svg.common.token_lengths import PARTS
 
 # Input
 DATA_PATH: str = "data/svg_results.jsonl"  # the samples: JSON lines with id, description, svg_content
@@ -28,11 +28,11 @@ CANDIDATE_LIMITS = (512, 768, 1024, 1280, 1560, 2048, 3072, 4096)
 
 def main() -> None:
     c = constants_in_force(__file__)
-    from common.dataset import ReadResult, in_batches, stream_samples
-    from common.model import load_tokenizer
-    from common.run_folder import write_json
-    from common.svg_tokens import add_svg_tokens
-    from common.token_lengths import draw, measure
+    from qwen_svg.common.dataset import ReadResult, in_batches, stream_samples
+    from qwen_svg.common.run_folder import write_json
+    from qwen_svg.common.token_lengths import draw, measure
+    from qwen_svg.model.load import load_tokenizer
+    from qwen_svg.model.svg_tokens import add_svg_tokens
 
     tokenizer = load_tokenizer(c.TOKENIZER)
     if c.SVG_TOKENS:
@@ -65,8 +65,8 @@ def main() -> None:
 
 def template_tokens(tokenizer) -> int:
     """Return the length of the instruction template with an empty description, without chat markup."""
-    from common.tokens import token_ids
     from prompt_template import build_prompt
+    from qwen_svg.common.tokens import token_ids
 
     return len(token_ids(tokenizer, [build_prompt("")])[0])
 

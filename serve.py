@@ -14,8 +14,8 @@ together. Only SVG that svg_constraint.py finds legal leaves the server.
 import os
 import socket
 
-from common.constants import constants_in_force
-from common.errors import UserError, run
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.errors import UserError, run
 
 # Model
 MODEL: str = ""  # folder of a run, of an adapter or of a merged model; hub id; .gguf file; "" = the latest run
@@ -44,11 +44,11 @@ def main() -> None:
         if getattr(c, name) < 0:
             raise UserError(f"{name} must be 0 or more, not {getattr(c, name)}.")
     listener = listen(c.HOST, c.PORT)  # first: a port in use is told before a model is loaded
-    from common.before_imports import settle
+    from qwen_svg.common.environment import settle
 
     settle()
     app, worker = build(c)
-    from serving.server import serve
+    from qwen_svg.serving.server import serve
 
     serve(app, worker, listener, c.DRAIN_SECONDS)
 
@@ -64,14 +64,14 @@ def listen(host: str, port: int) -> socket.socket:
 
 def build(c):
     """Load the model and return (the web application, its worker, which is running)."""
-    from common.predictor import Predictor, Settings
-    from common.run_folder import find_model
-    from serving.app import make_app
-    from serving.guard import is_local
-    from serving.metrics import Metrics
-    from serving.service import Limits, Service
-    from serving.store import Store
-    from serving.worker import Worker
+    from qwen_svg.common.run_folder import find_model
+    from qwen_svg.generation.predictor import Predictor, Settings
+    from qwen_svg.serving.app import make_app
+    from qwen_svg.serving.guard import is_local
+    from qwen_svg.serving.metrics import Metrics
+    from qwen_svg.serving.service import Limits, Service
+    from qwen_svg.serving.store import Store
+    from qwen_svg.serving.worker import Worker
 
     token, local = c.TOKEN or os.environ.get("SERVE_TOKEN", ""), is_local(c.HOST)
     if not token.isascii():

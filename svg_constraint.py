@@ -48,10 +48,10 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from common import svg_values as values
-from common.kaggle_rule import KaggleReader
-from common.svg_reader import HARD_CAP, SEPARATOR, Reader, Stop, Verdict, Violation, qualified_name
-from common.svg_values import ValueFault
+from qwen_svg.svg import values
+from qwen_svg.svg.kaggle import KaggleReader
+from qwen_svg.svg.reader import HARD_CAP, SEPARATOR, Reader, Stop, Verdict, Violation, qualified_name
+from qwen_svg.svg.values import ValueFault
 
 # --- the specification ----------------------------------------------------------------------------------------
 
@@ -525,6 +525,6 @@ def _read(name: str) -> bytes:
 
 
 if __name__ == "__main__":
-    from common.errors import run
+    from qwen_svg.common.errors import run
 
     run(main)

@@ -16,9 +16,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from common.constants import check_numbers, constants_in_force, write_config
-from common.errors import LossIsNotANumber, UserError, run
-from common.processes import is_main, meet, processes, quiet_unless_main, sharding, tell_all
+from qwen_svg.common.constants import check_numbers, constants_in_force, write_config
+from qwen_svg.common.errors import LossIsNotANumber, UserError, run
+from qwen_svg.common.processes import is_main, meet, processes, quiet_unless_main, sharding, tell_all
 from svg_constraint import DIALECTS
 
 # Data
@@ -28,7 +28,7 @@ MAX_SAMPLES: int = 0  # use a random subset of this many samples that fit; 0 = a
 TRAIN_DIALECT: str = ""  # keep only samples legal in this dialect of svg_constraint.py; "" = keep all
 # Model
 BASE_MODEL: str = "Qwen/Qwen2.5-1.5B-Instruct"  # hub id, local folder, or a .gguf file
-BASE_QUANTIZATION: str = ""  # "nf4": the base in 4 bits (requirements-gpu.txt); "" = whole
+BASE_QUANTIZATION: str = ""  # "nf4": the base in 4 bits (requirements/gpu.txt); "" = whole
 SVG_TOKENS: bool = False  # add tags, attribute names and path commands to the tokenizer, and train their embeddings
 PROMPT_FORM: str = "chat"  # "chat" (instruct bases) or "raw" (the template alone)
 MAX_LENGTH: int = 1560  # tokens, prompt + answer; longer samples are dropped and counted, never cut
@@ -74,11 +74,11 @@ def main() -> None:
     quiet_unless_main()
     c = constants_in_force(__file__)
     if c.RESUME:
-        from common.run_folder import constants_to_resume
+        from qwen_svg.common.run_folder import constants_to_resume
 
         c = constants_to_resume(__file__, c.RUN_NAME)
     check(c)
-    from common.before_imports import settle
+    from qwen_svg.common.environment import settle
 
     settle()
     check_launch()
@@ -92,8 +92,8 @@ def main() -> None:
 
 def check(c: SimpleNamespace) -> None:
     """Refuse values that would fail, or do nothing sensible, only after minutes of work."""
-    from common.run_folder import check_run_name
     from prompt_template import PROMPT_FORMS
+    from qwen_svg.common.run_folder import check_run_name
 
     for name, allowed in (
         ("LOSS_ON", ("answer", "all")),
@@ -129,7 +129,7 @@ def check(c: SimpleNamespace) -> None:
             "give the hub id or folder it was made from, or leave BASE_QUANTIZATION empty."
         )
     if not c.DRY_RUN:
-        from common.quantization import require_bitsandbytes
+        from qwen_svg.model.quantization import require_bitsandbytes
 
         for name, plain in (("BASE_QUANTIZATION", ""), ("OPTIMIZER", "adamw")):
             if getattr(c, name) != plain:
@@ -150,9 +150,9 @@ def check_launch() -> None:
 
 def pick_tokenizer(c: SimpleNamespace) -> tuple[Any, dict[int, list[int]]]:
     """Return the tokenizer, and of each token that is new to the base its id and the ids of its pieces."""
-    from common.model import load_tokenizer
-    from common.run_folder import OUTPUTS
-    from common.svg_tokens import add_svg_tokens, pieces_of_new, tokenizer_of
+    from qwen_svg.common.run_folder import OUTPUTS
+    from qwen_svg.model.load import load_tokenizer
+    from qwen_svg.model.svg_tokens import add_svg_tokens, pieces_of_new, tokenizer_of
 
     tokenizer = load_tokenizer(c.BASE_MODEL)
     if not c.SVG_TOKENS:
@@ -170,9 +170,17 @@ def prepare_data(c: SimpleNamespace, tokenizer) -> SimpleNamespace:
     The file is streamed: what stays in memory of a sample is its id, description and length.
     Returns parts (name → sequence of Encoded), ids (the content of split.json), lines and fingerprint.
     """
-    from common.dataset import ReadResult, SampleKey, fingerprint, in_batches, split_samples, stream_samples, take
-    from common.token_store import TokenStore
-    from common.tokens import encode
+    from qwen_svg.common.dataset import (
+        ReadResult,
+        SampleKey,
+        fingerprint,
+        in_batches,
+        split_samples,
+        stream_samples,
+        take,
+    )
+    from qwen_svg.common.tokens import encode
+    from qwen_svg.training.token_store import TokenStore
 
     read, store = ReadResult(Path(c.DATA_PATH)), TokenStore()
     legal: Counter[str] = Counter()
@@ -232,9 +240,9 @@ def adapter_of(c: SimpleNamespace, pieces: dict[int, list[int]]) -> dict[str, An
 
 def dry_run(c: SimpleNamespace, tokenizer, pieces: dict, data: SimpleNamespace) -> None:
     """Show what would be trained on and what it would take, without loading weights."""
-    from common.dry_run import show_batch
-    from common.memory import plan
-    from common.model import load_config, pick_device, pick_dtype
+    from qwen_svg.model.load import load_config, pick_device, pick_dtype
+    from qwen_svg.training.dry_run import show_batch
+    from qwen_svg.training.memory import plan
 
     rows, device = data.parts["train"], pick_device(c.DEVICE)
     dtype = pick_dtype(device, c.FP16, c.BASE_QUANTIZATION)
@@ -246,10 +254,10 @@ def dry_run(c: SimpleNamespace, tokenizer, pieces: dict, data: SimpleNamespace) 
 def train(c: SimpleNamespace, tokenizer, pieces: dict, data: SimpleNamespace) -> None:
     from transformers import set_seed
 
-    from common import run_folder as runs
-    from common.memory import plan
-    from common.model import load_config, pick_device, pick_dtype
-    from common.tracking import finish_run, start_run
+    from qwen_svg.common import run_folder as runs
+    from qwen_svg.common.tracking import finish_run, start_run
+    from qwen_svg.model.load import load_config, pick_device, pick_dtype
+    from qwen_svg.training.memory import plan
 
     device = pick_device(c.DEVICE)
     dtype = pick_dtype(device, c.FP16, c.BASE_QUANTIZATION)
@@ -289,7 +297,7 @@ def train(c: SimpleNamespace, tokenizer, pieces: dict, data: SimpleNamespace) ->
 
 def start_run_folder(c: SimpleNamespace, tokenizer, facts: dict, data: SimpleNamespace) -> Path:
     """tokenizer: one with new tokens, which the base's own folder lacks; else None."""
-    from common.run_folder import new_run_folder, write_json
+    from qwen_svg.common.run_folder import new_run_folder, write_json
 
     folder = new_run_folder(c.RUN_NAME)
     if tokenizer:
@@ -304,8 +312,8 @@ def build_model(c: SimpleNamespace, pieces: dict, device, dtype):
     """Load the base, give new tokens their rows, and put the adapter around it."""
     import torch
 
-    from common.model import add_adapter, load_base
-    from common.svg_tokens import begin_as_mean, make_rows
+    from qwen_svg.model.load import add_adapter, load_base
+    from qwen_svg.model.svg_tokens import begin_as_mean, make_rows
 
     place = torch.device("cpu") if sharding() else device  # what is divided is first put together there
     model = load_base(c.BASE_MODEL, place, dtype, c.BASE_QUANTIZATION)
@@ -317,7 +325,7 @@ def build_model(c: SimpleNamespace, pieces: dict, device, dtype):
 
 def refuse_other_steps(c: SimpleNamespace, folder: Path) -> None:
     """Raise UserError where a step would not take the samples it took before, or the checkpoint is of another kind."""
-    from common.run_folder import read_json
+    from qwen_svg.common.run_folder import read_json
 
     before = constants_in_force(__file__, argv=[], base_config=folder / "config.yml")
     launch = read_json(folder / "environment.json").get("launch", {"processes": 1, "sharding": ""})
@@ -351,8 +359,8 @@ def build_trainer(
     import torch
     from transformers import EarlyStoppingCallback, TrainingArguments
 
-    from common.tokens import LeftPaddingCollator
-    from common.trainer import RunLog, SVGTrainer, look_after
+    from qwen_svg.common.tokens import LeftPaddingCollator
+    from qwen_svg.training.trainer import RunLog, SVGTrainer, look_after
 
     on_gpu = device.type == "cuda"
     arguments = TrainingArguments(
@@ -427,7 +435,7 @@ def sweep_rates(
     c: SimpleNamespace, model, tokenizer, data: SimpleNamespace, folder: Path, device, dtype, checkpointing: bool
 ) -> None:
     """Find a learning rate: LR_SWEEP steps at each of five; leaves a table, a figure and no adapter."""
-    from common.lr_sweep import best, sweep
+    from qwen_svg.training.lr_sweep import best, sweep
 
     def train_at(rate: float, run: Path) -> list[dict]:
         changes = {
@@ -463,9 +471,9 @@ def finish(c: SimpleNamespace, trainer, folder: Path, data: SimpleNamespace, sto
 
     With early stopping the Trainer has put the best adapter back by now.
     """
-    from common.model_card import write_model_card
-    from common.plots import draw_loss
-    from common.trainer import refuse_interrupted
+    from qwen_svg.common.plots import draw_loss
+    from qwen_svg.training.model_card import write_model_card
+    from qwen_svg.training.trainer import refuse_interrupted
 
     step, best = trainer.state.global_step, trainer.state.best_global_step
     refuse_interrupted(stopped, step, "train.py", folder)

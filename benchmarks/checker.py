@@ -12,8 +12,8 @@ import tracemalloc
 from defusedxml import ElementTree
 
 from benchmarks.measure import paired, report
-from common.dataset import read_samples
 from prompt_template import extract_svg
+from qwen_svg.common.dataset import read_samples
 from svg_constraint import DIALECTS, HARD_CAP, SVG_OPEN, check
 
 ROUNDS = 5

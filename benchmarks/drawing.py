@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.measure import report
-from common.predictor import Predictor, Settings
 from prompt_template import format_prompt
+from qwen_svg.generation.predictor import Predictor, Settings
 
 NEW, DESCRIPTION = 64, "a blue circular button with power symbol"
 LLAMA_CPP = Path(".venv-llama-cpp/bin/python")

@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--tuned", type=Path, default=Path("outputs/encoder-emoji"))
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    from common.before_imports import settle
+    from qwen_svg.common.environment import settle
 
     settle()
     figures = {"recall": emoji(arguments.data, arguments.pretrained, arguments.tuned)}
@@ -84,7 +84,7 @@ def by_hash(svgs: list[str]):
     import numpy as np
     from PIL import Image
 
-    from common.render import render_rgb
+    from qwen_svg.svg.render import render_rgb
 
     bits = np.array([imagehash.phash(Image.fromarray(render_rgb(svg, 128))).hash.reshape(-1) for svg in svgs])
     return (bits[:, None] == bits).mean(axis=2)
@@ -115,7 +115,7 @@ def by_minilm(svgs: list[str]):
 def by_pixels(svgs: list[str]):
     import numpy as np
 
-    from common.render import render_rgb
+    from qwen_svg.svg.render import render_rgb
 
     pixels = np.array([render_rgb(svg, 128).reshape(16, 8, 16, 8, 3).mean(axis=(1, 3)).reshape(-1) for svg in svgs])
     squares = np.square(pixels).sum(axis=1)
@@ -129,10 +129,10 @@ def hidden_tokens(run: Path) -> dict:
     import numpy as np
     import yaml
 
-    from common.tokens import IGNORED
     from encoder.loading import load_tokenizer
     from encoder.pretrain import prepare_data
     from encoder.pretraining.packs import Masking, Packs
+    from qwen_svg.common.tokens import IGNORED
 
     c = SimpleNamespace(**{name.upper(): x for name, x in yaml.safe_load((run / "config.yml").read_text()).items()})
     tokenizer = load_tokenizer(str(run))

@@ -15,10 +15,10 @@ import torch
 import yaml
 
 from benchmarks.measure import peak_bytes, report, seconds
-from common.dataset import read_samples
-from common.decoding import generate_answers
-from common.model import load_base, load_tokenizer, merge_adapter, pick_device, pick_dtype
-from common.tokens import encode
+from qwen_svg.common.dataset import read_samples
+from qwen_svg.common.tokens import encode
+from qwen_svg.generation.engine import generate_answers
+from qwen_svg.model.load import load_base, load_tokenizer, merge_adapter, pick_device, pick_dtype
 
 PLAIN, SAMPLES, MAX_NEW, ROUNDS = 3, 32, 160, 2
 SLOTS = (16, 32)

@@ -75,12 +75,12 @@ def repeat(source: Path, size: int, target: Path) -> Path:
 
 
 def data_case(path: str, tokenizer_name: str) -> dict:
-    from common.before_imports import settle
+    from qwen_svg.common.environment import settle
 
     settle()
     import train
-    from common.model import load_tokenizer
-    from common.tokens import LeftPaddingCollator, LengthGroupedSampler
+    from qwen_svg.common.tokens import LeftPaddingCollator, LengthGroupedSampler
+    from qwen_svg.model.load import load_tokenizer
 
     c = SimpleNamespace(**{name: value for name, value in vars(train).items() if name.isupper()})
     c.DATA_PATH = path
@@ -102,12 +102,12 @@ def data_case(path: str, tokenizer_name: str) -> dict:
 
 
 def length_case(length: int) -> dict:
-    from common.before_imports import settle
+    from qwen_svg.common.environment import settle
 
     settle()
-    from common.loss import summed_loss
-    from common.model import add_adapter, load_base, pick_device, pick_dtype
-    from common.tokens import Encoded, LeftPaddingCollator
+    from qwen_svg.common.tokens import Encoded, LeftPaddingCollator
+    from qwen_svg.model.load import add_adapter, load_base, pick_device, pick_dtype
+    from qwen_svg.model.loss import summed_loss
 
     device = pick_device()
     before = peak_bytes()

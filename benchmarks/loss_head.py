@@ -50,7 +50,7 @@ def measure(kind: str) -> dict[str, float]:
     import torch
     import torch.nn.functional as F
 
-    from common.loss import _FrozenHeadLoss
+    from qwen_svg.model.loss import _FrozenHeadLoss
 
     cuda = torch.cuda.is_available()
     device, dtype = ("cuda", torch.float16) if cuda else ("cpu", torch.float32)

@@ -62,15 +62,15 @@ def qwen_05b(folder: str) -> str:
 
 
 def measure(base: str, rows: int, width: int, checkpointing: bool) -> dict[str, float]:
-    from common.before_imports import settle
+    from qwen_svg.common.environment import settle
 
     settle()
     import torch
 
-    from common.loss import summed_loss
-    from common.memory import GIB, estimate
-    from common.model import add_adapter, load_base, load_config, pick_device, pick_dtype
-    from common.tokens import Encoded, LeftPaddingCollator
+    from qwen_svg.common.tokens import Encoded, LeftPaddingCollator
+    from qwen_svg.model.load import add_adapter, load_base, load_config, pick_device, pick_dtype
+    from qwen_svg.model.loss import summed_loss
+    from qwen_svg.training.memory import GIB, estimate
 
     device = pick_device()
     dtype = pick_dtype(device, fp16=True)

@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--dialect", default="prompt")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    from common.model import load_tokenizer
+    from qwen_svg.model.load import load_tokenizer
 
     tokenizer = load_tokenizer(arguments.tokenizer)
     figures = {}
@@ -85,9 +85,9 @@ def load(path: Path) -> dict[str, str]:
 def measure(icons: dict[str, str], tokenizer, dialect: str) -> dict:
     import psutil
 
-    from common.render import picture_difference, render_rgb
     from corpus.optimization.refusal import Refused
     from corpus.optimize import optimize_svg_string
+    from qwen_svg.svg.render import picture_difference, render_rgb
 
     refused: Counter[str] = Counter()
     results: dict[str, str] = {}

@@ -61,9 +61,9 @@ def make_base(work: Path) -> None:
     import torch
     from transformers import Qwen2ForCausalLM
 
-    from common.dataset import Sample
-    from common.model import load_tokenizer
-    from common.tokens import LeftPaddingCollator, encode
+    from qwen_svg.common.dataset import Sample
+    from qwen_svg.common.tokens import LeftPaddingCollator, encode
+    from qwen_svg.model.load import load_tokenizer
     from tests.tiny import answer, make_tokenizer
     from tests.tiny import make_base as make_random
 
@@ -134,7 +134,7 @@ def figures_of(records: list[dict]) -> dict[str, tuple[float, float]]:
 
 
 def draw(records: dict[int, list[dict]]) -> None:
-    from common.plots import figure_grid, save
+    from qwen_svg.common.plots import figure_grid, save
 
     figure, axes = figure_grid(1, len(KEYS), (4.2, 3.2))
     for axis, key in zip(axes, KEYS, strict=True):

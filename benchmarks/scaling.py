@@ -2,7 +2,7 @@
 
     python -m benchmarks.scaling [--json]
 
-A step is BATCH samples of LENGTH tokens on each GPU. Memory is common/memory.py's estimate:
+A step is BATCH samples of LENGTH tokens on each GPU. Memory is qwen_svg/training/memory.py's estimate:
     DDP     weights + 16 A + 4 A (gradient buckets) + activations + logits          A: adapter parameters
     FSDP2   weights / N + ends + 2 blocks + 16 A / N + activations + logits         ends: embedding and head
     ZeRO-3  the same with up to 10⁹ parameters gathered at a time
@@ -24,9 +24,9 @@ import torch
 from transformers import Qwen2Config
 
 from benchmarks.measure import report
-from common.constants import constants_in_force
-from common.memory import GIB, HEADROOM, divided, estimate
-from common.tokens import Encoded
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.tokens import Encoded
+from qwen_svg.training.memory import GIB, HEADROOM, divided, estimate
 
 TRAIN = Path(__file__).resolve().parent.parent / "train.py"
 # NVIDIA's data sheets: H200 SXM (memory, dense fp16, NVLink one way in bytes/s), DGX H200 (8 × 400 Gbit/s a machine).

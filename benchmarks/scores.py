@@ -18,7 +18,7 @@ from statistics import mean
 from PIL import Image, ImageFilter
 
 from benchmarks.measure import report
-from common.dataset import read_samples
+from qwen_svg.common.dataset import read_samples
 from scoring import legality, ocr, render, similarity
 from scoring.candidate import Candidate
 from svg_constraint import SVG_OPEN

@@ -170,15 +170,15 @@ def unsloth(job: dict):
 
 def ours(job: dict):
     """train.py, with its constants as they stand."""
-    from common.before_imports import settle
+    from qwen_svg.common.environment import settle
 
     settle()
     from types import SimpleNamespace
 
     import train
-    from common.model import add_adapter, load_base, load_tokenizer, pick_device, pick_dtype
-    from common.token_store import TokenStore
-    from common.tokens import Encoded
+    from qwen_svg.common.tokens import Encoded
+    from qwen_svg.model.load import add_adapter, load_base, load_tokenizer, pick_device, pick_dtype
+    from qwen_svg.training.token_store import TokenStore
 
     c = SimpleNamespace(**{name: value for name, value in vars(train).items() if name.isupper()})
     c.EPOCHS, c.BATCH_SIZE, c.LEARNING_RATE = 1.0, job["batch_size"], job["learning_rate"]

@@ -4,11 +4,11 @@
     python -m benchmarks.vectorize [--icons 200] [--budgets 2000,4000,10000] [--json] SOURCE…
 
 A SOURCE is one of corpus/sources.py; the ICONS are drawn from all of them with a fixed seed. At each budget in bytes,
-each contender gives the drawing that common/similarity.py finds most like the picture: the methods of corpus.vectorize,
-and plain vtracer over a grid of its own settings (PLAIN), its files as they come. The judges are not what is searched
-by: SSIM (scikit-image, of the luma) and the mean absolute error of RGB, both at 512 pixels. A contender that has no
-drawing within the budget is compared as a white page. Time: CPU seconds of a search, without the rendering, which is a
-process of its own; for plain vtracer the whole grid. Pictures: outputs/vectorize/.
+each contender gives the drawing that corpus/vectorizing/similarity.py finds most like the picture: the methods of
+corpus.vectorize, and plain vtracer over a grid of its own settings (PLAIN), its files as they come. The judges are not
+what is searched by: SSIM (scikit-image, of the luma) and the mean absolute error of RGB, both at 512 pixels. A
+contender that has no drawing within the budget is compared as a white page. Time: CPU seconds of a search, without the
+rendering, which is a process of its own; for plain vtracer the whole grid. Pictures: outputs/vectorize/.
 """
 
 import argparse
@@ -67,8 +67,8 @@ def main() -> None:
 
 def icons(sources: list[str], count: int) -> list[tuple[str, str]]:
     """Return (name, SVG) of `count` icons in all, as many of each source, that differ from a white page."""
-    from common.render import render_rgb
     from corpus.sources import drawings
+    from qwen_svg.svg.render import render_rgb
 
     chosen = []
     for i, source in enumerate(sources):
@@ -82,9 +82,9 @@ def icons(sources: list[str], count: int) -> list[tuple[str, str]]:
 
 def measure(icon: tuple[str, str], budgets: list[int]) -> dict:
     """Return name, svg and, for each budget, what each contender drew: svg, bytes, ssim, error, seconds."""
-    from common.render import png_bytes, render_rgb
     from corpus.optimization.refusal import Refused
     from corpus.vectorizing.search import Budget, Eye, vectorized
+    from qwen_svg.svg.render import png_bytes, render_rgb
 
     name, svg = icon
     picture = render_rgb(svg, SIZE)
@@ -120,7 +120,7 @@ def judged(drawn: str, picture: Any) -> dict:
     import numpy as np
     from skimage.metrics import structural_similarity
 
-    from common.render import render_rgb
+    from qwen_svg.svg.render import render_rgb
 
     pixels = render_rgb(drawn or WHITE, SIZE)
     return {
@@ -197,7 +197,7 @@ def sheet(results: list[dict], budget: int, path: Path, rows: int = 12, side: in
     """Draw picture and contenders side by side: icons from all over the range of SSIM, the worst first."""
     from PIL import Image, ImageDraw, ImageFont
 
-    from common.render import png_bytes
+    from qwen_svg.svg.render import png_bytes
 
     ordered = sorted(results, key=lambda result: result[budget]["layers"]["ssim"] - result[budget]["plain"]["ssim"])
     shown = [ordered[i * (len(ordered) - 1) // max(rows - 1, 1)] for i in range(min(rows, len(ordered)))]

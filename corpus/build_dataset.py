@@ -18,9 +18,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from common.constants import constants_in_force
-from common.errors import UserError, run
 from corpus.sources import Columns
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.errors import UserError, run
 from svg_constraint import DIALECTS
 
 if TYPE_CHECKING:
@@ -130,9 +130,9 @@ def join_and_describe(
 
 
 def token_lengths(path: Path, tokenizer: str) -> dict[str, list[int]]:
-    from common.dataset import ReadResult, in_batches, stream_samples
-    from common.model import load_tokenizer
-    from common.token_lengths import PARTS, measure
+    from qwen_svg.common.dataset import ReadResult, in_batches, stream_samples
+    from qwen_svg.common.token_lengths import PARTS, measure
+    from qwen_svg.model.load import load_tokenizer
 
     loaded = load_tokenizer(tokenizer)
     lengths: dict[str, list[int]] = {part: [] for part in PARTS}
@@ -158,11 +158,11 @@ def check_constants(c: SimpleNamespace) -> None:
     if not -1 <= c.SAME_VECTOR <= 1:
         raise UserError(f"SAME_VECTOR is a cosine, from -1 to 1, not {c.SAME_VECTOR}.")
     if c.VECTORS:  # before the work, not after it
-        from common.vectors import read_vectors
+        from qwen_svg.common.vectors import read_vectors
 
         read_vectors(Path(c.VECTORS))
     if c.TOKENIZER:
-        from common.model import load_tokenizer
+        from qwen_svg.model.load import load_tokenizer
 
         load_tokenizer(c.TOKENIZER)
 

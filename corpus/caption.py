@@ -21,8 +21,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from common.constants import constants_in_force
-from common.errors import UserError, run
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.errors import UserError, run
 
 # Input
 DATASET: str = "VectorGraphics/svg-corpus"  # hub id, or .jsonl, .json, .csv, .parquet: file, folder, "glob*.jsonl"
@@ -55,7 +55,7 @@ SHEET = 24  # pictures on the contact sheet
 def main() -> None:
     c = constants_in_force(__file__)
     check_constants(c)
-    from common.resume import append, written_before
+    from qwen_svg.common.jsonl import append, written_before
 
     path = Path(c.OUTPUT)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,8 +76,8 @@ def main() -> None:
 
 def labelled(c: SimpleNamespace, seen: set[str], counts: Counter) -> Iterator[list[dict]]:
     """Yield the names that drawings of labelled sets have as captions, all in one list."""
-    from common.content_hash import content_hash
     from corpus.sources import drawings
+    from qwen_svg.svg.content_hash import content_hash
 
     records = []
     found = (drawing for source in c.SOURCES.split(",") for drawing in drawings(source.strip()))
@@ -98,11 +98,11 @@ def described(c: SimpleNamespace, seen: set[str], counts: Counter) -> Iterator[l
     """Yield the captions of a batch of pictures at a time."""
     from tqdm import tqdm
 
-    from common.sheet import sheet_beside, write_sheet
-    from common.tables import rows, text_in
     from corpus.captioning.clean import clean_caption
     from corpus.captioning.pictures import batches, one_ahead
     from corpus.captioning.prompts import prompt_for
+    from qwen_svg.common.sheet import sheet_beside, write_sheet
+    from qwen_svg.common.tables import rows, text_in
 
     sheet = sheet_beside(Path(c.OUTPUT))
     texts = (text_in(row, c.SVG_FIELD) for row in window(c, rows(c.DATASET, c.DATA_FILES)))
@@ -158,7 +158,7 @@ def open_engine(c: SimpleNamespace) -> Any:
         from corpus.captioning.lmdeploy_engine import LMDeployEngine
 
         return LMDeployEngine(c.MODEL, c.BATCH_SIZE, c.TP, c.SESSION_LEN, temperature, c.MAX_NEW_TOKENS, c.SEED)
-    from common.before_imports import settle
+    from qwen_svg.common.environment import settle
 
     settle()
     from corpus.captioning.transformers_engine import TransformersEngine

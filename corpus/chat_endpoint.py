@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from common.errors import UserError
+from qwen_svg.common.errors import UserError
 
 FAILED_IN_A_ROW = 20  # requests; then it is not the questions: stop, before a whole corpus is marked as failed
 _THOUGHTS = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)  # of models whose server does not take them off

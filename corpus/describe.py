@@ -16,8 +16,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from common.constants import constants_in_force
-from common.errors import UserError, run
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.errors import UserError, run
 
 # Model
 BASE_URL: str = ""  # of an OpenAI-compatible server, like http://localhost:8000/v1
@@ -43,9 +43,9 @@ def main() -> None:
     c = constants_in_force(__file__)
     if min(c.COUNT, c.PER_REQUEST, c.CONCURRENCY) < 1 or not 0 <= c.TEMPERATURE <= 2:
         raise UserError("COUNT, PER_REQUEST and CONCURRENCY must be 1 or more, TEMPERATURE 0 to 2.")
-    from common.resume import written_before
     from corpus.description.collection import Collection
     from corpus.description.themes import THEMES as our_themes
+    from qwen_svg.common.jsonl import written_before
 
     themes = [theme.strip() for theme in c.THEMES.split(",") if theme.strip()] or list(our_themes)
     examples = read_examples(c.EXAMPLES) if c.EXAMPLES else []
@@ -73,9 +73,9 @@ def collect(c: SimpleNamespace, collection: Any, examples: list[str]) -> int:
     """
     from tqdm import tqdm
 
-    from common.resume import append
     from corpus.chat_endpoint import ChatEndpoint
     from corpus.description.request import descriptions_in, request
+    from qwen_svg.common.jsonl import append
 
     endpoint = ChatEndpoint(c.BASE_URL, c.MODEL, c.CONCURRENCY)
     Path(c.OUTPUT).parent.mkdir(parents=True, exist_ok=True)

@@ -21,9 +21,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from common.constants import constants_in_force
-from common.descriptions import Asked
-from common.errors import UserError, run
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.descriptions import Asked
+from qwen_svg.common.errors import UserError, run
 
 # Input and output
 INPUT: str = ""  # descriptions: .txt, .jsonl or .csv
@@ -58,10 +58,10 @@ class Painted(NamedTuple):
 def main() -> None:
     c = constants_in_force(__file__, positional="INPUT")
     check_constants(c)
-    from common.descriptions import read_descriptions
-    from common.resume import append, written_before
-    from common.sheet import sheet_beside
     from corpus.vectorize import refuse_larger
+    from qwen_svg.common.descriptions import read_descriptions
+    from qwen_svg.common.jsonl import append, written_before
+    from qwen_svg.common.sheet import sheet_beside
 
     wanted, faults = read_descriptions(Path(c.INPUT))
     output = Path(c.OUTPUT)
@@ -127,16 +127,16 @@ def seed_of(asked: Asked, seed: int) -> int:
 
 def open_pipeline(model: str, fp16: bool) -> Any:
     """Return a diffusers text-to-image pipeline on the GPU, if there is one. UserError when it cannot be had."""
-    from common.before_imports import settle
+    from qwen_svg.common.environment import settle
 
     settle()
     try:
         from diffusers import AutoPipelineForText2Image
         from diffusers.utils import logging
     except ImportError:
-        raise UserError("diffusers is not installed; run `pip install -r requirements-corpus.txt`.") from None
-    from common.hub import hub_reachable
-    from common.model import pick_device, pick_dtype
+        raise UserError("diffusers is not installed; run `pip install -r requirements/corpus.txt`.") from None
+    from qwen_svg.common.hub import hub_reachable
+    from qwen_svg.model.load import pick_device, pick_dtype
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -187,8 +187,8 @@ def paint(pipeline: Any, batch: list[Asked], c: SimpleNamespace) -> list[Painted
 
 def contact_sheet(path: Path, shown: list[tuple[Painted, dict]]) -> None:
     """Draw pictures and, to the right of each, what became of it."""
-    from common.render import png_bytes
-    from common.sheet import write_sheet
+    from qwen_svg.common.sheet import write_sheet
+    from qwen_svg.svg.render import png_bytes
 
     cells = []
     for painted, record in shown:

@@ -43,9 +43,9 @@ def answer_for(
     """Let a model write reasoning and comments for a drawing, and again with the fault named, up to `attempts` times.
 
     svg: legal in `dialect`. ask: like ChatEndpoint.ask; its AskFailed is a reason like others, and ends the attempts.
-    max_error: greatest difference to svg's picture, mean and of the worst tile (common/render.py), 0 to 1.
+    max_error: greatest difference to svg's picture, mean and of the worst tile (qwen_svg/svg/render.py), 0 to 1.
     """
-    from common.render import render_rgb
+    from qwen_svg.svg.render import render_rgb
 
     picture = render_rgb(svg)
     question = {"role": "user", "content": _question(description, svg)}
@@ -83,7 +83,7 @@ def _question(description: str, svg: str) -> str:
 
 def _judge(said: str, picture: Any, dialect: str, max_error: tuple[float, float]) -> tuple[str, Fault | None]:
     """Return (the answer in its final form, None) or ("", what is wrong with it)."""
-    from common.render import picture_difference, render_rgb
+    from qwen_svg.svg.render import picture_difference, render_rgb
     from svg_constraint import check
 
     reasoning = extract_reasoning(said)

@@ -23,8 +23,8 @@ from pathlib import Path
 from time import monotonic
 from types import SimpleNamespace
 
-from common.constants import constants_in_force
-from common.errors import UserError, run
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.errors import UserError, run
 
 # Input
 DATASET: str = "nhagar/fineweb_urls"  # name on the hub, or a file: .txt, .jsonl, .csv (these also with .gz), .parquet

@@ -22,9 +22,9 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
-from common.constants import constants_in_force
-from common.errors import UserError, run
 from corpus.optimization.refusal import Refused
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.errors import UserError, run
 
 # Input: a folder or a file
 INPUT_DIR: str = ""  # folder of .svg files, read with its subfolders

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.content_hash import content_hash
-from common.errors import UserError
-from common.tables import HUB, is_table, rows, table_files, text_in
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.tables import HUB, is_table, rows, table_files, text_in
+from qwen_svg.svg.content_hash import content_hash
 
 SKIN_TONES = range(0x1F3FB, 0x1F400)
 
@@ -60,7 +60,7 @@ def drawings(source: str, columns: Columns = Columns(), captions: dict[str, str]
     """Yield the drawings of a source, in a fixed order.
 
     source: "twemoji", "openmoji", an Iconify .json, a folder of .svg files, a table or a hub dataset as
-    common/tables.py reads them. captions: descriptions by content hash; they go before a table's own.
+    qwen_svg/common/tables.py reads them. captions: descriptions by content hash; they go before a table's own.
     """
     path = Path(source)
     if source in PACKAGES:

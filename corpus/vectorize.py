@@ -25,8 +25,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from common.constants import constants_in_force
-from common.errors import UserError, run
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.errors import UserError, run
 
 # Input and output
 INPUT: str = ""  # image file, folder, or "pattern*.png"
@@ -114,8 +114,8 @@ def drawn(rgb: Any, max_bytes: int, max_tokens: int, tokenizer: str, method: str
 
 @cache
 def token_counter(tokenizer: str) -> Callable[[str], int]:
-    from common.model import load_tokenizer
-    from common.tokens import token_ids
+    from qwen_svg.common.tokens import token_ids
+    from qwen_svg.model.load import load_tokenizer
 
     loaded = load_tokenizer(tokenizer)
     return lambda text: len(token_ids(loaded, [text])[0])
@@ -167,7 +167,7 @@ def writer(output: Path) -> Iterator[tuple[Callable[[Job], int | None], Callable
 
         yield lambda job: place(job).stat().st_size if place(job).exists() else None, write_file
         return
-    from common.resume import append, written_before
+    from qwen_svg.common.jsonl import append, written_before
 
     output.parent.mkdir(parents=True, exist_ok=True)
     there = {record["id"]: record["bytes"] for record in written_before(output, "id", "similarity", "bytes")}
@@ -202,7 +202,7 @@ def check_drawing(c: SimpleNamespace) -> None:
     if c.MAX_TOKENS and not c.TOKENIZER:
         raise UserError("MAX_TOKENS needs a TOKENIZER that counts them (`--tokenizer Qwen/Qwen2.5-1.5B-Instruct`).")
     if c.TOKENIZER:
-        from common.before_imports import settle
+        from qwen_svg.common.environment import settle
 
         settle()
         token_counter(c.TOKENIZER)

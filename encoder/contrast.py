@@ -12,8 +12,8 @@ other one with its label. The drawings are moved, scaled, mirrored, recoloured, 
 
 from types import SimpleNamespace
 
-from common.constants import check_numbers, constants_in_force
-from common.errors import UserError, run
+from qwen_svg.common.constants import check_numbers, constants_in_force
+from qwen_svg.common.errors import UserError, run
 
 # Data
 DATA: str = ""  # file, pattern, folder or hub dataset with a labelled drawing in each row
@@ -50,18 +50,18 @@ RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, w
 def main() -> None:
     c = constants_in_force(__file__)
     if c.RESUME:
-        from common.run_folder import constants_to_resume
+        from qwen_svg.common.run_folder import constants_to_resume
 
         c = constants_to_resume(__file__, c.RUN_NAME)
     check(c)
-    from common.before_imports import settle
+    from qwen_svg.common.environment import settle
 
     settle()
     train(c)
 
 
 def check(c: SimpleNamespace) -> None:
-    from common.run_folder import check_run_name
+    from qwen_svg.common.run_folder import check_run_name
 
     if not c.DATA:
         raise UserError("DATA is not given; name labelled drawings with `--data FILE`.")
@@ -79,12 +79,12 @@ def check(c: SimpleNamespace) -> None:
 def train(c: SimpleNamespace) -> None:
     from transformers import ModernBertModel, set_seed
 
-    from common.model import pick_device
     from encoder.contrasting.pairs import PairBatches, read_labelled
     from encoder.contrasting.trainer import ContrastiveTrainer
     from encoder.loading import from_folder, load_tokenizer
     from encoder.training import arguments, only, open_run, run_to_the_end
     from encoder.unpadded import UNPADDED
+    from qwen_svg.model.load import pick_device
 
     tokenizer = load_tokenizer(c.MODEL)
     model = from_folder(ModernBertModel, c.MODEL, attn_implementation=UNPADDED)

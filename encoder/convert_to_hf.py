@@ -15,8 +15,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from common.constants import constants_in_force
-from common.errors import UserError, run
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.errors import UserError, run
 
 CONFIG: str = ""  # training configuration (.yaml), or its model_config alone (.yaml, .json)
 CHECKPOINT: str = ""  # .pt that Composer wrote, or .safetensors
@@ -28,7 +28,7 @@ SAVE_TOKENIZER: bool = False  # put the tokenizer into OUTPUT too
 def main() -> None:
     c = constants_in_force(__file__)
     check(c)
-    from common.before_imports import settle
+    from qwen_svg.common.environment import settle
 
     settle()
     from encoder.loading import load_tokenizer

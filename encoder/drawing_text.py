@@ -12,7 +12,7 @@ coordinates say where something is only to a reader who adds them up; a sum is w
 
 import re
 
-from common.svg_values import ValueFault, absolute_path, parse_path
+from qwen_svg.svg.values import ValueFault, absolute_path, parse_path
 
 CANVAS_TAG = 'viewBox="0 0 256 256"'
 _DROPPED = re.compile(r"<!--.*?-->|<\?.*?\?>|</?svg\b[^>]*>|>\s+(?=<)", re.DOTALL)

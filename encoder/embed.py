@@ -20,9 +20,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
-from common.constants import constants_in_force
-from common.errors import UserError, run
-from common.vectors import KINDS, Vectors
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.errors import UserError, run
+from qwen_svg.common.vectors import KINDS, Vectors
 
 # Input
 INPUT: str = ""  # folder of .svg files, or file, pattern, folder or hub dataset of tables (.jsonl, .csv, .parquet)
@@ -48,10 +48,10 @@ class Item(NamedTuple):
 def main() -> None:
     c = constants_in_force(__file__)
     check(c)
-    from common.before_imports import settle
+    from qwen_svg.common.environment import settle
 
     settle()
-    from common.vectors import write_vectors
+    from qwen_svg.common.vectors import write_vectors
 
     model = fingerprint(Path(c.MODEL))
     output = Path(c.OUTPUT)
@@ -100,7 +100,7 @@ def load_encoder(folder: str):
 
 def items(c: SimpleNamespace) -> Iterator[Item]:
     """Yield the drawings of INPUT, in a fixed order; rows without an SVG are left out."""
-    from common.tables import rows, text_in
+    from qwen_svg.common.tables import rows, text_in
 
     folder = Path(c.INPUT)
     files = sorted(folder.rglob("*.svg")) if folder.is_dir() else []
@@ -116,8 +116,8 @@ def items(c: SimpleNamespace) -> Iterator[Item]:
 
 def reusable(output: Path, c: SimpleNamespace, model: str) -> Vectors:
     """Return what OUTPUT holds, if it is of these drawings by this model."""
-    from common.content_hash import content_hash
-    from common.vectors import read_vectors
+    from qwen_svg.common.vectors import read_vectors
+    from qwen_svg.svg.content_hash import content_hash
 
     known = read_vectors(output)
     if known.model != model:
@@ -132,8 +132,8 @@ def embed(c: SimpleNamespace, encoder, model: str) -> Vectors:
 
     import numpy as np
 
-    from common.content_hash import content_hash
     from encoder.drawing_text import CANVAS_TAG
+    from qwen_svg.svg.content_hash import content_hash
 
     ids, hashes, parts, foreign = [], [], [], 0
     stream = items(c)
@@ -153,7 +153,7 @@ def embed(c: SimpleNamespace, encoder, model: str) -> Vectors:
 
 
 def write_duplicates(c: SimpleNamespace, content: Vectors) -> None:
-    from common.vectors import pairs_alike
+    from qwen_svg.common.vectors import pairs_alike
 
     count = 0
     with Path(c.DUPLICATES).open("x", encoding="utf-8") as file:
@@ -176,8 +176,8 @@ def searched(c: SimpleNamespace) -> str:
 
 def show_neighbours(c: SimpleNamespace, content: Vectors, encoder, query: str) -> None:
     """Print the nearest drawings, and put them on a sheet beside the one searched for."""
-    from common.sheet import write_sheet
-    from common.vectors import nearest
+    from qwen_svg.common.sheet import write_sheet
+    from qwen_svg.common.vectors import nearest
 
     best, cosines = nearest(content.vectors, encoder.vectors([query])[0].numpy(), c.NEIGHBOURS)
     wanted = dict.fromkeys(best.tolist(), "")
@@ -194,7 +194,7 @@ def show_neighbours(c: SimpleNamespace, content: Vectors, encoder, query: str) -
 
 
 def picture(answer: str) -> bytes | None:
-    from common.render import png_bytes
+    from qwen_svg.svg.render import png_bytes
 
     try:
         return png_bytes(answer[answer.index("<svg") : answer.rindex("</svg>") + 6])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from common.errors import UserError
+from qwen_svg.common.errors import UserError
 
 
 def load_tokenizer(folder: str) -> Any:

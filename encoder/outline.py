@@ -10,7 +10,7 @@ in minutes, and a drawing takes a sixth of the tokens. Rotations of single shape
 import re
 from collections.abc import Callable, Iterator
 
-from common.svg_values import NAMED_COLOURS
+from qwen_svg.svg.values import NAMED_COLOURS
 
 GRID, CORNERS = 16, 8
 CANVAS = 256

@@ -19,9 +19,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from common.constants import check_numbers, constants_in_force
-from common.errors import UserError, run
-from common.processes import processes
+from qwen_svg.common.constants import check_numbers, constants_in_force
+from qwen_svg.common.errors import UserError, run
+from qwen_svg.common.processes import processes
 
 # Data
 DATA: str = ""  # file, pattern, folder or hub dataset with a drawing in each row (.jsonl, .csv, .parquet)
@@ -69,11 +69,11 @@ RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, w
 def main() -> None:
     c = constants_in_force(__file__)
     if c.RESUME:
-        from common.run_folder import constants_to_resume
+        from qwen_svg.common.run_folder import constants_to_resume
 
         c = constants_to_resume(__file__, c.RUN_NAME)
     check(c)
-    from common.before_imports import settle
+    from qwen_svg.common.environment import settle
 
     settle()
     from encoder.loading import load_tokenizer
@@ -84,7 +84,7 @@ def main() -> None:
 
 def check(c: SimpleNamespace) -> None:
     """Refuse values that would fail, or do nothing sensible, only after hours of work."""
-    from common.run_folder import check_run_name
+    from qwen_svg.common.run_folder import check_run_name
 
     if not c.DATA:
         raise UserError("DATA is not given; name optimized drawings with `--data FILE`.")
@@ -108,9 +108,9 @@ def check(c: SimpleNamespace) -> None:
 
 def prepare_data(c: SimpleNamespace, tokenizer: Any) -> Any:
     """Return the TokenFile of DATA, made now if there is none yet."""
-    from common.run_folder import OUTPUTS
-    from common.tables import table_files
     from encoder.pretraining.token_file import TokenFile, make, token_file_name
+    from qwen_svg.common.run_folder import OUTPUTS
+    from qwen_svg.common.tables import table_files
 
     folder = OUTPUTS / token_file_name(c.DATA, table_files(c.DATA), c.SVG_COLUMN, c.VALIDATION, tokenizer)
     if not folder.exists():
@@ -129,9 +129,9 @@ def prepare_data(c: SimpleNamespace, tokenizer: Any) -> Any:
 def texts(c: SimpleNamespace, tokenizer: Any) -> Iterator[str]:
     from tqdm import tqdm
 
-    from common.tables import rows, text_in
     from encoder.drawing_text import drawing_text
     from encoder.loading import reading_of
+    from qwen_svg.common.tables import rows, text_in
 
     read = reading_of(tokenizer)
     for row in tqdm(rows(c.DATA, column=c.SVG_COLUMN), desc="drawings", unit="", disable=None):
@@ -142,9 +142,9 @@ def texts(c: SimpleNamespace, tokenizer: Any) -> Iterator[str]:
 def train(c: SimpleNamespace, tokenizer: Any, file: Any) -> None:
     from transformers import set_seed
 
-    from common.model import pick_device
-    from common.plots import draw_loss
     from encoder.training import open_run, run_to_the_end
+    from qwen_svg.common.plots import draw_loss
+    from qwen_svg.model.load import pick_device
 
     device = pick_device()
     set_seed(c.SEED)

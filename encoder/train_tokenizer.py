@@ -16,10 +16,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from common.constants import constants_in_force
-from common.errors import UserError, run
 from encoder.drawing_text import drawing_text
 from encoder.outline import GRID, READINGS
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.errors import UserError, run
 
 DATA: str = ""  # file, pattern, folder or hub dataset with a drawing in each row (.jsonl, .csv, .parquet)
 SVG_COLUMN: str = "svg"  # of DATA
@@ -51,7 +51,7 @@ PIECES = {
 def main() -> None:
     c = constants_in_force(__file__)
     check(c)
-    from common.model import load_tokenizer
+    from qwen_svg.model.load import load_tokenizer
 
     other = load_tokenizer(c.COMPARE) if c.COMPARE else None
     sample: list[str] = []
@@ -78,7 +78,7 @@ def check(c: SimpleNamespace) -> None:
 def drawings(c: SimpleNamespace) -> Iterator[str]:
     from tqdm import tqdm
 
-    from common.tables import rows, text_in
+    from qwen_svg.common.tables import rows, text_in
 
     texts = (text_in(row, c.SVG_COLUMN)[0] for row in rows(c.DATA, column=c.SVG_COLUMN))
     yield from tqdm(islice(filter(None, texts), c.MAX_DRAWINGS), desc="drawings", unit="", disable=None)

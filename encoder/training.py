@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
-from common import run_folder as runs
-from common.constants import write_config
-from common.trainer import CompleteCheckpoints, RunLog, look_after, refuse_interrupted
+from qwen_svg.common import run_folder as runs
+from qwen_svg.common.constants import write_config
+from qwen_svg.training.trainer import CompleteCheckpoints, RunLog, look_after, refuse_interrupted
 
 
 class InOrderTrainer(CompleteCheckpoints):
@@ -86,7 +86,7 @@ def run_to_the_end(
     c: SimpleNamespace, trainer: InOrderTrainer, tokenizer: Any, folder: Path, checkpoint: Path | None, script: str
 ) -> dict[str, float]:
     """Train, evaluate, save model and tokenizer; return the last validation figures. UserError where it was stopped."""
-    from common.tracking import finish_run, start_run
+    from qwen_svg.common.tracking import finish_run, start_run
 
     trainer.add_callback(RunLog(folder))
     stop = look_after(trainer, c.MAX_MINUTES)

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from common import run_folder as runs
-from common.constants import check_numbers, constants_in_force, write_config
-from common.errors import UserError
+from qwen_svg.common import run_folder as runs
+from qwen_svg.common.constants import check_numbers, constants_in_force, write_config
+from qwen_svg.common.errors import UserError
 
 
 def method_of(script: str) -> str:
@@ -39,7 +39,7 @@ def check(c: SimpleNamespace, above_0: Iterable[str], from_0: Iterable[str] = ()
     above_0, from_0: the script's own constants that must be above 0, and those that may be 0 too.
     """
     if find_spec("trl") is None:
-        raise UserError("GRPO and DPO need TRL; run `pip install -r requirements-reinforce.txt`.")
+        raise UserError("GRPO and DPO need TRL; run `pip install -r requirements/reinforce.txt`.")
     check_numbers(
         c,
         above_0=(*above_0, "BATCH_SIZE", "GRADIENT_ACCUMULATION", "LEARNING_RATE", "MAX_GRAD_NORM", "LOGGING_STEPS",
@@ -63,7 +63,7 @@ def open_source(c: SimpleNamespace) -> tuple[Path, dict]:
 
 def load_adapter(source: Path, config: dict) -> tuple[Any, Any, Any]:
     """Return (the base with the run's adapter, to be trained on; device; dtype)."""
-    from common.model import load_base, pick_device, pick_dtype, train_adapter
+    from qwen_svg.model.load import load_base, pick_device, pick_dtype, train_adapter
 
     device = pick_device()
     dtype = pick_dtype(device, config["fp16"])
@@ -128,7 +128,7 @@ def train_to_the_end(c: SimpleNamespace, method: str, trainer: Any, folder: Path
     """Train, and save the adapter; return the number of steps. Raises UserError where training was stopped."""
     import torch
 
-    from common.trainer import RunLog, look_after, refuse_interrupted
+    from qwen_svg.training.trainer import RunLog, look_after, refuse_interrupted
 
     trainer.add_callback(RunLog(folder))
     try:
@@ -149,7 +149,7 @@ def train_to_the_end(c: SimpleNamespace, method: str, trainer: Any, folder: Path
 
 def say_goodbye(folder: Path, left: str, tracker: Any) -> None:
     """Say what the run has left, and what comes next. left: files in its folder. tracker: of wandb, or None."""
-    from common.tracking import finish_run
+    from qwen_svg.common.tracking import finish_run
 
     print(f"adapter, {left} and model card are in {folder}")
     if tracker:

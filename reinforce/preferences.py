@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 from datasets import Dataset
 from trl import DPOTrainer
 
-from common.dataset import Sample, fingerprint, is_unicode
-from common.errors import UserError
-from common.model import load_tokenizer
-from common.run_folder import kin_of_held_out
-from common.tables import rows, text_in
-from common.tokens import encode
-from common.trainer import CompleteCheckpoints
+from qwen_svg.common.dataset import Sample, fingerprint, is_unicode
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.run_folder import kin_of_held_out
+from qwen_svg.common.tables import rows, text_in
+from qwen_svg.common.tokens import encode
+from qwen_svg.model.load import load_tokenizer
+from qwen_svg.training.trainer import CompleteCheckpoints
 
 
 class PairTrainer(CompleteCheckpoints, DPOTrainer):

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from common.run_folder import read_json, read_jsonl
+from qwen_svg.common.run_folder import read_json, read_jsonl
 from reinforce.rewards import REWARDS
 
 COLOURS = ("#5b8def", "#e0a030", "#d1495b", "#4c9f70", "#8d6cab")
@@ -25,7 +25,7 @@ def first_and_last(records: list[dict], key: str) -> tuple[float, float]:
 
 def draw_rewards(metrics: Path, path: Path) -> None:
     """Draw the reward, its parts, and the distance from the start, over steps, from a run's metrics.jsonl."""
-    from common.plots import figure_grid
+    from qwen_svg.common.plots import figure_grid
 
     records = records_with("reward", metrics)
     steps = [record["step"] for record in records]
@@ -55,7 +55,7 @@ def draw_rewards(metrics: Path, path: Path) -> None:
 
 def draw_preferences(metrics: Path, path: Path) -> None:
     """Draw the loss, the rewards of the chosen and rejected answers, and how often the former is larger, over steps."""
-    from common.plots import figure_grid
+    from qwen_svg.common.plots import figure_grid
 
     records = records_with("rewards/margins", metrics)
     steps = [record["step"] for record in records]
@@ -79,7 +79,7 @@ def draw_preferences(metrics: Path, path: Path) -> None:
 
 
 def _save(figure: Any, axes: Any, path: Path) -> None:
-    from common.plots import save
+    from qwen_svg.common.plots import save
 
     for axis in axes:
         axis.set_xlabel("step")

@@ -10,11 +10,11 @@ from transformers import TrainerCallback
 from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
 
-from common.decoding import Slots, rows_for
-from common.judge import judge
-from common.sheet import write_sheet
-from common.tokens import token_ids
-from common.trainer import CompleteCheckpoints
+from qwen_svg.common.sheet import write_sheet
+from qwen_svg.common.tokens import token_ids
+from qwen_svg.evaluation.judge import judge
+from qwen_svg.generation.engine import Slots, rows_for
+from qwen_svg.training.trainer import CompleteCheckpoints
 from reinforce.rewards import Score
 from scoring.candidate import Candidate
 

@@ -15,7 +15,7 @@ of descriptions in the run's validation or test split are left out.
 from pathlib import Path
 from types import SimpleNamespace
 
-from common.errors import UserError, run
+from qwen_svg.common.errors import UserError, run
 from reinforce import continued_run
 
 # Where it begins
@@ -46,7 +46,7 @@ RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, w
 def main() -> None:
     c = continued_run.constants_of(__file__)
     continued_run.check(c, above_0=("EPOCHS", "BETA"))
-    from common.before_imports import settle
+    from qwen_svg.common.environment import settle
 
     settle()
     source, config = continued_run.open_source(c)
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def refuse_other_pairs(c: SimpleNamespace, sha256: str) -> None:
-    from common.run_folder import find_run_folder, read_json
+    from qwen_svg.common.run_folder import find_run_folder, read_json
 
     folder = find_run_folder(c.RUN_NAME)
     if read_json(folder / "environment.json")["pairs"]["sha256"] != sha256:
@@ -69,7 +69,7 @@ def refuse_other_pairs(c: SimpleNamespace, sha256: str) -> None:
 def train(c: SimpleNamespace, source: Path, config: dict, data: SimpleNamespace) -> None:
     from trl import DPOConfig
 
-    from common.tracking import start_run
+    from qwen_svg.common.tracking import start_run
     from reinforce.preferences import PairTrainer
     from reinforce.report import draw_preferences, first_and_last, records_with, write_card
 

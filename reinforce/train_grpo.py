@@ -14,7 +14,7 @@ what was above its group's mean becomes more likely. The test split is not looke
 from pathlib import Path
 from types import SimpleNamespace
 
-from common.errors import UserError, run
+from qwen_svg.common.errors import UserError, run
 from reinforce import continued_run
 from svg_constraint import DIALECTS
 
@@ -59,7 +59,7 @@ RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, w
 def main() -> None:
     c = continued_run.constants_of(__file__)
     check(c)
-    from common.before_imports import settle
+    from qwen_svg.common.environment import settle
 
     settle()
     source, config = continued_run.open_source(c)
@@ -98,10 +98,10 @@ def prepare_data(c: SimpleNamespace, source: Path, config: dict) -> SimpleNamesp
     """
     from datasets import Dataset
 
-    from common.model import load_tokenizer
-    from common.run_folder import samples_of
-    from common.tokens import encode
     from prompt_template import format_prompt
+    from qwen_svg.common.run_folder import samples_of
+    from qwen_svg.common.tokens import encode
+    from qwen_svg.model.load import load_tokenizer
 
     samples = samples_of(source, "train", c.DATA_PATH)
     wanted = c.BATCH_SIZE * c.GRADIENT_ACCUMULATION // c.GENERATIONS
@@ -124,8 +124,8 @@ def prepare_data(c: SimpleNamespace, source: Path, config: dict) -> SimpleNamesp
 
 
 def train(c: SimpleNamespace, source: Path, config: dict, data: SimpleNamespace, likeness) -> None:
-    from common.tracking import start_run
-    from common.vllm_engine import pick_engine
+    from qwen_svg.common.tracking import start_run
+    from qwen_svg.generation.vllm_engine import pick_engine
     from reinforce.report import draw_rewards, first_and_last, records_with, write_card
     from reinforce.rewards import REWARDS
 
@@ -155,7 +155,7 @@ def build_trainer(
 ):
     from trl import GRPOConfig
 
-    from common.decoding import stop_tokens
+    from qwen_svg.generation.engine import stop_tokens
     from reinforce.rewards import make_rewards
     from reinforce.rollouts import DrawingTrainer, Rewarder, Samples
 

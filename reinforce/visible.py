@@ -35,7 +35,7 @@ def _pixels(root: ElementTree.Element) -> Any:
     """Return the picture, int16 (SIZE, SIZE, 3); None where it does not render."""
     import numpy as np
 
-    from common.render import render_rgb
+    from qwen_svg.svg.render import render_rgb
 
     try:
         return render_rgb(ElementTree.tostring(root, "unicode"), SIZE).astype(np.int16)

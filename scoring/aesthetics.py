@@ -28,7 +28,7 @@ def score(
     candidates: Sequence[Candidate], model: str = MODEL, head: str = HEAD, batch_size: int = BATCH_SIZE
 ) -> list[float]:
     """Return the guess for each, cut to [0, 1]; 0 where a drawing does not render."""
-    from common.errors import UserError
+    from qwen_svg.common.errors import UserError
     from scoring.batches import in_batches
     from scoring.hub_model import PICTURE, picture_directions
     from scoring.render import picture
@@ -51,8 +51,8 @@ def load_head(head: str) -> list[tuple[Any, Any]]:
     from huggingface_hub import hf_hub_download
     from safetensors.torch import load_file
 
-    from common.errors import UserError
-    from common.hub import hub_reachable
+    from qwen_svg.common.errors import UserError
+    from qwen_svg.common.hub import hub_reachable
     from scoring.hub_model import cannot_be_had
 
     try:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from common.errors import UserError
 from prompt_template import extract_svg
+from qwen_svg.common.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def read_candidates(files: list[str], description: str = "", reference: str = ""
     description, reference (the path of an SVG): for those that bring none. Raises UserError for a file or a row that
     cannot be read, naming it, and where there is nothing to score.
     """
-    from common.tables import is_table, rows, text_in
+    from qwen_svg.common.tables import is_table, rows, text_in
 
     ideal = _reference(reference) if reference else ""
     found = []

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from common.constants import constants_in_force
-from common.errors import UserError, run
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.errors import UserError, run
 from scoring.candidate import read_candidates
 
 
@@ -15,7 +15,7 @@ def score_files(script: str, score: Callable[..., list[float]]) -> None:
         of_files = {name: options.pop(name) for name in ("files", "description", "reference") if name in options}
         if options.get("batch_size", 1) < 1:
             raise UserError("BATCH_SIZE must be 1 or more.")
-        from common.before_imports import settle
+        from qwen_svg.common.environment import settle
 
         settle()
         names, candidates = zip(*read_candidates(**of_files), strict=True)

@@ -16,7 +16,7 @@ DIALECT: str = "prompt"  # "prompt", "prompt+gradients" or "kaggle"
 
 def score(candidates: Sequence[Candidate], dialect: str = DIALECT) -> list[float]:
     """Return the structural score for each, in [0, 1]; 0 without an SVG. Raises UserError for an unknown dialect."""
-    from common.errors import UserError
+    from qwen_svg.common.errors import UserError
     from svg_constraint import DIALECTS, check
 
     if dialect not in DIALECTS:

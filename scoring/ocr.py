@@ -44,12 +44,12 @@ def read(picture: Any) -> str:
 
 @lru_cache(1)
 def _reader() -> Any:
-    from common.errors import UserError
+    from qwen_svg.common.errors import UserError
 
     try:
         from rapidocr import RapidOCR
     except ImportError:
-        raise UserError("ocr needs RapidOCR; run `pip install -r requirements-scoring.txt`.") from None
+        raise UserError("ocr needs RapidOCR; run `pip install -r requirements/scoring.txt`.") from None
     return RapidOCR(params={"Global.log_level": "error"})
 
 

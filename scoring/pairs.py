@@ -12,8 +12,8 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from common.constants import constants_in_force
-from common.errors import UserError, run
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.errors import UserError, run
 from scoring.candidate import Candidate
 
 INPUT: str = ""  # table with description and svg_content, if wanted id; the flag may be left out
@@ -24,7 +24,7 @@ MARGIN: float = 0.01  # the least difference of two scores that is a preference;
 
 def main() -> None:
     c = constants_in_force(__file__, positional="INPUT")
-    from common.before_imports import settle
+    from qwen_svg.common.environment import settle
     from scoring.scores import find_score
 
     settle()
@@ -51,7 +51,7 @@ def main() -> None:
 
 def read_drawings(path: str) -> dict[tuple[str, str], list[Candidate]]:
     """Return the drawings of each (id, description): several files may count from 1. UserError names a bad row."""
-    from common.tables import rows, text_in
+    from qwen_svg.common.tables import rows, text_in
 
     found: dict[tuple[str, str], list[Candidate]] = {}
     for row in rows(path):
@@ -71,8 +71,8 @@ def preferences(
     drawings: dict[tuple[str, str], list[Candidate]], score: Callable[[list[Candidate]], list[float]], margin: float
 ) -> Iterator[dict]:
     """Yield a pair for each description whose best and worst drawing are at least `margin` apart."""
-    from common.judge import judge
-    from common.render import is_blank
+    from qwen_svg.evaluation.judge import judge
+    from qwen_svg.svg.render import is_blank
 
     def good(candidate: Candidate) -> bool:
         judged = judge(candidate.answer)

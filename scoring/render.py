@@ -20,7 +20,7 @@ KEPT = 4096  # pictures, as PNG of a few kB: several scores look at the same dra
 
 def score(candidates: Sequence[Candidate]) -> list[float]:
     """Return 1.0 or 0.0 for each."""
-    from common.render import is_blank
+    from qwen_svg.svg.render import is_blank
 
     return [float(not is_blank(png(candidate.svg))) for candidate in candidates]
 
@@ -28,7 +28,7 @@ def score(candidates: Sequence[Candidate]) -> list[float]:
 @lru_cache(KEPT)
 def png(svg: str | None, size: int = 256) -> bytes | None:
     """Return the drawing as PNG on white, fitted into size × size pixels; None where there is none."""
-    from common.render import png_bytes
+    from qwen_svg.svg.render import png_bytes
 
     try:
         return png_bytes(svg, size) if svg else None
@@ -38,7 +38,7 @@ def png(svg: str | None, size: int = 256) -> bytes | None:
 
 def picture(svg: str | None, size: int = 256) -> Any:
     """Return the drawing, centred on white, as a PIL image (RGB, size × size); None where there is none."""
-    from common.render import on_white
+    from qwen_svg.svg.render import on_white
 
     found = png(svg, size)
     return on_white(found, size) if found else None

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from functools import partial
 from inspect import signature
 
-from common.errors import UserError
+from qwen_svg.common.errors import UserError
 
 SCORES = (
     "aesthetics", "competition", "dino", "legality", "ocr", "perplexity", "render", "similarity", "text_match", "vqa"

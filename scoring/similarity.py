@@ -9,7 +9,7 @@ below 0. So background in common earns nothing, and neither does a square of the
     structure   error = 1 - SSIM (Wang et al. 2004)
     colour      error = mean squared, at several scales: what is a little out of place is not all wrong
     edges       error = mean squared of the gradients' magnitudes, at several scales
-So it is not the measure of common/similarity.py, a quick one for what is nearly the picture already.
+So it is not the measure of corpus/vectorizing/similarity.py, a quick one for what is nearly the picture already.
 Rodriguez et al. 2025 (RLRF, arXiv 2505.20793) reward SVGs by pixels and by edges too.
 """
 

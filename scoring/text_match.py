@@ -45,7 +45,7 @@ def text_directions(model: str, texts: list[str]) -> Any:
     """Return what the model makes of texts: float32 (N, D), of length 1. Raises UserError for one that reads none."""
     import torch
 
-    from common.errors import UserError
+    from qwen_svg.common.errors import UserError
     from scoring.hub_model import load_model
 
     loaded, processor = load_model("AutoModel", model)

@@ -85,7 +85,7 @@ def yes_probabilities(model: str, asked: list[tuple[Any, str]]) -> list[float]:
 @lru_cache(4)
 def answer_tokens(model: str) -> tuple[list[int], list[int]]:
     """Return the tokens that say yes and those that say no, with and without a space before them."""
-    from common.errors import UserError
+    from qwen_svg.common.errors import UserError
     from scoring.hub_model import load_model
 
     loaded, processor = load_model(KIND, model)

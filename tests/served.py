@@ -16,13 +16,13 @@ from tests.tiny import answer
 
 
 class Script:
-    """Stands in for common.predictor.Predictor: every answer is `text`; step() waits for `gate` and may raise.
+    """Stands in for the Predictor: every answer is `text`; step() waits for `gate` and may raise.
 
     hold_after: the steps after which the gate closes by itself.
     """
 
     def __init__(self, tokenizer, text: str = "", slots: int = 2):
-        from common.predictor import Predictor
+        from qwen_svg.generation.predictor import Predictor
 
         self.tokenizer, self.text, self.slots = tokenizer, text or answer(), self
         self.size, self.waiting, self.rows = slots, deque(), []
@@ -33,8 +33,8 @@ class Script:
         self.drawing = partial(Predictor.drawing, self)
 
     def row(self, description, settings, before=()):
-        from common.decoding import Row
-        from common.errors import UserError
+        from qwen_svg.common.errors import UserError
+        from qwen_svg.generation.engine import Row
 
         if "too long" in description:
             raise UserError("the prompt is too long.")
@@ -42,7 +42,7 @@ class Script:
         return Row(self.tokenizer.encode(description), 10_000, 0.0, None)
 
     def answer(self, row):
-        from common.decoding import Answer
+        from qwen_svg.generation.engine import Answer
 
         return Answer(self.tokenizer.decode(row.tokens), len(row.tokens), 0.1, True)
 
@@ -81,12 +81,12 @@ def serving(predictor, waiting: int = 2, free: bool = False, token: str = "", ke
     """Serve in this process, on a free port of 127.0.0.1. Yields a client; .worker, .service and .url beside it."""
     import uvicorn
 
+    from qwen_svg.serving.app import make_app
+    from qwen_svg.serving.metrics import Metrics
+    from qwen_svg.serving.service import Limits, Service
+    from qwen_svg.serving.store import Store
+    from qwen_svg.serving.worker import Worker
     from serve import listen
-    from serving.app import make_app
-    from serving.metrics import Metrics
-    from serving.service import Limits, Service
-    from serving.store import Store
-    from serving.worker import Worker
 
     worker = Worker(predictor, waiting, Metrics())
     worker.start()

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 import evaluate_test
-from common.agreement import Verdict, agreement, read_labels, verdicts
-from common.errors import UserError, run
+from qwen_svg.common.errors import UserError, run
+from qwen_svg.evaluation.agreement import Verdict, agreement, read_labels, verdicts
 from tests.tiny import answer
 
 

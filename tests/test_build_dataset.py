@@ -14,11 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from common.content_hash import content_hash
-from common.errors import UserError
-from common.render import picture_difference, render_rgb
-from common.svg_values import NAMED_COLOURS, parse_paint
-from common.vectors import Vectors, write_vectors
 from corpus.build_dataset import MAX_ERROR, MAX_TILE_ERROR
 from corpus.dataset.explain import Asking, explained
 from corpus.dataset.fingerprint import minhash
@@ -32,6 +27,11 @@ from corpus.optimization.resolve import resolve
 from corpus.optimization.shorten import shorten
 from corpus.sources import Drawing, drawings, emoji_name
 from prompt_template import extract_reasoning, extract_svg
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.vectors import Vectors, write_vectors
+from qwen_svg.svg.content_hash import content_hash
+from qwen_svg.svg.render import picture_difference, render_rgb
+from qwen_svg.svg.values import NAMED_COLOURS, parse_paint
 from svg_constraint import CANVAS, SVG_OPEN, check
 from tests.chat_server import chat_server
 from tests.paths import ROOT

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.content_hash import content_hash
-from common.errors import UserError
-from common.render import render_rgb
 from corpus import caption, chat_endpoint
 from corpus.captioning.clean import clean_caption
 from corpus.captioning.pictures import draw
 from corpus.captioning.prompts import FOCUSES, STYLES, WORD_LIMITS, prompt_for
+from qwen_svg.common.errors import UserError
+from qwen_svg.svg.content_hash import content_hash
+from qwen_svg.svg.render import render_rgb
 from svg_constraint import SVG_OPEN
 from tests.chat_server import DROP, chat_server, completion
 from tests.paths import ROOT

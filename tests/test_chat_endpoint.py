@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from common.errors import UserError
 from corpus import chat_endpoint
 from corpus.chat_endpoint import AskFailed, ChatEndpoint
+from qwen_svg.common.errors import UserError
 from tests.chat_server import chat_server
 
 CONVERSATIONS = [[{"role": "user", "content": f"word {i}"}] for i in range(40)]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from common.constants import constants_in_force, declared_constants, write_config
-from common.errors import UserError
+from qwen_svg.common.constants import constants_in_force, declared_constants, write_config
+from qwen_svg.common.errors import UserError
 from tests.paths import ROOT
 
 SCRIPT = '''"""A script."""

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.dataset import Sample, fingerprint, read_samples, split_samples, take
-from common.errors import UserError
+from qwen_svg.common.dataset import Sample, fingerprint, read_samples, split_samples, take
+from qwen_svg.common.errors import UserError
 from tests.paths import SHARED
 from tests.tiny import answer
 

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from common.dataset import Sample
-from common.decoding import Slots, answer_from_tokens, generate_answers, rows_for, stop_tokens
-from common.errors import UserError
-from common.model import load_base
-from common.tokens import encode
-from common.vllm_engine import VLLMEngine, pick_engine
+from qwen_svg.common.dataset import Sample
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.tokens import encode
+from qwen_svg.generation.engine import Slots, answer_from_tokens, generate_answers, rows_for, stop_tokens
+from qwen_svg.generation.vllm_engine import VLLMEngine, pick_engine
+from qwen_svg.model.load import load_base
 from tests.tiny import answer
 
 
@@ -51,7 +51,7 @@ def test_slots_that_are_filled_again_answer_like_single_prompts(
     model, tokenizer, prompts, batch_size, growth, monkeypatch
 ):
     """Limits differ, so rows end at different steps; small growth makes the cache grow, shift and trim all the time."""
-    monkeypatch.setattr("common.slot_cache.GROWTH", growth)
+    monkeypatch.setattr("qwen_svg.generation.kv_cache.GROWTH", growth)
     total = max(map(len, prompts)) + 9
 
     def texts(size: int, temperature: float) -> list[tuple[str, int]]:
@@ -67,7 +67,7 @@ def test_slots_that_are_filled_again_answer_like_single_prompts(
 def test_a_step_reads_no_more_than_so_many_tokens_of_prompts(model, tokenizer, prompts, monkeypatch):
     """Nobody's drawing stands still for longer, and a client that leaves is noticed between two steps."""
     limit = 2 * max(map(len, prompts))
-    monkeypatch.setattr("common.decoding.PROMPT_TOKENS", {"cpu": limit})
+    monkeypatch.setattr("qwen_svg.generation.engine.PROMPT_TOKENS", {"cpu": limit})
     read = []
     hook = model.register_forward_pre_hook(
         lambda _, __, inputs: read.append(inputs["input_ids"].shape), with_kwargs=True
@@ -77,7 +77,8 @@ def test_a_step_reads_no_more_than_so_many_tokens_of_prompts(model, tokenizer, p
     finally:
         hook.remove()
     assert max(rows * tokens for rows, tokens in read) <= limit and max(rows for rows, _ in read) == 8
-    monkeypatch.setattr("common.decoding.PROMPT_TOKENS", {"cpu": 1})  # a single prompt is read however long it is
+    # A single prompt is read however long it is.
+    monkeypatch.setattr("qwen_svg.generation.engine.PROMPT_TOKENS", {"cpu": 1})
     assert [one.text for one in generate(model, tokenizer, prompts * 2, batch_size=8)] == together
 
 
@@ -104,8 +105,8 @@ class Scripted:
 
 
 def test_rows_stop_at_the_end_of_turn_or_behind_their_svg(model, tokenizer, prompts, monkeypatch):
-    monkeypatch.setattr("common.decoding.KEEP_SHARE", 0)  # rows keep their places …
-    monkeypatch.setattr("common.decoding.PROMPT_TOKENS", {"cpu": 10**6})  # … and are let in together
+    monkeypatch.setattr("qwen_svg.generation.engine.KEEP_SHARE", 0)  # rows keep their places …
+    monkeypatch.setattr("qwen_svg.generation.engine.PROMPT_TOKENS", {"cpu": 10**6})  # … and are let in together
     closed = "<reasoning>\nends in </svg>\n</reasoning>\n<svg>a</svg>"
     texts = [closed + "chatter" * 9, "sorry<|im_end|>never read", "no end, no end, no end, no end"]
     scripted = Scripted(model, tokenizer, texts)
@@ -174,7 +175,7 @@ def test_engine_is_vllm_only_where_it_can_run(monkeypatch):
     assert pick_engine("auto", config) == "transformers"
     with pytest.raises(UserError, match="--engine transformers"):
         pick_engine("vllm", config)
-    monkeypatch.setattr("common.vllm_engine.find_spec", lambda name: object())
+    monkeypatch.setattr("qwen_svg.generation.vllm_engine.find_spec", lambda name: object())
     assert pick_engine("auto", config) == pick_engine("vllm", config) == "vllm"
     assert pick_engine("transformers", config) == "transformers"
     for odd in ({"base_model": "models/small.gguf"}, {"svg_tokens": True}, {"base_quantization": "nf4"}):
@@ -186,7 +187,7 @@ def test_rows_that_come_and_go_between_steps_leave_the_others_as_they_are(
     model, tokenizer, prompts, growth, monkeypatch
 ):
     """A server's day: one row begins alone, others join as there are slots, one is given up half way."""
-    monkeypatch.setattr("common.slot_cache.GROWTH", growth)
+    monkeypatch.setattr("qwen_svg.generation.kv_cache.GROWTH", growth)
     alone = [a.text for a in generate(model, tokenizer, prompts, batch_size=1)]
     slots = Slots(model, tokenizer, 3)
     rows = rows_for(prompts, 5000, 24, 0.0, 1)

@@ -10,13 +10,13 @@ from collections import Counter
 
 import pytest
 
-from common.errors import UserError
 from corpus import describe
 from corpus.description.collection import Collection
 from corpus.description.duplicates import Known
 from corpus.description.refuse import fault
 from corpus.description.request import descriptions_in
 from corpus.description.themes import THEMES
+from qwen_svg.common.errors import UserError
 from tests.chat_server import chat_server
 from tests.paths import ROOT, SHARED
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 import yaml
 
-from common.dataset import Sample, fingerprint
-from common.errors import UserError
-from common.run_folder import kin_of_held_out
+from qwen_svg.common.dataset import Sample, fingerprint
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.run_folder import kin_of_held_out
 from tests.test_end_to_end import metrics_of
 from tests.test_reinforce import SFT, call
 from tests.tiny import answer
@@ -69,13 +69,13 @@ def used(workplace) -> list[dict]:
 @pytest.fixture(scope="module")
 def as_trained(tiny_base):
     """As training loads it."""
-    from common.model import load_tokenizer
+    from qwen_svg.model.load import load_tokenizer
 
     return load_tokenizer(str(tiny_base))
 
 
 def encoded(workplace, tokenizer, side: str) -> list:
-    from common.tokens import encode
+    from qwen_svg.common.tokens import encode
 
     return encode(tokenizer, [Sample(r["id"], r["description"], r[side]) for r in used(workplace)], "chat")
 
@@ -165,7 +165,7 @@ def test_kin_are_found_by_description_and_by_group_as_the_split_finds_them(tmp_p
 
 def test_a_run_is_left_that_others_take_for_any_run(workplace, monkeypatch):
     import train
-    from common.predictor import Predictor, Settings
+    from qwen_svg.generation.predictor import Predictor, Settings
 
     run, sft = workplace / "outputs/dpo", workplace / "outputs/sft"
     for name in ("adapter_model.safetensors", "dpo.yml", "preferences.png", "README.md", "training.log",
@@ -264,7 +264,7 @@ def test_errors_are_one_sentence_and_write_nothing(workplace, monkeypatch, kind)
 
 def test_without_trl_the_way_to_it_is_named(workplace, monkeypatch):
     monkeypatch.setattr("reinforce.continued_run.find_spec", lambda name: None)
-    refused(workplace, monkeypatch, "requirements-reinforce.txt", "--run-dir", "outputs/sft")
+    refused(workplace, monkeypatch, "requirements/reinforce.txt", "--run-dir", "outputs/sft")
 
 
 def refused(workplace, monkeypatch, words: str, *flags: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from common.dataset import read_samples
+from qwen_svg.common.dataset import read_samples
 from svg_constraint import DIALECTS
 from tests.paths import ROOT
 

@@ -7,11 +7,11 @@ import gguf
 import pytest
 import torch
 
-from common.export import compare, load, logits, modelfile, write_folder
-from common.gguf_file import pre_tokenizer, write_gguf
-from common.model import add_adapter, load_base, load_tokenizer, with_adapter
-from common.predictor import Source, find_source
 from prompt_template import format_prompt
+from qwen_svg.generation.predictor import Source, find_source
+from qwen_svg.model.export import compare, load, logits, modelfile, write_folder
+from qwen_svg.model.gguf import pre_tokenizer, write_gguf
+from qwen_svg.model.load import add_adapter, load_base, load_tokenizer, with_adapter
 from tests.paths import ROOT
 
 CPU = torch.device("cpu")
@@ -48,7 +48,7 @@ def llama(tokenizer, tmp_path_factory):
 
 
 def test_both_forms_from_the_shell_are_the_adapted_model(adapter, tiny_base, tmp_path):
-    command = [sys.executable, "-m", "common.export", "--model", adapter, "--output", tmp_path / "out"]
+    command = [sys.executable, "-m", "qwen_svg.model.export", "--model", adapter, "--output", tmp_path / "out"]
     command += ["--format", "both", "--dtype", "float32"]
     ran = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
@@ -120,10 +120,12 @@ def test_pre_tokenizers_are_named_or_refused():
         ([], "OUTPUT is empty"),
         (["--output", "x", "--format", "onnx"], "FORMAT must be"),
         (["--output", "x", "--dtype", "int4"], "DTYPE must be"),
-        (["--output", "common"], "OUTPUT common exists"),
+        (["--output", "qwen_svg"], "OUTPUT qwen_svg exists"),
         (["--output", "x", "--model", "no/such/folder"], "MODEL no/such/folder does not exist"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(arguments, words):
-    ran = subprocess.run([sys.executable, "-m", "common.export", *arguments], cwd=ROOT, capture_output=True, text=True)
+    ran = subprocess.run(
+        [sys.executable, "-m", "qwen_svg.model.export", *arguments], cwd=ROOT, capture_output=True, text=True
+    )
     assert ran.returncode == 2 and words in ran.stderr and ran.stderr.count("\n") == 1

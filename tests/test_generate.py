@@ -17,16 +17,16 @@ import torch
 from PIL import Image
 
 import generate
-from common.attempts import Attempt, Plan, Wish, draw_each
-from common.batch import draw_file
-from common.constants import constants_in_force
-from common.descriptions import read_descriptions
-from common.drawings import save, slug
-from common.errors import UserError
-from common.judge import judge
-from common.predictor import Drawing, Predictor, Settings
-from common.run_folder import find_model
-from common.terminal import Reasoning
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.descriptions import read_descriptions
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.run_folder import find_model
+from qwen_svg.evaluation.judge import judge
+from qwen_svg.generation.batch import draw_file
+from qwen_svg.generation.best_of_n import Attempt, Plan, Wish, draw_each
+from qwen_svg.generation.drawings import save, slug
+from qwen_svg.generation.predictor import Drawing, Predictor, Settings
+from qwen_svg.generation.terminal import Reasoning
 from svg_constraint import check
 from tests.paths import ROOT
 from tests.tiny import answer
@@ -94,7 +94,7 @@ def test_a_description_becomes_files_and_their_paths(tiny_base, tmp_path):
 )
 def test_what_is_wrong_is_one_sentence(here, capsys, monkeypatch, arguments, words):
     monkeypatch.setattr(sys, "argv", ["generate.py", *arguments, *(["--model", "."] if "d.pdf" in arguments else [])])
-    from common.errors import run
+    from qwen_svg.common.errors import run
 
     with pytest.raises(SystemExit) as stopped:
         run(generate.main)
@@ -136,7 +136,7 @@ def test_nothing_is_overwritten_and_names_are_safe(tmp_path):
 def test_the_reasoning_is_shown_while_it_is_written(tokenizer, capsys):
     from tqdm import tqdm
 
-    from common.decoding import rows_for
+    from qwen_svg.generation.engine import rows_for
 
     text = "Well: <reasoning>\n1. A <b> and\n2. 🦊 \x1b[2J</reasoning><svg>"
     tokens = tokenizer(text, add_special_tokens=False)["input_ids"]

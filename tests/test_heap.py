@@ -5,7 +5,7 @@ import platform
 import psutil
 import pytest
 
-from common.heap import give_back
+from qwen_svg.training.malloc_trim import give_back
 
 MB = 1_000_000
 

@@ -6,11 +6,11 @@ import sys
 import pytest
 from PIL import Image
 
-from common.errors import UserError
-from common.resume import append
 from corpus import imagine
 from corpus.imagine import seed_of
 from corpus.sources import drawings
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.jsonl import append
 from svg_constraint import check
 from tests.tiny_diffusion import PIXELS, make_pipeline
 
@@ -82,7 +82,7 @@ def test_the_pipeline_gets_prompts_and_only_what_it_knows(run_imagine, monkeypat
 
 
 def test_a_seed_is_of_the_description_its_id_and_the_constant():
-    from common.descriptions import Asked
+    from qwen_svg.common.descriptions import Asked
 
     seeds = {seed_of(Asked(id, words), seed) for id in "ab" for words in WORDS for seed in (1, 2)}
     assert len(seeds) == 8 and all(0 <= seed < 2**32 for seed in seeds)
@@ -109,7 +109,7 @@ def test_a_folder_that_holds_no_pipeline_and_a_missing_diffusers_are_named(run_i
     with pytest.raises(UserError, match=f"MODEL {tiny_base} cannot be had as a text-to-image pipeline"):
         run_imagine("--model", tiny_base)
     monkeypatch.setitem(sys.modules, "diffusers", None)
-    with pytest.raises(UserError, match="pip install -r requirements-corpus"):
+    with pytest.raises(UserError, match="pip install -r requirements/corpus"):
         run_imagine()
 
 

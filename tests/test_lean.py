@@ -8,9 +8,9 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, MistralConfig, Qwen2Config, Qwen3Config
 from transformers.masking_utils import causal_mask_function
 
-from common.attention import ROWS_SDPA, Rows, rows_mask
-from common.lean import _LoRALinear, make_lean
-from common.model import ALL_LINEAR
+from qwen_svg.model.attention import ROWS_SDPA, Rows, rows_mask
+from qwen_svg.model.load import ALL_LINEAR
+from qwen_svg.model.recompute import _LoRALinear, make_lean
 
 SIZES = dict(
     vocab_size=99, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,

@@ -4,10 +4,10 @@ from functools import partial
 
 import pytest
 
-from common.errors import UserError
 from corpus.chat_endpoint import ChatEndpoint
 from corpus.llm_answer import answer_for
 from prompt_template import build_prompt, extract_reasoning, extract_svg
+from qwen_svg.common.errors import UserError
 from svg_constraint import SVG_OPEN, check
 from tests.chat_server import chat_server, completion
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from common.matmul import ONEDNN, linear, quicken
+from qwen_svg.model.onednn import ONEDNN, linear, quicken
 
 SHAPES = [(1, 1, 96), (3, 1, 96), (2, 17, 96), (5, 96), (96,), (0, 4, 96)]
 

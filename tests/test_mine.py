@@ -20,12 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from common.errors import UserError
 from corpus.mining import addresses, robots
 from corpus.mining.crawl import as_url
 from corpus.mining.fetch import AGENT, Failed, Fetcher, _retry_after
 from corpus.mining.store import Store
 from corpus.mining.urls import read_urls
+from qwen_svg.common.errors import UserError
 from tests.paths import ROOT
 from tests.web import FAST, Local, Web, constants, http, mine_locally
 
@@ -569,7 +569,7 @@ def test_a_half_written_record_is_cut_away(tmp_path):
 
 def test_a_full_disk_costs_nothing_but_the_time(tmp_path, monkeypatch):
     """The disk is full at one commit and has room again at the next: nothing of the failed one may be recorded."""
-    from common.errors import disk_full
+    from qwen_svg.common.errors import disk_full
 
     with Web(lambda host, path: http("" if path == "/robots.txt" else drawn(int(path[1:])))) as web:
         urls = [web.url(f"/{i}", f"h{i % 9}.test") for i in range(200)]

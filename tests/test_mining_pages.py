@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from common.render import picture_difference, render_rgb
 from corpus.mining.extract import MAX_TAGS, Unreadable, extract
 from corpus.optimize import optimize_svg_string
+from qwen_svg.svg.render import picture_difference, render_rgb
 
 
 def page(body: str) -> list[str]:

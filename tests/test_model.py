@@ -5,11 +5,11 @@ import copy
 import pytest
 import torch
 
-from common.dataset import Sample
-from common.errors import UserError
-from common.loss import cross_entropy, summed_loss
-from common.model import add_adapter, load_base, load_tokenizer, merge_adapter
-from common.tokens import LeftPaddingCollator, encode
+from qwen_svg.common.dataset import Sample
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.tokens import LeftPaddingCollator, encode
+from qwen_svg.model.load import add_adapter, load_base, load_tokenizer, merge_adapter
+from qwen_svg.model.loss import cross_entropy, summed_loss
 from tests.tiny import answer
 
 CPU = torch.device("cpu")
@@ -74,7 +74,7 @@ def test_summed_loss_and_gradients_are_the_librarys(base, rows, collator):
 
 def test_frozen_head_loss_in_blocks_is_exact(monkeypatch):
     """Blocks of 16 rows against one matrix in double precision; half precision within its rounding."""
-    from common import loss
+    from qwen_svg.model import loss
 
     monkeypatch.setattr(loss, "LOGITS_BYTES", {"cpu": 1})
     random = torch.Generator().manual_seed(0)
@@ -167,9 +167,9 @@ def test_memory_estimate_counts_what_autograd_keeps(tiny_base):
     """Against real tensors on the CPU: within 5 %, in fp32 and in half precision."""
     from types import SimpleNamespace
 
-    from common import memory
-    from common.model import load_config
-    from common.tokens import Encoded, LeftPaddingCollator
+    from qwen_svg.common.tokens import Encoded, LeftPaddingCollator
+    from qwen_svg.model.load import load_config
+    from qwen_svg.training import memory
 
     rows = [Encoded("a", [5] * 100, [6] * 92), Encoded("b", [5] * 100, [6] * 60)]
     batch = LeftPaddingCollator(0)(rows)

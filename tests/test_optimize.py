@@ -15,8 +15,6 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from common.errors import UserError
-from common.render import picture_difference, render_rgb
 from corpus.optimization import outline
 from corpus.optimization.recognise import NEAR, recognised
 from corpus.optimization.refusal import Refused
@@ -24,6 +22,8 @@ from corpus.optimization.svgo import check_svgo, find_svgo
 from corpus.optimize import Job, convert_one, optimize_svg_string
 from corpus.sources import drawings
 from corpus.workers import CRASHED, in_processes
+from qwen_svg.common.errors import UserError
+from qwen_svg.svg.render import picture_difference, render_rgb
 from svg_constraint import SVG_OPEN, check
 from tests.paths import ROOT, SHARED
 

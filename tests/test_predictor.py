@@ -2,12 +2,12 @@
 
 import pytest
 
-from common.dataset import Sample
-from common.decoding import generate_answers
-from common.errors import UserError
-from common.predictor import Drawing, Predictor, Settings, TextSoFar, find_source
-from common.tokens import encode
 from prompt_template import format_prompt
+from qwen_svg.common.dataset import Sample
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.tokens import encode
+from qwen_svg.generation.engine import generate_answers
+from qwen_svg.generation.predictor import Drawing, Predictor, Settings, TextSoFar, find_source
 
 
 @pytest.fixture(scope="module")

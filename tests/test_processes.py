@@ -12,10 +12,10 @@ import pytest
 import torch
 import yaml
 
-from common.constants import constants_in_force
-from common.errors import UserError
-from common.token_store import TokenStore
-from common.tokens import FILLER, Encoded, LeftPaddingCollator, LengthGroupedSampler, batches_by_length, share
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.tokens import FILLER, Encoded, LeftPaddingCollator, LengthGroupedSampler, batches_by_length, share
+from qwen_svg.training.token_store import TokenStore
 from tests.paths import ROOT
 
 # 36 samples in steps of 8: the last step of an epoch has 4, and only one of two processes has samples for it.
@@ -171,8 +171,8 @@ def test_fillers_have_no_label(loss_on):
 
 
 def test_a_batch_of_fillers_gives_gradients_of_zero(tiny_base):
-    from common.loss import summed_loss
-    from common.model import add_adapter, load_base
+    from qwen_svg.model.load import add_adapter, load_base
+    from qwen_svg.model.loss import summed_loss
 
     model = add_adapter(load_base(str(tiny_base), torch.device("cpu"), torch.float32), 2, 4, 0.0).train()
     loss = summed_loss(model, **LeftPaddingCollator(0)([FILLER, FILLER])) / 7

@@ -12,14 +12,15 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
 
 import train
-from common import cpu_time, lean, memory, trainer
-from common.constants import constants_in_force
-from common.errors import UserError
-from common.loss import CrossEntropy, summed_loss
-from common.model import add_adapter, load_base, load_config, load_tokenizer, merge_adapter
-from common.predictor import Predictor, Settings, find_source
-from common.svg_tokens import add_svg_tokens
-from common.tokens import Encoded, LeftPaddingCollator
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.tokens import Encoded, LeftPaddingCollator
+from qwen_svg.generation.predictor import Predictor, Settings, find_source
+from qwen_svg.model import recompute
+from qwen_svg.model.load import add_adapter, load_base, load_config, load_tokenizer, merge_adapter
+from qwen_svg.model.loss import CrossEntropy, summed_loss
+from qwen_svg.model.svg_tokens import add_svg_tokens
+from qwen_svg.training import cpu_time, memory, trainer
 from tests.paths import ROOT
 from tests.tiny import make_llama
 
@@ -52,7 +53,8 @@ def constants(name, *arguments):
 def test_a_recipe_builds_the_adapter_it_is_named_for(name, monkeypatch):
     config, targets, trained, of, scale = RECIPES[name]
     c = constants(name)
-    monkeypatch.setattr("common.quantization.find_spec", lambda name: True)  # whether or not it is installed here
+    # Whether or not it is installed here.
+    monkeypatch.setattr("qwen_svg.model.quantization.find_spec", lambda name: True)
     train.check(c)
     with torch.device("meta"):
         model = add_adapter(AutoModelForCausalLM.from_config(config), **train.adapter_of(c, {}))
@@ -81,7 +83,7 @@ def llama(tmp_path_factory):
 def run_train(monkeypatch, tmp_path, tiny_base, llama, data_file):
     """train.py in this process, in an empty folder, on a tiny base of the recipe's family; without the picture."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("common.plots.draw_loss", lambda *_: None)
+    monkeypatch.setattr("qwen_svg.common.plots.draw_loss", lambda *_: None)
     monkeypatch.setattr("gc.collect", lambda *_: 0)  # the Trainer asks for it; here it searches all of pytest
 
     def run(*arguments, recipe="", resume=False):
@@ -209,8 +211,8 @@ def test_combinations_without_sense_are_refused(kind):
 def test_without_bitsandbytes_the_requirement_is_named(monkeypatch, changes):
     c = constants_in_force(ROOT / "train.py", [])
     vars(c).update(changes)
-    monkeypatch.setattr("common.quantization.find_spec", lambda name: None)
-    with pytest.raises(UserError, match="requirements-gpu"):
+    monkeypatch.setattr("qwen_svg.model.quantization.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="requirements/gpu"):
         train.check(c)
 
 
@@ -252,7 +254,7 @@ def test_gradients_of_a_4bit_base_are_the_libraries_also_behind_an_evaluation(qu
     gradients = []
     for ours in (True, False):
         if not ours:
-            monkeypatch.setattr("common.model.make_lean", lambda module: None)
+            monkeypatch.setattr("qwen_svg.model.load.make_lean", lambda module: None)
         torch.manual_seed(0)
         model = add_adapter(copy.deepcopy(quantized), 4, 8, dropout, rslora=True)
         for name, p in model.named_parameters():
@@ -280,7 +282,7 @@ def test_layers_of_a_kind_that_is_not_known_go_pefts_way():
     model = inject_adapter_in_model(LoraConfig(target_modules=["0"]), base)
     x = torch.randn(2, 4)
     expected = model(x)
-    lean.make_lean(model)
+    recompute.make_lean(model)
     torch.testing.assert_close(model(x), expected)
 
 
@@ -314,7 +316,7 @@ def test_a_4bit_base_keeps_its_adapter_beside_it(quantized, llama, tmp_path):
 def test_token_lengths_can_be_counted_with_new_tokens(tmp_path, monkeypatch, tiny_base, data_file):
     import preprocess_token_lengths
 
-    monkeypatch.setattr("common.token_lengths.draw", lambda *_: None)
+    monkeypatch.setattr("qwen_svg.common.token_lengths.draw", lambda *_: None)
     figures = []
     for flag in ("--no-svg-tokens", "--svg-tokens"):
         arguments = ["--data-path", str(data_file), "--tokenizer", str(tiny_base), "--output-dir", str(tmp_path)]

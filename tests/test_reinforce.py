@@ -9,11 +9,11 @@ import pytest
 import torch
 import yaml
 
-from common.errors import UserError
 from corpus.build_dataset import MAX_ERROR, MAX_TILE_ERROR
 from corpus.dataset.record import Rules, build
 from corpus.sources import drawings as emoji
 from prompt_template import build_prompt, extract_svg
+from qwen_svg.common.errors import UserError
 from reinforce.rewards import REWARDS, answer_format, content, legality, make_rewards
 from reinforce.visible import visible
 from scoring.candidate import Candidate
@@ -109,7 +109,7 @@ CHEATS = {
 
 def totals(answers: list[str], records: list[dict]) -> list[float]:
     """The reward with the weights that train_grpo.py has."""
-    from common.constants import declared_constants
+    from qwen_svg.common.constants import declared_constants
 
     declared = {constant.name: constant.default for constant in declared_constants(ROOT / "reinforce/train_grpo.py")}
     weights = {name: declared[f"WEIGHT_{name.upper()}"] for name in REWARDS}
@@ -260,7 +260,7 @@ def test_the_kl_term_is_to_the_adapter_it_began_as(workplace):
 
 def test_predictor_and_resume_of_train_py(workplace, monkeypatch):
     import train
-    from common.predictor import Predictor, Settings
+    from qwen_svg.generation.predictor import Predictor, Settings
 
     monkeypatch.chdir(workplace)
     drawn = Predictor("outputs/grpo").draw("a red circle", Settings(max_new=8, free=True))
@@ -288,10 +288,10 @@ def test_resumed_run_repeats_the_uninterrupted_one(workplace, tmp_path, monkeypa
 
 def test_an_answer_ends_where_the_policy_ends_it(tiny_base, tokenizer, monkeypatch):
     """What follows `</svg>` is seen, and the stop token is the answer's last: both are to be learned."""
-    from common.model import load_base
+    from qwen_svg.model.load import load_base
     from reinforce.rollouts import sample
 
-    monkeypatch.setattr("common.decoding.KEEP_SHARE", 0)
+    monkeypatch.setattr("qwen_svg.generation.engine.KEEP_SHARE", 0)
     model = load_base(str(tiny_base), torch.device("cpu"), torch.float32)
     texts = ["<svg>a</svg> and more<|im_end|>never read", "<svg>b</svg>" + " chatter" * 20]
     ended, cut = sample(Scripted(model, tokenizer, texts), tokenizer, [[5, 6, 7]] * 2, 40, 1.0)
@@ -301,7 +301,7 @@ def test_an_answer_ends_where_the_policy_ends_it(tiny_base, tokenizer, monkeypat
 
 def test_answers_follow_torchs_random_numbers(tiny_base, tokenizer):
     """So that a resumed run, whose checkpoint holds their state, draws what the uninterrupted one drew."""
-    from common.model import load_base
+    from qwen_svg.model.load import load_base
     from reinforce.rollouts import sample
 
     model = load_base(str(tiny_base), torch.device("cpu"), torch.float32)
@@ -320,7 +320,7 @@ def test_trl_sees_the_probabilities_that_the_model_has(workplace, tokenizer):
     from transformers import AutoModelForCausalLM
     from trl.trainer.utils import add_fused_lm_head
 
-    from common.model import load_base, train_adapter
+    from qwen_svg.model.load import load_base, train_adapter
 
     base = yaml.safe_load((workplace / "outputs" / "sft" / "config.yml").read_text())["base_model"]
     adapter = workplace / "outputs" / "sft"

@@ -5,8 +5,8 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from common import render
-from common.render import picture_difference, png_bytes, render_rgb
+from qwen_svg.svg import render
+from qwen_svg.svg.render import picture_difference, png_bytes, render_rgb
 from svg_constraint import SVG_NAMESPACE, SVG_OPEN
 
 

@@ -4,8 +4,8 @@ import io
 
 import pytest
 
-from common.errors import UserError, run
-from common.resume import append, written_before
+from qwen_svg.common.errors import UserError, run
+from qwen_svg.common.jsonl import append, written_before
 
 FIRST, SECOND = '{"id": "1", "svg": "a"}\n', '{"id": "2", "svg": "b"}\n'
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image, ImageChops, ImageFilter
 
-from common.errors import UserError, run
+from qwen_svg.common.errors import UserError, run
 from scoring import (
     aesthetics,
     candidate,
@@ -98,8 +98,8 @@ def compared(pictures: list, references: list) -> list[float]:
 
 def test_only_what_shows_something_renders(monkeypatch):
     asked = []
-    real = __import__("common.render", fromlist=["png_bytes"]).png_bytes
-    monkeypatch.setattr("common.render.png_bytes", lambda *a, **k: asked.append(a) or real(*a, **k))
+    real = __import__("qwen_svg.svg.render", fromlist=["png_bytes"]).png_bytes
+    monkeypatch.setattr("qwen_svg.svg.render.png_bytes", lambda *a, **k: asked.append(a) or real(*a, **k))
     render.png.cache_clear()
     drawings = [scene(1), square(256, "red"), f"{SVG_OPEN}</svg>", f'{SVG_OPEN}<circle r="</svg>', "no drawing"]
     twice = [Candidate(text) for text in drawings] * 2
@@ -353,9 +353,9 @@ def test_the_competitions_score(monkeypatch):
 
 
 def test_perplexity_is_that_of_each_answer_alone(tiny_base):
-    from common.dataset import Sample
-    from common.loss import cross_entropy
-    from common.tokens import LeftPaddingCollator, encode
+    from qwen_svg.common.dataset import Sample
+    from qwen_svg.common.tokens import LeftPaddingCollator, encode
+    from qwen_svg.model.loss import cross_entropy
 
     scores = perplexity.score(CANDIDATES, str(tiny_base), batch_size=4)
     model, tokenizer, form = perplexity.load(str(tiny_base))
@@ -373,7 +373,7 @@ def test_perplexity_is_read_as_the_run_was_trained(tmp_path, monkeypatch):
     for name in ("adapter_model.safetensors", "adapter_config.json", "tokenizer.json"):
         (tmp_path / name).touch()
     for name in ("load_base", "load_tokenizer", "merge_adapter"):
-        monkeypatch.setattr(f"common.model.{name}", lambda *given: given)
+        monkeypatch.setattr(f"qwen_svg.model.load.{name}", lambda *given: given)
     (base, adapter), tokenizer, form = perplexity.load(str(tmp_path))
     assert (base[0], base[-1], adapter, tokenizer, form) == ("b", "nf4", tmp_path, (str(tmp_path),), "plain")
     perplexity.load.cache_clear()
@@ -447,7 +447,7 @@ def test_every_score_is_found_by_its_name(models):
 def test_the_scripts_hand_answer_description_and_reference_over_as_what_they_are(monkeypatch):
     import evaluate_test
     import generate
-    from common.dataset import Sample
+    from qwen_svg.common.dataset import Sample
 
     seen = []
     score = lambda candidates: seen.extend(candidates) or [0.25] * len(candidates)  # noqa: E731
@@ -461,9 +461,9 @@ def test_the_scripts_hand_answer_description_and_reference_over_as_what_they_are
 
 
 def test_the_ranking_shows_the_best_first_and_the_worst_last(tmp_path):
-    from common.dataset import Sample
-    from common.judge import judge
-    from common.ranking import CAPTION, CELL, HEAD, MARGIN, write_ranking
+    from qwen_svg.common.dataset import Sample
+    from qwen_svg.evaluation.judge import judge
+    from qwen_svg.evaluation.ranking import CAPTION, CELL, HEAD, MARGIN, write_ranking
 
     colours = ["red", "lime", "blue", "yellow"]
     drawings, samples = [judge(square(256, colour)) for colour in colours], [Sample("1", "x", "y")] * 4

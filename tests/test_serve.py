@@ -112,7 +112,7 @@ def test_requests_that_come_together_share_the_steps(site, script):
 
 
 def test_only_so_many_bytes_of_drawings_are_kept(tokenizer):
-    from serving.store import Store
+    from qwen_svg.serving.store import Store
 
     store = Store(1000)
     ids = [store.add("s" * 100, b"p" * 200) for _ in range(5)]

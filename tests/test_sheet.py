@@ -5,8 +5,8 @@ import io
 import pytest
 from PIL import Image
 
-from common.errors import UserError
-from common.sheet import cell, save, sheet_beside, write_sheet
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.sheet import cell, save, sheet_beside, write_sheet
 
 
 def png(size: tuple[int, int], colour: str) -> bytes:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import svg_constraint
-from common import kaggle_rule
+from qwen_svg.svg import kaggle
 from svg_constraint import (
     DIALECTS,
     HARD_CAP,
@@ -173,7 +173,7 @@ def public_rule(data: bytes) -> bool:
     except Exception:  # each parser fault has its own type
         return False
     for element in tree.iter():
-        allowed = kaggle_rule.TABLE.get(element.tag.split("}")[-1])
+        allowed = kaggle.TABLE.get(element.tag.split("}")[-1])
         if allowed is None:
             return False
         for name, value in element.attrib.items():
@@ -211,15 +211,15 @@ def test_kaggle_takes_each_common_attribute_on_each_element():
         stroke-opacity  transform
     """.split()
     assert len(set(common)) == 32
-    for tag in kaggle_rule.TABLE:
+    for tag in kaggle.TABLE:
         for name in common:
             assert check(f"<svg><{tag} {name}='x'/></svg>", "kaggle").valid, (tag, name)
         assert rules(f"<svg><{tag} style='x'/></svg>", "kaggle") == {"attribute"}
 
 
 def test_kaggle_table_has_the_competitions_size():
-    assert len(kaggle_rule.TABLE) == 21
-    own = sum(len(attributes - kaggle_rule.COMMON) for attributes in kaggle_rule.TABLE.values())
+    assert len(kaggle.TABLE) == 21
+    own = sum(len(attributes - kaggle.COMMON) for attributes in kaggle.TABLE.values())
     assert own == 87
     assert rules("<svg><feGaussianBlur/></svg>", "kaggle") == {"tag"}
     assert check("<svg xmlns='http://www.w3.org/2000/svg'><use href='#a'/></svg>", "kaggle").valid

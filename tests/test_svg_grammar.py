@@ -7,13 +7,13 @@ import re
 import pytest
 import torch
 
-from common.constrained import MAX_COMMENT, tokens_needed
-from common.decoding import generate_answers
-from common.errors import UserError
-from common.grammar import Automaton, Characters, Literal, to_lark
-from common.model import load_base
-from common.svg_grammar import answer_grammar
 from prompt_template import extract_reasoning, extract_svg
+from qwen_svg.common.errors import UserError
+from qwen_svg.generation.constrained import MAX_COMMENT, tokens_needed
+from qwen_svg.generation.engine import generate_answers
+from qwen_svg.generation.grammar import Automaton, Characters, Literal, to_lark
+from qwen_svg.generation.svg_grammar import answer_grammar
+from qwen_svg.model.load import load_base
 from svg_constraint import SVG_OPEN, check
 from tests.paths import ROOT
 from tests.tiny import make_prompts

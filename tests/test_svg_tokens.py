@@ -10,17 +10,18 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from transformers import Qwen2ForCausalLM
 
-from common import loss, model
-from common.constrained import tokens_needed
-from common.dataset import Sample
-from common.decoding import generate_answers
-from common.errors import UserError
-from common.judge import judge
-from common.loss import cross_entropy, summed_loss
-from common.model import add_adapter, load_base, load_tokenizer, merge_adapter, with_adapter
-from common.predictor import find_source
-from common.svg_tokens import add_svg_tokens, begin_as_mean, make_rows, pieces_of_new, svg_tokens, tokenizer_of
-from common.tokens import LeftPaddingCollator, encode, ids_behind
+from qwen_svg.common.dataset import Sample
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.tokens import LeftPaddingCollator, encode, ids_behind
+from qwen_svg.evaluation.judge import judge
+from qwen_svg.generation.constrained import tokens_needed
+from qwen_svg.generation.engine import generate_answers
+from qwen_svg.generation.predictor import find_source
+from qwen_svg.model import load as model
+from qwen_svg.model import loss
+from qwen_svg.model.load import add_adapter, load_base, load_tokenizer, merge_adapter, with_adapter
+from qwen_svg.model.loss import cross_entropy, summed_loss
+from qwen_svg.model.svg_tokens import add_svg_tokens, begin_as_mean, make_rows, pieces_of_new, svg_tokens, tokenizer_of
 from svg_constraint import SVG_OPEN
 from tests.paths import SHARED
 from tests.tiny import answer, make_llama_tokenizer, make_tokenizer, qwen2_config
@@ -59,7 +60,7 @@ def test_each_is_one_token_behind_another_text(kind):
 
 @pytest.mark.skipif(not (SHARED / "data/qwen_tokenizer").is_dir(), reason="the real tokenizer is not here")
 def test_real_drawings_come_back_from_qwens_tokenizer_in_fewer_tokens():
-    from common.dataset import read_samples
+    from qwen_svg.common.dataset import read_samples
 
     samples = read_samples(SHARED / "data/svg_results.jsonl").samples[:40]
     tokenizer = load_tokenizer(str(SHARED / "data/qwen_tokenizer"))
@@ -180,8 +181,8 @@ def test_only_new_rows_are_saved_and_give_the_same_answers_reloaded_and_merged(s
 
 
 def test_both_exports_are_the_adapted_model(saved, tmp_path):
-    from common.export import compare, load, write_folder
-    from common.gguf_file import write_gguf
+    from qwen_svg.model.export import compare, load, write_folder
+    from qwen_svg.model.gguf import write_gguf
 
     folder, _, _ = saved
     loaded, tokenizer, prompt, expected = load(find_source(str(folder / "adapter")))

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from common import svg_values as values
-from common.svg_values import ValueFault
+from qwen_svg.svg import values
+from qwen_svg.svg.values import ValueFault
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "+.5", "1.25", "1e2", "-1E-2", " 7 ", "\t3\n"])
@@ -136,7 +136,7 @@ def test_paints(text, expected):
 
 def test_named_colours_are_the_148_of_css_and_render_so():
     """Compared with resvg's own table, which is SVG 1.1's: all but the younger rebeccapurple."""
-    from common.render import render_rgb
+    from qwen_svg.svg.render import render_rgb
 
     assert len(values.NAMED_COLOURS) == 148
     colours = {name: code for name, code in values.NAMED_COLOURS.items() if name != "rebeccapurple"}

@@ -4,9 +4,16 @@ from itertools import pairwise
 
 import torch
 
-from common.dataset import Sample
-from common.tokens import IGNORED, Encoded, LeftPaddingCollator, LengthGroupedSampler, batches_by_length, encode
 from prompt_template import format_prompt
+from qwen_svg.common.dataset import Sample
+from qwen_svg.common.tokens import (
+    IGNORED,
+    Encoded,
+    LeftPaddingCollator,
+    LengthGroupedSampler,
+    batches_by_length,
+    encode,
+)
 from tests.tiny import answer
 
 

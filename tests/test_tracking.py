@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.tracking import wandb_mode
+from qwen_svg.common.tracking import wandb_mode
 
 
 @pytest.fixture

@@ -12,10 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from common.errors import UserError
-from common.model import load_tokenizer
-from common.render import picture_difference, png_bytes, render_rgb
-from common.similarity import similarity
 from corpus import vectorize
 from corpus.oklab import pixels_to_oklab, to_oklab
 from corpus.optimization.refusal import Refused
@@ -23,6 +19,10 @@ from corpus.sources import drawings
 from corpus.vectorizing.curves import path, trees
 from corpus.vectorizing.picture import read_picture
 from corpus.vectorizing.search import NOTHING, Budget, Found, climb, finest, vectorized
+from corpus.vectorizing.similarity import similarity
+from qwen_svg.common.errors import UserError
+from qwen_svg.model.load import load_tokenizer
+from qwen_svg.svg.render import picture_difference, png_bytes, render_rgb
 from svg_constraint import SVG_OPEN, check
 
 SIZE = 256  # pixels

@@ -135,8 +135,8 @@ def make_data(path: Path) -> Path:
 
 def make_prompts(tokenizer, count: int) -> list[list[int]]:
     """Token ids of `count` prompts with different descriptions."""
-    from common.dataset import Sample
-    from common.tokens import encode
+    from qwen_svg.common.dataset import Sample
+    from qwen_svg.common.tokens import encode
 
     samples = [Sample(str(i), f"thing {i}", answer()) for i in range(count)]
     return [row.prompt for row in encode(tokenizer, samples, "chat")]

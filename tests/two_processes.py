@@ -18,9 +18,9 @@ import transformers  # noqa: F401 - before the fork: once for both
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType
 
-import common.trainer
+import qwen_svg.training.trainer
 import train
-from common.errors import run
+from qwen_svg.common.errors import run
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
                 if rank == 1:
                     os.kill(os.getpid(), number)
 
-        common.trainer.SafeStop.on_step_begin = on_step_begin
+        qwen_svg.training.trainer.SafeStop.on_step_begin = on_step_begin
         try:
             run(train.main)
         except SystemExit as end:

@@ -114,8 +114,8 @@ def only_local(address: str) -> bool:
 
 
 def constants(*arguments: str) -> SimpleNamespace:
-    from common.constants import constants_in_force
     from corpus import mine
+    from qwen_svg.common.constants import constants_in_force
 
     return constants_in_force(mine.__file__, [*arguments])
 

@@ -7,7 +7,7 @@ environment of its own. It batches and minds its memory by itself. Written for L
 from importlib.util import find_spec
 from typing import Any
 
-from common.errors import UserError
+from qwen_svg.common.errors import UserError
 
 
 class LMDeployEngine:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from common.content_hash import content_hash
+from qwen_svg.svg.content_hash import content_hash
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ def draw(svg: str, resolution: int, seconds: float) -> tuple[Any, str]:
     """Return (PIL image, "") or (None, why not)."""
     from PIL import Image
 
-    from common.render import render_rgb
+    from qwen_svg.svg.render import render_rgb
 
     try:
         pixels = render_rgb(svg, resolution, seconds)

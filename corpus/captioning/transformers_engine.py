@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from common.errors import UserError
-from common.hub import hub_reachable
-from common.model import pick_device
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.hub import hub_reachable
+from qwen_svg.model.load import pick_device
 
 
 class TransformersEngine:

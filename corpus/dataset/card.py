@@ -10,12 +10,12 @@ from corpus.sources import ATTRIBUTIONS
 def write_card(path: Path, counts: Counts, command: str, lengths: dict[str, list[int]], max_length: int) -> None:
     """Write <name>.md, the contact sheet <name>.png and, where token lengths are known, <name>_tokens.png.
 
-    lengths: of common/token_lengths.py, {} when there is no tokenizer; max_length: the limit drawn, in tokens.
+    lengths: of qwen_svg/common/token_lengths.py, {} when there is no tokenizer; max_length: the limit drawn, in tokens.
     """
     contact_sheet(path.with_suffix(".png"), counts.examples)
     plot = path.with_name(f"{path.stem}_tokens.png")
     if lengths:
-        from common.token_lengths import draw
+        from qwen_svg.common.token_lengths import draw
 
         draw(lengths, max_length, plot)
     groups = counts.groups
@@ -64,9 +64,9 @@ def _refusals(refused: Counter) -> list[str]:
 
 def contact_sheet(path: Path, examples: list[dict]) -> None:
     """Draw originals and, to the right of each, what became of it."""
-    from common.render import png_bytes
-    from common.sheet import write_sheet
     from prompt_template import extract_svg
+    from qwen_svg.common.sheet import write_sheet
+    from qwen_svg.svg.render import png_bytes
 
     cells = []
     for line in examples:

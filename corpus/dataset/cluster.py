@@ -15,9 +15,9 @@ from datatrove.data import Document
 from datatrove.executor import LocalPipelineExecutor, RayPipelineExecutor, SlurmPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 
-from common.errors import UserError
 from corpus.dataset.plan import Plan
 from corpus.workers import in_processes
+from qwen_svg.common.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
-from common.content_hash import content_hash
-from common.resume import append, written_before
 from corpus.dataset.record import Rules
 from corpus.llm_answer import Answered, answer_for
 from prompt_template import extract_svg
+from qwen_svg.common.jsonl import append, written_before
+from qwen_svg.svg.content_hash import content_hash
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common.content_hash import content_hash
-from common.errors import UserError
-from common.vectors import pairs_alike, read_vectors
 from corpus.dataset.near_duplicates import find
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.vectors import pairs_alike, read_vectors
+from qwen_svg.svg.content_hash import content_hash
 
 NEAR_DUPLICATE = "near-duplicate"
 SHOWN = 24  # drawings on the contact sheet

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
-from common.tables import HUB
 from corpus.dataset.explain import Asking, explained
 from corpus.dataset.record import Rules, build_all
 from corpus.sources import Columns, Drawing, drawings, pieces, read_captions
+from qwen_svg.common.tables import HUB
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from common.svg_values import NAMED_COLOURS
 from corpus.oklab import from_oklab, to_oklab
 from corpus.optimization.describe_geometry import bounds, flat
 from corpus.optimization.paint import Gradient, Paint
 from corpus.optimization.shorten import Shape, ShapeGroup
+from qwen_svg.svg.values import NAMED_COLOURS
 
 Parts = list[Shape | ShapeGroup]
 HUES = "red orange gold green teal blue purple pink".split()  # what a copy may become

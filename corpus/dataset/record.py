@@ -54,9 +54,9 @@ def build(drawing: Drawing, rules: Rules) -> list[dict]:
 
 
 def _lines(drawing: Drawing, rules: Rules) -> Iterator[dict]:
-    from common.render import render_rgb
     from corpus.dataset.recolour import recoloured
     from corpus.optimization.refusal import Refused
+    from qwen_svg.svg.render import render_rgb
 
     try:
         before = render_rgb(drawing.svg)
@@ -72,10 +72,10 @@ def _lines(drawing: Drawing, rules: Rules) -> Iterator[dict]:
 
 def _first_legal(drawing: Drawing, before: Any, rules: Rules) -> tuple[list, dict]:
     """Return the shapes on the coarsest grid that keeps the picture, and their line. Raises Refused."""
-    from common.render import picture_difference, render_rgb
     from corpus.optimization.refusal import Refused
     from corpus.optimization.resolve import resolve
     from corpus.optimization.shorten import shorten
+    from qwen_svg.svg.render import picture_difference, render_rgb
     from svg_constraint import check
 
     try:

@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from common.content_hash import content_hash
 from corpus.description.duplicates import Known
 from corpus.description.refuse import fault
+from qwen_svg.svg.content_hash import content_hash
 
 
 class Collection:

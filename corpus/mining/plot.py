@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.plots import figure_grid, save
+from qwen_svg.common.plots import figure_grid, save
 
 AHEAD = 10  # times the SVGs found so far: how far the curve is drawn on
 MONTH = 30 * 86_400  # seconds

@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from common.errors import UserError
+from qwen_svg.common.errors import UserError
 
 PREFIX = 2  # hexadecimal digits of the MD5: 256 shards
 CACHE_KIB = 65_536  # of the journal's pages in memory

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from common.errors import UserError
-from common.tables import rows, text_in
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.tables import rows, text_in
 
 
 def read_urls(dataset: str, column: str, skip: int) -> Iterator[str]:

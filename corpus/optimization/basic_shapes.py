@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from common.svg_values import Command, parse_points
 from corpus.optimization import outline
 from corpus.optimization.svg_style import Style
+from qwen_svg.svg.values import Command, parse_points
 
 MARKED = ("path", "line", "polyline", "polygon")
 

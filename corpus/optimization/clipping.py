@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from common.svg_values import IDENTITY, Command, Matrix
 from corpus.optimization import outline
 from corpus.optimization.drawn import Drawn
 from corpus.optimization.source import Source
+from qwen_svg.svg.values import IDENTITY, Command, Matrix
 from svg_constraint import CANVAS
 
 

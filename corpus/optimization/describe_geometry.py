@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
-from common.svg_values import NAMED_COLOURS, Command, parse_points
 from corpus.oklab import to_oklab
 from corpus.optimization.outline import points_on
 from corpus.optimization.paint import Gradient, Paint, short_hex
 from corpus.optimization.shorten import Shape, ShapeGroup
+from qwen_svg.svg.values import NAMED_COLOURS, Command, parse_points
 from svg_constraint import CANVAS
 
 # Names people use; the CSS list also has "papayawhip". A space is put in where the name is two words.

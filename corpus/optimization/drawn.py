@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from common.svg_values import Command
 from corpus.optimization.outline import PLAIN, Ends
 from corpus.optimization.paint import Paint
+from qwen_svg.svg.values import Command
 
 
 @dataclass(frozen=True)

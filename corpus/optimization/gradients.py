@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-from common.svg_values import Command, Matrix, multiply
 from corpus.optimization import outline
 from corpus.optimization.paint import Gradient, Paint, Stop, colour, colour_text
 from corpus.optimization.path_text import number
@@ -11,6 +10,7 @@ from corpus.optimization.refusal import Refused
 from corpus.optimization.source import Source, reference_of, tag_of
 from corpus.optimization.svg_style import Style, inherit, own_style
 from corpus.optimization.units import length, share, transform
+from qwen_svg.svg.values import Command, Matrix, multiply
 
 
 def read_gradient(

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
-from common.svg_values import Command, Matrix, absolute_path, parse_path
 from corpus.optimization.refusal import Refused
+from qwen_svg.svg.values import Command, Matrix, absolute_path, parse_path
 
 MAX_DASHES = 1_000  # of one path; more would not fit into the dialect's size
 Point = tuple[float, float]

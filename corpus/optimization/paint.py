@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from common.svg_values import NAMED_COLOURS, Matrix, ValueFault, parse_paint
 from corpus.optimization.refusal import Refused
 from corpus.optimization.svg_style import Style
+from qwen_svg.svg.values import NAMED_COLOURS, Matrix, ValueFault, parse_paint
 
 # Names that any tokenizer has as one or two tokens; the longer ones of CSS cost more than their #rrggbb.
 SHORT_NAMES = {

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from functools import lru_cache
 
-from common.svg_values import Command
+from qwen_svg.svg.values import Command
 from svg_constraint import MAX_DECIMALS
 
 

@@ -2,9 +2,9 @@
 
 import math
 
-from common.svg_values import Command
 from corpus.optimization import outline
 from corpus.optimization.outline import Point
+from qwen_svg.svg.values import Command
 
 MAX_COMMANDS = 14  # four sides, eight curves for the corners, M and Z
 NEAR = 0.25  # canvas units that the outline may lie beside the shape's

@@ -10,7 +10,6 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from common.svg_values import IDENTITY, Command, Matrix, ValueFault, multiply
 from corpus.optimization import outline
 from corpus.optimization.basic_shapes import BASIC_SHAPES, MARKED
 from corpus.optimization.clipping import EVERYWHERE, narrowed, rectangle, within
@@ -22,6 +21,7 @@ from corpus.optimization.refusal import Refused
 from corpus.optimization.source import Source, reference_of, tag_of
 from corpus.optimization.svg_style import Style, inherit, own_style
 from corpus.optimization.units import dashes, fit, length, share, transform, view_box
+from qwen_svg.svg.values import IDENTITY, Command, Matrix, ValueFault, multiply
 from svg_constraint import CANVAS
 
 INVISIBLE = frozenset("title desc metadata script style defs symbol clipPath linearGradient radialGradient marker mask "

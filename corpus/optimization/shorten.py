@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from common.svg_values import Command
 from corpus.optimization import outline
 from corpus.optimization.drawn import Drawn, Group
 from corpus.optimization.gradients import gradient_text
@@ -19,6 +18,7 @@ from corpus.optimization.recognise import recognised
 from corpus.optimization.refusal import Refused
 from corpus.optimization.simplify import SMALL, approximate, moved, rounded, tidy
 from corpus.optimization.strokes import plain_strokes
+from qwen_svg.svg.values import Command
 from svg_constraint import CANVAS, MAX_DECIMALS
 
 # What rounding may move before a path gets one decimal more than the rest: square units of one segment (the long edges

@@ -2,8 +2,8 @@
 
 import math
 
-from common.svg_values import Command
 from corpus.optimization import outline
+from qwen_svg.svg.values import Command
 
 # Canvas units that an outline may move when segments are joined or simplified; rounding adds up to 0.5. Strokes differ
 # on both sides where they are moved, and get half of it.

@@ -7,10 +7,10 @@ more than a large file.
 import re
 from typing import Any
 
-from common.svg_values import Command
 from corpus.optimization import outline
 from corpus.optimization.refusal import Refused
 from corpus.optimization.svg_style import Style, StyleSheets
+from qwen_svg.svg.values import Command
 from svg_constraint import SVG_NAMESPACE
 
 MAX_FILE = 4 * 2**20  # bytes

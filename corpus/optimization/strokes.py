@@ -8,10 +8,10 @@ import math
 from dataclasses import replace
 from itertools import pairwise
 
-from common.svg_values import Command
 from corpus.optimization import outline
 from corpus.optimization.drawn import Drawn
 from corpus.optimization.outline import PLAIN, Ends
+from qwen_svg.svg.values import Command
 
 THIN = 11.0  # canvas units: up to this width a cap may be replaced by a longer line
 LONGER = math.pi / 8  # of the width: as much area as half a disc

@@ -8,8 +8,8 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from common.errors import UserError
 from corpus.optimization.refusal import Refused
+from qwen_svg.common.errors import UserError
 from svg_constraint import SVG_OPEN
 
 WORKER = Path(__file__).with_name("svgo.mjs")

@@ -3,9 +3,9 @@
 import math
 import re
 
-from common.svg_values import IDENTITY, Matrix, ValueFault, multiply, parse_transform, transform_matrix
 from corpus.optimization.refusal import Refused
 from corpus.optimization.svg_style import Style
+from qwen_svg.svg.values import IDENTITY, Matrix, ValueFault, multiply, parse_transform, transform_matrix
 
 _UNITS = {"": 1.0, "px": 1.0, "pt": 4 / 3, "pc": 16.0, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96.0, "q": 96 / 101.6}
 _LENGTH = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*(%|[A-Za-z]*)\s*", re.ASCII)

@@ -9,7 +9,7 @@ nodes that are near enough are drawn. All stretches of a level are fitted togeth
 from dataclasses import dataclass
 from typing import Any
 
-from common.svg_values import Command
+from qwen_svg.svg.values import Command
 
 SAMPLES = 25  # points of a stretch that a curve is fitted to
 FINEST = 0.16  # pixels; nearer than that no curve is asked to be

@@ -27,7 +27,7 @@ class Budget:
 @dataclass(frozen=True)
 class Found:
     svg: str
-    similarity: float  # to the picture, by common/similarity.py
+    similarity: float  # to the picture, by corpus/vectorizing/similarity.py
 
 
 class Eye:
@@ -41,8 +41,8 @@ class Eye:
         self.wanted = np.asarray(Image.fromarray(rgb).resize((LOOK, LOOK), kind))
 
     def look(self, svg: str) -> Found:
-        from common.render import render_rgb
-        from common.similarity import similarity
+        from corpus.vectorizing.similarity import similarity
+        from qwen_svg.svg.render import render_rgb
 
         return Found(svg, similarity(self.wanted, render_rgb(svg, LOOK)))
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from common.svg_values import Command
 from corpus.optimization.document import write_document
 from corpus.optimization.recognise import NEAR, recognised
 from corpus.optimization.shorten import Shape, basic_geometry
@@ -13,6 +12,7 @@ from corpus.optimization.simplify import moved, rounded, tidy
 from corpus.vectorizing.curves import Tree, path, trees
 from corpus.vectorizing.layers import Layer, layers
 from corpus.vectorizing.segments import Regions
+from qwen_svg.svg.values import Command
 from svg_constraint import CANVAS
 
 # Decimals of coordinates, and the square canvas units by which rounding may move a segment; beyond, there is one more.

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from common.errors import UserError
-from common.tables import rows, text_in
 from encoder.contrasting.augment import augmented
 from encoder.drawing_text import drawing_text
 from encoder.loading import reading_of
 from encoder.unpadded import unpadded_batch
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.tables import rows, text_in
 
 LEFT_OUT = 0.1  # share of a drawing's tokens, in whole elements …
 FEW = 5  # … where it has so many

@@ -7,7 +7,7 @@ of tensors, order of operations) in src/bert_layers of https://github.com/Answer
 import re
 from typing import Any
 
-from common.errors import UserError
+from qwen_svg.common.errors import UserError
 
 DEFAULTS = {  # of FlexBertConfig, where they matter here
     "attention_layer": "base", "attn_out_bias": False, "attn_out_dropout_prob": 0.0, "attn_qkv_bias": False,

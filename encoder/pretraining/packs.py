@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from common.tokens import IGNORED
 from encoder.pretraining.token_file import TokenFile
 from encoder.unpadded import unpadded_batch
+from qwen_svg.common.tokens import IGNORED
 
 KEPT, RANDOM = 0.1, 0.1  # shares of the predicted tokens that are left as they are, or replaced by any other (BERT)
 

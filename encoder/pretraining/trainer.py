@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from common.tokens import IGNORED
 from encoder.pretraining.packs import Packs
 from encoder.training import InOrderTrainer
+from qwen_svg.common.tokens import IGNORED
 
 
 class MaskedTrainer(InOrderTrainer):

@@ -1,0 +1,1 @@
+"""Themes, prompts and filters for invented descriptions."""

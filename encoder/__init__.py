@@ -1,0 +1,1 @@
+"""SVG text → embedding: tokenizer, pretraining, contrastive training, search."""

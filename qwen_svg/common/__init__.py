@@ -1,0 +1,1 @@
+"""What every room uses: constants, errors, data files, run folders, plots."""

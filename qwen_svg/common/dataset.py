@@ -1,0 +1,284 @@
+"""The user's data: a JSONL of `{id, description, svg_content}`, read line by line, checked, split without leaks."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from prompt_template import extract_reasoning, extract_svg
+from qwen_svg.common.errors import UserError
+
+SHOW_BAR = 20 * 2**20  # bytes; a smaller file is read in a few seconds
+FIELDS = ("id", "description", "svg_content")
+SPLIT_SHARES = {"train": 0.90, "valid": 0.05, "test": 0.05}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One line of the file. `answer` is `svg_content`: the reasoning and the SVG, as the model shall write it."""
+
+    id: str
+    description: str
+    answer: str
+    group: str | None = None  # samples of one group never fall on both sides of a split
+
+    def digest(self) -> bytes:
+        """SHA-256 of what the model learns from."""
+        return hashlib.sha256(json.dumps([self.id, self.description, self.answer]).encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class SampleKey:
+    """What splitting needs of a sample, without its answer: a large file's answers do not fit in memory."""
+
+    id: str
+    description: str
+    group: str | None
+    fingerprint: bytes
+
+    @classmethod
+    def of(cls, sample: Sample) -> "SampleKey":
+        return cls(sample.id, sample.description, sample.group, sample.digest())
+
+    def digest(self) -> bytes:
+        return self.fingerprint
+
+
+AnySample = TypeVar("AnySample", Sample, SampleKey)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with one line. `usable`: harmless and mended while reading (a BOM, a CRLF line end)."""
+
+    line: int
+    kind: str
+    message: str
+    usable: bool = False
+
+
+@dataclass
+class ReadResult:
+    path: Path
+    samples: list[Sample] = field(default_factory=list)  # empty after `stream_samples`, which hands them out
+    read: int = 0  # usable samples
+    incomplete: list[Sample] = field(default_factory=list)  # readable, but without an <svg> or <reasoning> section
+    faults: list[Fault] = field(default_factory=list)
+
+    def counts(self) -> dict:
+        """Figures to print and save: samples read, lines skipped and mended by kind of fault."""
+        return {
+            "read": self.read,
+            "skipped": dict(Counter(f.kind for f in self.faults if not f.usable)),
+            "mended": dict(Counter(f.kind for f in self.faults if f.usable)),
+        }
+
+    def report(self, at_most: int = 5) -> Iterator[str]:
+        """Yield lines for the terminal: the counts, then the first faults with file and line number."""
+        counts = self.counts()
+        yield f"{self.path}: {counts['read']} samples read, {sum(counts['skipped'].values())} lines skipped"
+        for fault in self.faults[:at_most]:
+            what = "mended" if fault.usable else "skipped"
+            yield f"  {self.path}:{fault.line}: {fault.message} ({what})"
+        if len(self.faults) > at_most:
+            yield f"  … and {len(self.faults) - at_most} more: {counts['skipped'] | counts['mended']}"
+
+
+def read_samples(path: str | Path, on_fault: str = "skip") -> ReadResult:
+    """Read the whole file and return the samples with every fault found. Arguments and errors of `stream_samples`."""
+    result = ReadResult(Path(path))
+    result.samples = list(stream_samples(result, on_fault))
+    return result
+
+
+def stream_samples(result: ReadResult, on_fault: str = "skip") -> Iterator[Sample]:
+    """Yield the samples of the file `result.path`, line by line, and note in `result` what was found.
+
+    on_fault: "skip" counts a bad line and goes on; "stop" raises at the first fault of any kind.
+    Raises UserError for a missing or unreadable file, for a file without one usable sample, and in "stop". Shows a bar
+    while it reads, as checking and tokenising what it yields may take minutes.
+    """
+    if on_fault not in ("skip", "stop"):
+        raise UserError(f"ON_BAD_LINE must be 'skip' or 'stop', not {on_fault!r}.")
+    path = result.path
+    ids: dict[str, int] = {}
+    try:
+        with path.open("rb") as lines, _bar(path) as bar:
+            for number, raw in enumerate(lines, 1):
+                bar.update(len(raw))
+                sample, faults = _read_line(raw, number, ids, result)
+                for fault in faults:
+                    if on_fault == "stop":
+                        raise UserError(
+                            f"{path}:{fault.line}: {fault.message}; mend the line or skip bad lines with "
+                            "`--on-bad-line skip`."
+                        )
+                    result.faults.append(fault)
+                if sample:
+                    result.read += 1
+                    yield sample
+    except OSError as error:
+        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        raise UserError(
+            f"data file {path} {reason}; give the path of a JSONL file with `--data-path`, or build the "
+            "demo set with `make data`."
+        ) from None
+    if not result.read:
+        first = f" (first fault, line {result.faults[0].line}: {result.faults[0].message})" if result.faults else ""
+        raise UserError(f"data file {path} holds no usable sample{first}; each line must be a JSON object "
+                        f"with {', '.join(FIELDS)}.")  # fmt: skip
+
+
+def in_batches(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
+    samples = iter(samples)
+    while batch := list(islice(samples, size)):
+        yield batch
+
+
+def _bar(path: Path) -> tqdm:
+    size = path.stat().st_size
+    quiet = True if size < SHOW_BAR else None  # None: on a terminal only
+    return tqdm(total=size, desc="reading", unit="B", unit_scale=True, leave=False, disable=quiet)
+
+
+def _read_line(raw: bytes, number: int, ids: dict[str, int], result: ReadResult) -> tuple[Sample | None, list[Fault]]:
+    """Return the line's sample, if it has one, and its faults."""
+    faults = []
+    if raw.startswith(b"\xef\xbb\xbf"):
+        faults.append(Fault(number, "byte order mark", "the line begins with a byte order mark (BOM)", usable=True))
+        raw = raw[3:]
+    if raw.endswith(b"\r\n"):
+        faults.append(Fault(number, "CRLF", "the line ends with CRLF", usable=True))
+    if not raw.strip():
+        return None, faults  # empty lines, often the last one, are nobody's mistake
+    try:
+        record = json.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return None, [*faults, Fault(number, "invalid UTF-8", f"invalid UTF-8 at byte {error.start + 1} of the line")]
+    except (json.JSONDecodeError, RecursionError) as error:
+        return None, [*faults, Fault(number, "not JSON", f"not JSON ({getattr(error, 'msg', 'nested too deep')})")]
+    fault = _record_fault(record, number) or _duplicate_fault(record, number, ids)
+    if fault:
+        return None, [*faults, fault]
+    ids[str(record["id"])] = number
+    group = record.get("group")
+    sample = Sample(
+        id=str(record["id"]),
+        description=record["description"],
+        answer=record["svg_content"].strip(),
+        group=None if group is None else str(group),
+    )
+    for section, found in (("svg", extract_svg(sample.answer)), ("reasoning", extract_reasoning(sample.answer))):
+        if found is None:
+            result.incomplete.append(sample)
+            message = f"'svg_content' has no <{section}>…</{section}> section"
+            return None, [*faults, Fault(number, f"no <{section}>", message)]
+    return sample, faults
+
+
+def _record_fault(record: object, number: int) -> Fault | None:
+    if not isinstance(record, dict):
+        return Fault(number, "wrong type", f"a JSON object is wanted, this is {type(record).__name__}")
+    for name in FIELDS:
+        value = record.get(name)
+        if value is None:
+            return Fault(number, "missing field", f"field {name!r} is missing")
+        if not isinstance(value, str) and not (name == "id" and type(value) is int):
+            return Fault(number, "wrong type", f"field {name!r} must be text, not {type(value).__name__}")
+        if not str(value).strip():
+            return Fault(number, "empty field", f"field {name!r} is empty")
+        if not is_unicode(str(value)):
+            return Fault(number, "invalid UTF-8", f"field {name!r} holds a lone surrogate, which is not text")
+    return None
+
+
+def is_unicode(text: str) -> bool:
+    r"""JSON can spell a lone surrogate ("\ud83d") that no tokenizer or file can take."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _duplicate_fault(record: dict, number: int, ids: dict[str, int]) -> Fault | None:
+    first = ids.get(str(record["id"]))
+    if first is None:
+        return None
+    return Fault(number, "duplicate id", f"id {record['id']!r} was used before, on line {first}")
+
+
+def split_samples(samples: list[AnySample], seed: int) -> dict[str, list[AnySample]]:
+    """Split 90/5/5 into train, valid and test; deterministic by seed, whatever the order of the file.
+
+    Samples that share a description (letter case and spacing aside) or a `group` form one family, and a
+    family never falls on both sides. Families are put in an order given by a hash of the seed, then dealt
+    out: test first, then valid, each until it has its 5 % (at least one family); the rest trains, the
+    largest family always, so that a very uneven file still trains on most of its samples.
+    Raises UserError when there are fewer than three families.
+    """
+    families = sorted(families_of(samples), key=lambda family: _hash(seed, min(s.id for s in family)))
+    if len(families) < 3:
+        raise UserError(
+            f"the data has {len(families)} distinct description(s) in {len(samples)} sample(s); a split into "
+            "train, valid and test needs at least 3."
+        )
+    families.append(families.pop(families.index(max(families, key=len))))
+    parts: dict[str, list[Sample]] = {"train": families.pop()}
+    for part, still_needed in (("test", 1), ("valid", 0)):
+        wanted = max(1, round(SPLIT_SHARES[part] * len(samples)))
+        parts[part] = families.pop(0)
+        passed_over = []
+        while families and len(families) > still_needed and len(parts[part]) < wanted:
+            family = families.pop(0)
+            if len(parts[part]) + len(family) <= wanted:
+                parts[part] = parts[part] + family
+            else:
+                passed_over.append(family)
+        families = passed_over + families
+    parts["train"] = parts["train"] + [sample for family in families for sample in family]
+    return {part: sorted(parts[part], key=lambda sample: _hash(seed, sample.id)) for part in SPLIT_SHARES}
+
+
+def take(samples: list[AnySample], at_most: int, seed: int) -> list[AnySample]:
+    """Return a deterministic subset of at most `at_most` samples (0 = all), in an order given by the seed."""
+    chosen = sorted(samples, key=lambda sample: _hash(seed, sample.id))
+    return chosen[:at_most] if at_most else chosen
+
+
+def fingerprint(samples: list[AnySample]) -> str:
+    """Return a SHA-256 over the samples, independent of their order: two runs saw the same data or not."""
+    return hashlib.sha256(b"".join(sorted(sample.digest() for sample in samples))).hexdigest()
+
+
+def families_of(samples: list[AnySample]) -> list[list[AnySample]]:
+    """Group samples connected through a shared description or group key (union-find)."""
+    parent = list(range(len(samples)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    first_with: dict[tuple[str, str], int] = {}
+    for i, sample in enumerate(samples):
+        keys = [("description", " ".join(sample.description.casefold().split()))]
+        if sample.group is not None:
+            keys.append(("group", sample.group))
+        for key in keys:
+            parent[root(i)] = root(first_with.setdefault(key, i))
+    families: dict[int, list[Sample]] = {}
+    for i, sample in enumerate(samples):
+        families.setdefault(root(i), []).append(sample)
+    return list(families.values())
+
+
+def _hash(seed: int, text: str) -> bytes:
+    return hashlib.sha256(f"{seed}:{text}".encode()).digest()

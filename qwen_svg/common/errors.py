@@ -1,0 +1,84 @@
+"""Errors a user can act on: one sentence, a non-zero exit code, no traceback."""
+
+import errno
+import sys
+import time
+from collections.abc import Callable
+
+from qwen_svg.common.processes import processes, rank
+
+
+class UserError(Exception):
+    """Something the user can mend. The text names the file, line, constant or value and the way out."""
+
+
+class LossIsNotANumber(UserError):
+    """Training has come to a loss of NaN or infinity."""
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Run a script's `main` and turn the expected failures into one sentence and an exit code.
+
+    2 = the user's input or machine stands in the way, 130 = Ctrl-C. Anything else is a bug and keeps its
+    traceback.
+    """
+    try:
+        sys.exit(main())
+    except UserError as error:
+        _say(str(error))
+    except KeyboardInterrupt:
+        print("\nstopped by Ctrl-C.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # `… | head` closed our output: not worth a word
+        sys.stderr.close()
+    except Exception as error:
+        if disk_full(error):
+            _say(f"the disk is full ({_where(error)}); free some space and run again.")
+        elif in_the_way(error):
+            _say(f"{_where(error)} cannot be read or written ({error.strerror}); give another path, or mend this one.")
+        elif lost_process(error):
+            print(f"error: process {rank()} has lost another of its launch; go on with `--resume`.", file=sys.stderr)
+        else:
+            raise
+    sys.exit(2)
+
+
+def _say(sentence: str) -> None:
+    """Print what went wrong: once, where all processes of a launch fail alike."""
+    if rank():
+        time.sleep(10)  # time for process 0 to say the same and to end, whereupon the launcher ends this one
+        sentence = f"process {rank()}: {sentence}"
+    print(f"error: {sentence}", file=sys.stderr)
+
+
+# Words of safetensors (the system's) and of torch's zip writer, by how far it has come.
+DISK_FULL = ("No space left on device", "PytorchStreamWriter failed", "unexpected pos")
+
+
+def disk_full(error: BaseException) -> bool:
+    """Whether the failure is a full disk, also where a library has wrapped the OSError in a type of its own."""
+    chain: BaseException | None = error
+    while chain is not None:
+        if isinstance(chain, OSError) and chain.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if any(sign in str(chain) for sign in DISK_FULL):
+            return True
+        chain = chain.__cause__ or chain.__context__
+    return False
+
+
+def in_the_way(error: BaseException) -> bool:
+    """Whether a path does not allow what is asked of it: a file where a folder should be, no permission …"""
+    kinds = (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+    others = (errno.EROFS, errno.ENAMETOOLONG)
+    return isinstance(error, OSError) and bool(error.filename) and (isinstance(error, kinds) or error.errno in others)
+
+
+def lost_process(error: BaseException) -> bool:
+    """Whether a launch of several processes has lost one. gloo has no type of its own for it, NCCL has torch's."""
+    lost = type(error).__name__ in ("DistBackendError", "DistNetworkError") or "by peer" in str(error)
+    return processes() > 1 and lost
+
+
+def _where(error: BaseException) -> str:
+    return str(getattr(error, "filename", None) or str(error).splitlines()[0])

@@ -1,0 +1,44 @@
+"""The look of every plot in one place (matplotlib, drawn to files only)."""
+
+from pathlib import Path
+from typing import Any
+
+from qwen_svg.common.run_folder import read_jsonl
+
+
+def figure_grid(rows: int, columns: int, size: tuple[float, float] = (5.2, 3.4)) -> tuple[Any, Any]:
+    """Return (figure, axes) for a grid of plots, each `size` inches."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "font.size": 9})
+    width, height = size
+    return plt.subplots(rows, columns, figsize=(width * columns, height * rows), layout="constrained")
+
+
+def save(figure: Any, path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def draw_loss(metrics: Path, path: Path) -> None:
+    """Draw training loss and validation cross-entropy over steps from a run's metrics.jsonl."""
+    records = read_jsonl(metrics)
+    figure, axis = figure_grid(1, 1, (7.0, 4.2))
+    for key, label, style in (
+        ("loss", "training loss (mean since the last point)", {"color": "#9bb7ef", "marker": "."}),
+        ("eval_cross_entropy", "validation cross-entropy", {"color": "#d1495b", "marker": "o"}),
+    ):
+        points = [(record["step"], record[key]) for record in records if key in record]
+        if points:
+            axis.plot(*zip(*points, strict=True), label=label, **style)
+            axis.annotate(f"{points[-1][1]:.3f}", points[-1], xytext=(5, 4), textcoords="offset points")
+    axis.set_xlabel("step")
+    axis.set_ylabel("nats per token")
+    axis.grid(alpha=0.25)
+    axis.legend()
+    save(figure, path)

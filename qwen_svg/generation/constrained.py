@@ -1,0 +1,129 @@
+"""Constrained decoding: only tokens that keep the answer legal, and a close before the token budget ends.
+
+llguidance turns the grammar of `svg_grammar.py` into a mask over the vocabulary at each step. It cannot tell how far
+the end is; `grammar.Automaton` can. When what is left of the budget is only just enough, or a comment or the
+reasoning runs on, the shortest closing text is put in the model's place.
+"""
+
+import json
+from copy import copy
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from qwen_svg.common.tokens import METASPACE, ids_behind
+from qwen_svg.generation.grammar import Automaton, to_lark
+from qwen_svg.generation.svg_grammar import answer_grammar
+
+MARGIN = 64  # tokens kept above the closing text: one token may open an element, and so lengthen it
+MAX_COMMENT = 160  # characters, then it is closed
+REASONING_SHARE = 0.5  # of the budget, then it is closed
+
+
+@cache
+def _automaton() -> Automaton:
+    return Automaton(answer_grammar())
+
+
+def tokens_needed(tokenizer: Any) -> int:
+    """Return the budget below which a legal answer cannot be promised."""
+    return len(ids_behind(tokenizer, _automaton().completion(_automaton().start))) + MARGIN
+
+
+class LegalRow:
+    """One answer: what the grammar has seen of it, and the tokens that are put in next."""
+
+    def __init__(self, tokenizer: Any, matcher: Any, budget: int, needed: int):
+        """matcher: a copy of `grammar_for`'s, this row's own. budget: the largest number of tokens, at least `needed`.
+
+        needed: what `tokens_needed` says.
+        """
+        self.tokenizer, self.matcher, self.budget, self.needed = tokenizer, matcher, budget, needed
+        self.state = _automaton().start
+        self.text = ""
+        self.tokens = 0
+        self.read: list[int] = []  # the tokens before those
+        self.unread: list[int] = []  # tokens that end within a character
+        self.forced: list[int] = []  # to be put in, last one first
+
+    def take(self, token: int) -> None:
+        """Read the token that was chosen."""
+        self.matcher.consume_token(token)
+        self.tokens += 1
+        self.unread.append(token)
+        # Behind what was there before: some tokenizers take the space off a text's first token.
+        new = self.tokenizer.decode(self.read + self.unread)[len(self.tokenizer.decode(self.read)) :]
+        if not new.endswith("\ufffd"):
+            self.state = _automaton().advance(self.state, new)
+            self.text += new
+            self.read, self.unread = self.unread, []
+
+    def mask(self, vocabulary: int) -> np.ndarray:
+        """Return which tokens may come next, bool (vocabulary,)."""
+        if not self.forced and not self.unread:
+            self.forced = self._closing(self.budget - self.tokens)[::-1]
+        allowed = np.zeros(vocabulary, dtype=bool)
+        if self.forced:
+            allowed[self.forced.pop()] = True
+            return allowed
+        bits = np.frombuffer(self.matcher.compute_bitmask(), dtype=np.uint8)
+        width = min(vocabulary, 8 * len(bits))
+        allowed[:width] = np.unpackbits(bits, count=width, bitorder="little")
+        return allowed
+
+    def _closing(self, left: int) -> list[int]:
+        """The tokens to put in now: all that is missing, the end of a part that runs on, or none."""
+        comment = self.text.rfind("<!--")
+        runs_on = (
+            len(self.text) - comment > MAX_COMMENT and "-->" not in self.text[comment:]
+            if comment >= 0
+            else self.tokens > REASONING_SHARE * self.budget and "</reasoning>" not in self.text
+        )
+        if not runs_on and left > self.needed + MARGIN:
+            return []
+        text = _automaton().completion(self.state)
+        if not runs_on and len(text) + MARGIN < left:  # a token is a character or more
+            return []
+        tokens = ids_behind(self.tokenizer, text)
+        if len(tokens) + MARGIN >= left:
+            return tokens
+        # The first ">" ends the part that runs on, also where its end has been begun.
+        return ids_behind(self.tokenizer, text[: text.index(">") + 1]) if runs_on else []
+
+
+def _vocabulary(tokenizer: Any) -> str:
+    """Return the tokenizer as JSON, with the added tokens that are text among the ordinary ones.
+
+    llguidance takes whatever was added to a tokenizer for a special token, which no grammar of texts lets pass.
+    """
+    backend = copy(tokenizer.backend_tokenizer)
+    backend.no_padding()
+    backend.no_truncation()
+    described = json.loads(backend.to_str())
+    space = "Ġ" if "ByteLevel" in json.dumps(described["decoder"]) else METASPACE
+    for token in described["added_tokens"]:
+        if not token["special"]:
+            described["model"]["vocab"][token["content"].replace(" ", space)] = token["id"]
+    described["added_tokens"] = [token for token in described["added_tokens"] if token["special"]]
+    return json.dumps(described)
+
+
+_grammars: dict[tuple, Any] = {}
+
+
+def grammar_for(tokenizer: Any, vocabulary: int, stops: tuple[int, ...]) -> Any:
+    """Compile the grammar for a tokenizer, once, and return a matcher that rows copy.
+
+    vocabulary: the width of the model's scores, which may exceed the tokenizer's. stops: tokens that may end an answer.
+    """
+    key = (id(tokenizer), vocabulary, stops)
+    if key not in _grammars:
+        import llguidance
+
+        wrapped = llguidance.LLTokenizer(_vocabulary(tokenizer), n_vocab=vocabulary, eos_token=list(stops))
+        matcher = llguidance.LLMatcher(wrapped, to_lark(answer_grammar()))
+        if matcher.get_error():
+            raise RuntimeError(matcher.get_error())
+        _grammars[key] = matcher
+    return _grammars[key]

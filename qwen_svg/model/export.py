@@ -1,0 +1,145 @@
+"""Export a model for other programs: a merged folder for transformers and vLLM, a GGUF file for llama.cpp and Ollama.
+
+Reads   a model: a run, an adapter, a merged folder, a .gguf, a hub id.
+Writes  OUTPUT/: config, safetensors, tokenizer, generation config; OUTPUT/gguf/: the GGUF file and Ollama's Modelfile.
+
+    python -m qwen_svg.model.export --model outputs/first --output exported/first --format both
+
+Each is loaded back and compared with the model it was made from, base and adapter side by side, on the logits of a
+prompt. Afterwards: `ollama create first -f exported/first/gguf/Modelfile`, `ollama run first "a red fox"`.
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.errors import UserError, run
+
+MODEL: str = ""  # folder of a run, an adapter or a merged model; a .gguf file; a hub id; "" = the newest run
+OUTPUT: str = ""  # folder to write, which must not exist
+FORMAT: str = "safetensors"  # or "gguf", or "both"
+DTYPE: str = "float16"  # of the matrices; "float32" is exact, and twice as large
+
+# Largest difference of a logit, as a share of the largest logit. Half precision rounds each weight by up to 2^-11 of
+# itself (0.05 %), and the layers add that up; float32 leaves the order in which sums are taken.
+TOLERANCE = {"float32": 1e-4, "float16": 2e-2}
+DESCRIPTION = "a blue circular button with power symbol"
+
+
+def main() -> None:
+    c = constants_in_force(__file__)
+    refuse(c)
+    from qwen_svg.common.environment import settle
+    from qwen_svg.common.run_folder import find_model
+
+    chosen = find_model(c.MODEL)
+    settle()
+    from qwen_svg.generation.predictor import find_source
+
+    source = find_source(chosen)
+    name, output = Path(chosen).stem, Path(c.OUTPUT)
+    model, tokenizer, prompt, expected = load(source)
+    output.mkdir(parents=True)
+    if c.FORMAT != "safetensors":
+        from qwen_svg.model.gguf import write_gguf
+
+        folder = output / "gguf"
+        folder.mkdir()
+        file = folder / f"{name}.{'f16' if c.DTYPE == 'float16' else 'f32'}.gguf"
+        write_gguf(file, model, tokenizer, name, c.DTYPE)
+        if source.tokenizer != source.base:
+            tokenizer.save_pretrained(folder)  # for load_tokenizer; llama.cpp needs the file alone
+        text = modelfile(file.name, tokenizer, source.prompt_form, source.max_total)
+        (folder / "Modelfile").write_text(text, encoding="utf-8")
+        compare(file, prompt, expected, c.DTYPE)
+    if c.FORMAT != "gguf":
+        write_folder(output, model, tokenizer, c.DTYPE)  # last: it rounds the model itself
+        compare(output, prompt, expected, c.DTYPE)
+
+
+def refuse(c: SimpleNamespace) -> None:
+    if c.FORMAT not in ("safetensors", "gguf", "both"):
+        raise UserError(f"FORMAT must be 'safetensors', 'gguf' or 'both', not {c.FORMAT!r}.")
+    if c.DTYPE not in TOLERANCE:
+        raise UserError(f"DTYPE must be one of {', '.join(TOLERANCE)}, not {c.DTYPE!r}.")
+    if not c.OUTPUT:
+        raise UserError("OUTPUT is empty; name a folder to write with `--output`.")
+    if Path(c.OUTPUT).exists():
+        raise UserError(f"OUTPUT {c.OUTPUT} exists; name another folder with `--output`.")
+
+
+def load(source: Any) -> tuple[Any, Any, Any, Any]:
+    """Return (merged model in float32, tokenizer, a prompt's token ids (1, T), logits (T, V) before merging)."""
+    import torch
+
+    from prompt_template import format_prompt
+    from qwen_svg.model.load import load_base, load_tokenizer, with_adapter
+
+    tokenizer = load_tokenizer(source.tokenizer)
+    model = load_base(source.base, torch.device("cpu"), torch.float32)  # whole, also where it was trained in 4 bits
+    text = format_prompt(tokenizer, DESCRIPTION, source.prompt_form)
+    prompt = tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
+    if source.adapter:
+        model = with_adapter(model, source.adapter)
+    expected = logits(model, prompt)
+    return model.merge_and_unload().eval() if source.adapter else model, tokenizer, prompt, expected
+
+
+def logits(model: Any, prompt: Any) -> Any:
+    import torch
+
+    with torch.no_grad():
+        return model(prompt).logits[0].float()
+
+
+def write_folder(folder: Path, model: Any, tokenizer: Any, dtype: str) -> None:
+    """Write what `from_pretrained` reads. The model's own weights become `dtype`."""
+    import torch
+    from transformers import GenerationConfig
+
+    from qwen_svg.generation.engine import stop_tokens
+
+    if hasattr(model.config, "quantization_config"):  # of a GGUF base, whose blocks have been unpacked
+        del model.config.quantization_config
+        model.hf_quantizer = None
+    model.generation_config = GenerationConfig(eos_token_id=stop_tokens(tokenizer), pad_token_id=tokenizer.pad_token_id)
+    model.to(getattr(torch, dtype)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def modelfile(weights: str, tokenizer: Any, prompt_form: str, max_total: int) -> str:
+    """Return Ollama's Modelfile. The whole instruction is in its template: a user gives the description alone."""
+    from prompt_template import format_prompt
+    from qwen_svg.generation.engine import stop_tokens
+
+    template = format_prompt(tokenizer, "{{ .Prompt }}", prompt_form)
+    stops = "".join(f'PARAMETER stop "{token}"\n' for token in tokenizer.convert_ids_to_tokens(stop_tokens(tokenizer)))
+    return (
+        "# The template holds the instruction that the model was trained with, as prompt_template.py writes it;\n"
+        '# {{ .Prompt }} is the description: `ollama run NAME "a red fox"`.\n'
+        f'FROM ./{weights}\nTEMPLATE """{template}"""\n{stops}PARAMETER num_ctx {max_total}\n'
+    )
+
+
+def compare(path: Path, prompt: Any, expected: Any, dtype: str) -> None:
+    """Load what was written and print how far its logits are off. Raises RuntimeError beyond TOLERANCE."""
+    import torch
+
+    from qwen_svg.model.load import load_base, load_tokenizer
+
+    read = load_tokenizer(str(path))
+    found = logits(load_base(str(path), torch.device("cpu"), torch.float32), prompt)
+    off = float((found - expected).abs().max())
+    share = off / float(expected.abs().max())
+    same = float((found.argmax(-1) == expected.argmax(-1)).float().mean())
+    print(
+        f"{path}: logits off by {off:.2g} at most ({share:.1e} of the largest); {same:.1%} of the best tokens the same"
+    )
+    text = read.decode(prompt[0].tolist())
+    if share > TOLERANCE[dtype] or read(text, add_special_tokens=False)["input_ids"] != prompt[0].tolist():
+        raise RuntimeError(f"{path} is not the model that was exported: {share:.1e} exceeds {TOLERANCE[dtype]:g}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,217 @@
+"""Cross-entropy of a model's answers: exact over a set whatever the batch size, and lean in training.
+
+Neither ever holds the logits of all positions: only those that predict a label, a bounded number at a time.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from qwen_svg.common.tokens import Encoded, LeftPaddingCollator, batches_by_length
+from qwen_svg.model.onednn import linear
+
+# Bytes of fp32 logits that exist at one time, at least. Matrix products of few rows read the output layer again and
+# again: on a CPU, with a vocabulary of 151,936, 110 rows at a time reach 70 % of the speed, 270 rows 90 %. So a large
+# batch, which holds gigabytes of activations anyway, is done in LARGE_BATCH_BLOCKS blocks.
+LOGITS_BYTES = {"cpu": 64 * 2**20, "cuda": 512 * 2**20}
+LARGE_BATCH_BLOCKS = 6
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    nats: float  # summed over all labels
+    tokens: int  # number of labels
+
+    @property
+    def mean(self) -> float:
+        """Cross-entropy in nats per token over the whole set."""
+        return self.nats / self.tokens if self.tokens else math.nan
+
+    @property
+    def perplexity(self) -> float:
+        return math.exp(min(self.mean, 700.0)) if self.tokens else math.nan  # e^710 overflows a double
+
+
+def summed_loss(model: Any, **batch: torch.Tensor) -> torch.Tensor:
+    """Return the sum of `label_losses`: fp32 scalar, in nats. The model's own loss, without its (N, V) logits.
+
+    `SVGTrainer` makes it the model's forward method: what wraps a model for several processes (DDP, FSDP, DeepSpeed)
+    gathers weights and gradients around that method only.
+    """
+    return _losses(model, **batch)[0]
+
+
+def label_losses(model: Any, **batch: torch.Tensor) -> torch.Tensor:
+    """Return the cross-entropy of each label of a batch: fp32 (N,), in nats; without gradient."""
+    return _losses(model, **batch)[1]
+
+
+def _losses(
+    model: Any,
+    *,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    position_ids: torch.Tensor,
+    logits_to_keep: torch.Tensor,
+    shift_labels: torch.Tensor,
+    **_labels: Any,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    dtype = output_layer(model).weight.dtype
+    half = dtype in (torch.float16, torch.bfloat16)
+    # Half precision around fp32 adapters on a base in half precision; nothing in fp32.
+    with torch.autocast(input_ids.device.type, dtype if half else None, enabled=half):
+        hidden = model.get_decoder()(
+            input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids, use_cache=False
+        ).last_hidden_state[logits_to_keep]
+        head = output_layer(model)  # taken here: FSDP has gathered it by now
+        return _FrozenHeadLoss.apply(hidden, head.weight, shift_labels, head.ids, head.rows)
+
+
+@dataclass(frozen=True)
+class OutputLayer:
+    """An output layer's frozen weight (V, H), and the rows (K, H) trained in place of its rows `ids`, or None."""
+
+    weight: torch.Tensor
+    ids: torch.Tensor | None = None
+    rows: torch.Tensor | None = None
+
+
+def output_layer(model: Any) -> OutputLayer:
+    """Take the output layer apart. Asked for its weight, peft's wrapper around new rows would copy all of it."""
+    head = model.get_output_embeddings()
+    adapter = getattr(head, "token_adapter", None)
+    if adapter is None:
+        return OutputLayer(head.weight)
+    weight = adapter.get_base_layer().weight
+    (name,) = adapter.active_adapters
+    ids = torch.tensor(adapter.token_indices[name], device=weight.device)
+    return OutputLayer(weight, ids, adapter.trainable_tokens_delta[name])
+
+
+class _FrozenHeadLoss(torch.autograd.Function):
+    """Cross-entropy through a frozen output layer, with its gradient formed in the forward pass.
+
+    d loss / d hidden = (softmax(hidden · Wᵀ) - one_hot(label)) · W needs the same logits as the loss, so both are made
+    block by block while the logits are there, and nothing but a gradient of hidden's size is kept. Under LoRA the
+    output layer is frozen: two matrix products instead of three; one where no gradient is wanted. New tokens' rows are
+    trained: their columns of the logits are made from `trained`, whose gradient is the same difference, transposed,
+    times hidden.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        labels: torch.Tensor,
+        ids: torch.Tensor | None = None,
+        trained: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """hidden (N, H), weight (V, H) of the same dtype, labels int64 (N,) → fp32, in nats: their sum, and each (N,).
+
+        ids int64 (K,), trained (K, H): rows in place of those of `weight`. Only the sum has a gradient.
+        """
+        gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        trained_gradient = None if trained is None else torch.zeros_like(trained, dtype=torch.float32)
+        new = None if trained is None else trained.to(weight.dtype)
+        losses = hidden.new_empty(len(labels), dtype=torch.float32)
+        rows = rows_at_a_time(len(labels), len(weight), weight.device)
+        for start in range(0, len(labels), rows):
+            part = slice(start, start + rows)
+            logits = exponentials = probabilities = None  # the block before is given back first
+            logits = linear(hidden[part], weight)
+            if new is not None:
+                logits[:, ids] = linear(hidden[part], new)
+            logits = logits.float()
+            wanted = labels[part].unsqueeze(-1)
+            shift = logits.amax(dim=-1, keepdim=True)
+            of_label = logits.gather(-1, wanted)
+            exponentials = logits.sub_(shift).exp_()  # in place: torch.logsumexp would hold a second block
+            sums = exponentials.sum(dim=-1, keepdim=True)
+            losses[part] = (sums.log() + shift - of_label).squeeze(-1)
+            if gradient is None:
+                continue
+            probabilities = exponentials.div_(sums)
+            probabilities.scatter_add_(-1, wanted, torch.full_like(wanted, -1.0, dtype=torch.float32))
+            if new is not None:
+                of_new = probabilities[:, ids]
+                probabilities[:, ids] = 0
+            gradient[part] = linear(probabilities.to(weight.dtype), weight.T)
+            if new is not None:
+                gradient[part] += of_new.to(weight.dtype) @ new
+                trained_gradient += of_new.T @ hidden[part].float()
+        ctx.save_for_backward(gradient, trained_gradient)
+        ctx.mark_non_differentiable(losses)
+        return losses.sum(dtype=torch.float64).float(), losses  # thousands of nats, exact to 1e-6 per token
+
+    @staticmethod
+    def backward(ctx: Any, scale: torch.Tensor, _: torch.Tensor) -> tuple:
+        gradient, trained = ctx.saved_tensors
+        # In fp32: the GradScaler's factor times a sum over a batch may exceed fp16 before it is divided down.
+        hidden = (gradient.float() * scale).to(gradient.dtype)
+        return hidden, None, None, None, None if trained is None else trained * scale
+
+
+def rows_at_a_time(labels: int, vocabulary: int, device: torch.device) -> int:
+    """Return how many of a batch's rows of logits, one for each label, are made at one time."""
+    least = max(16, LOGITS_BYTES.get(device.type, LOGITS_BYTES["cpu"]) // (4 * vocabulary))
+    return max(least, labels // LARGE_BATCH_BLOCKS) if device.type == "cpu" else least
+
+
+@torch.no_grad()
+def cross_entropy(
+    model: Any,
+    rows: list[Encoded],
+    collator: LeftPaddingCollator,
+    batch_size: int,
+    progress: str | None = None,
+    loss_of: Callable[..., torch.Tensor] | None = None,
+) -> CrossEntropy:
+    """Return the summed cross-entropy of `rows` (in fp32) and the number of labels.
+
+    The Trainer's own eval_loss is a mean of batch means, which moves with the batch size
+    (huggingface/transformers#39241); a sum over tokens does not. The model's mode is left as it was.
+    loss_of: what gives a batch's `summed_loss`, where the model is wrapped for several processes.
+    """
+    nats, tokens = 0.0, 0
+    for _, batch in _in_evaluation(model, rows, collator, batch_size, progress):
+        nats += (loss_of(**batch) if loss_of else summed_loss(model, **batch)).item()
+        tokens += len(batch["shift_labels"])
+    return CrossEntropy(nats, tokens)
+
+
+@torch.no_grad()
+def cross_entropies(
+    model: Any,
+    rows: list[Encoded],
+    collator: LeftPaddingCollator,
+    batch_size: int,
+    progress: str | None = None,
+) -> list[CrossEntropy]:
+    """Return the cross-entropy of each row; the others of its batch make no difference to it."""
+    rows = list(rows)  # some stores make a row anew each time it is asked for
+    found: dict[int, CrossEntropy] = {}
+    for members, batch in _in_evaluation(model, rows, collator, batch_size, progress):
+        labels_of_row = batch["logits_to_keep"].sum(dim=1).tolist()
+        for row, nats in zip(members, label_losses(model, **batch).double().split(labels_of_row), strict=True):
+            found[id(row)] = CrossEntropy(nats.sum().item(), len(nats))
+    return [found[id(row)] for row in rows]
+
+
+def _in_evaluation(
+    model: Any, rows: list[Encoded], collator: LeftPaddingCollator, batch_size: int, progress: str | None
+) -> Iterator[tuple[list[Encoded], dict[str, torch.Tensor]]]:
+    """Yield (rows, batch of them) with the model in evaluation mode, and a progress bar of this name."""
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    total = math.ceil(len(rows) / batch_size)
+    with tqdm(total=total, desc=progress, leave=False, disable=None if progress else True, unit="batch") as bar:
+        for members in batches_by_length(rows, batch_size):
+            yield members, {name: tensor.to(device) for name, tensor in collator(members).items()}
+            bar.update()
+    model.train(was_training)

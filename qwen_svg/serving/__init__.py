@@ -1,0 +1,1 @@
+"""What serve.py needs: routes, the worker thread, the page."""

@@ -1,0 +1,109 @@
+"""POST /v1/svg and the drawings it leaves behind."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.exceptions import HTTPException
+
+from qwen_svg.generation.predictor import Drawing
+from qwen_svg.serving.errors import described, responses
+from qwen_svg.serving.service import Service
+
+# What a browser may do with an SVG it opens by itself: draw it, and nothing else.
+SVG_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "Cache-Control": "private, max-age=3600, immutable",
+}
+_EVENT = {"type": "object", "properties": {"event": {"type": "string"}, "data": {"type": "string"}}}
+EVENT_STREAM = {"text/event-stream": {"schema": _EVENT}}  # data: JSON
+
+
+class Drawn(BaseModel):
+    id: str = Field(description="for /v1/svg/{id}.svg and .png, as long as the drawing is kept")
+    description: str
+    reasoning: str | None
+    svg: str
+    verdict: dict[str, Any] = Field(description="by svg_constraint.py, prompt dialect")
+    tokens: int
+    seconds: float = Field(description="of the model's time, shared with others")
+    finished: bool
+
+
+def drawing_routes(service: Service) -> APIRouter:
+    limits, router = service.limits, APIRouter(tags=["drawing"])
+
+    class Asked(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+
+        description: Annotated[
+            str, StringConstraints(max_length=limits.description, pattern=r"\S"), Field(examples=["a red fox"])
+        ]
+        temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False, description="0 = greedy")] = 0.0
+        seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+        max_tokens: Annotated[int, Field(ge=0, le=limits.tokens, description="0 = all there is room for")] = 0
+        stream: Annotated[bool, Field(description="as does `Accept: text/event-stream`")] = False
+
+    @router.post(
+        "/v1/svg",
+        response_model=Drawn,
+        responses=responses(400, 401, 413, 421, 422, 429, 502, 503, 504) | {200: {"content": EVENT_STREAM}},
+    )
+    async def draw(asked: Asked, request: Request):
+        """Draw. As a stream: `text` events {"text"}, then `drawing` (the same object as without) or `error`."""
+        settings = service.settings(asked.temperature, asked.seed, asked.max_tokens)
+        _, events = await service.begin(request, asked.description, settings)
+        if asked.stream or "text/event-stream" in request.headers.get("accept", ""):
+            return StreamingResponse(as_stream(service, events), media_type="text/event-stream",
+                                     headers={"Cache-Control": "no-store"})  # fmt: skip
+        return kept(service, await service.end(events))
+
+    @router.get(
+        "/v1/svg/{id}.{kind}",
+        response_class=Response,
+        responses=responses(401, 404, 421, 422)
+        | {200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}, "image/png": {}}}},
+    )
+    async def drawing(
+        id: Annotated[str, Path(pattern=r"^[\w-]{1,64}$")], kind: Annotated[str, Path(pattern="^(svg|png)$")]
+    ):
+        found = service.store.get(id)
+        if found is None:
+            raise HTTPException(404, "there is no drawing of this id, or no longer")
+        if kind == "svg":
+            return Response(found.svg, media_type="image/svg+xml", headers=SVG_HEADERS)
+        return Response(found.png, media_type="image/png", headers=SVG_HEADERS)
+
+    return router
+
+
+def kept(service: Service, drawing: Drawing) -> Drawn:
+    return Drawn(
+        id=service.store.add(drawing.svg, drawing.png),
+        description=drawing.description,
+        reasoning=drawing.reasoning,
+        svg=drawing.svg,
+        verdict=drawing.verdict.to_json(),
+        tokens=drawing.tokens,
+        seconds=round(drawing.seconds, 3),
+        finished=drawing.finished,
+    )
+
+
+async def as_stream(service: Service, events: AsyncIterator) -> AsyncIterator[str]:
+    try:
+        async for event in events:
+            if isinstance(event, str):
+                yield sse({"text": event}, "text")
+            else:
+                yield sse(kept(service, event).model_dump(), "drawing")
+    except Exception as error:
+        yield sse(described(error, service.limits.seconds)[1], "error")
+
+
+def sse(data: dict, event: str = "") -> str:
+    """One server-sent event (HTML standard, section 9.2); JSON has no line ends, so one data line is enough."""
+    return (f"event: {event}\n" if event else "") + f"data: {json.dumps(data)}\n\n"

@@ -1,0 +1,1 @@
+"""SVG as text and as pixels: value grammars, reading, rendering. Imports nothing of the project."""

@@ -1,0 +1,137 @@
+"""SVG text to pixels, with resvg. What it renders may come from a model or a stranger.
+
+So it is read with expat first, which sees the names resvg will see, whatever prefix hides them; and drawn in a process
+of its own (`qwen_svg/svg/render_worker.py`) under a time limit.
+"""
+
+import atexit
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+from xml.parsers import expat
+
+from qwen_svg.svg.render_worker import read_frame, write_frame
+
+TIME_LIMIT = 5.0  # seconds for one drawing; an honest one takes milliseconds
+_READS_FILES = {"image", "feImage"}  # resvg opens the file they name
+
+
+def png_bytes(svg: str, size: int = 256, background: str | None = "#ffffff", seconds: float | None = None) -> bytes:
+    """Return the drawing as PNG, fitted into size × size pixels, on `background` (None = transparent).
+
+    Raises ValueError when it cannot be rendered, or not within `seconds` (None = TIME_LIMIT), or asks for other files.
+    """
+    _refuse_files(svg)
+    options = {"svg_string": svg, "width": size, "height": size, "background": background}
+    answer = _ask(options, TIME_LIMIT if seconds is None else seconds)
+    if answer[:1] != b"P":
+        raise ValueError(f"resvg cannot render the SVG ({answer[1:].decode('utf-8')})")
+    return answer[1:]
+
+
+def render_rgb(svg: str, size: int = 256, seconds: float | None = None) -> Any:
+    """Return the drawing, centred on white, as a uint8 array (size, size, 3); ValueError as `png_bytes`."""
+    import numpy as np
+
+    return np.asarray(on_white(png_bytes(svg, size, seconds=seconds), size))
+
+
+def on_white(png: bytes, size: int) -> Any:
+    """Return a drawing that fills size pixels one way, centred on white, as a PIL image (RGB, size × size)."""
+    from PIL import Image
+
+    canvas = Image.new("RGB", (size, size), "white")
+    with Image.open(io.BytesIO(png)) as image:
+        canvas.paste(image.convert("RGB"), ((size - image.width) // 2, (size - image.height) // 2))
+    return canvas
+
+
+def is_blank(png: bytes | None) -> bool:
+    """Is there no picture, or one that is all one colour?"""
+    from PIL import Image
+
+    return not png or all(low == high for low, high in Image.open(io.BytesIO(png)).convert("RGB").getextrema())
+
+
+def picture_difference(a: Any, b: Any, tile: int = 16) -> tuple[float, float]:
+    """Return (mean absolute error, that of the worst tile) of two uint8 arrays (S, S, 3), both in [0, 1]."""
+    import numpy as np
+
+    error = np.abs(a.astype(np.int16) - b.astype(np.int16)).mean(axis=2) / 255
+    tiles = error.reshape(error.shape[0] // tile, tile, error.shape[1] // tile, tile).mean(axis=(1, 3))
+    return float(error.mean()), float(tiles.max())
+
+
+def _refuse_files(svg: str) -> None:
+    """Raise ValueError for text that is not XML, declares entities, or holds elements that read files."""
+
+    def start(name: str, _attributes: dict) -> None:
+        if name.rpartition(" ")[2] in _READS_FILES:
+            raise ValueError("the SVG refers to images, which are not rendered")
+
+    def entity(*_declaration: Any) -> None:
+        raise ValueError("the SVG declares entities, which are not rendered")
+
+    parser = expat.ParserCreate("utf-8", " ")
+    parser.StartElementHandler = start
+    parser.EntityDeclHandler = entity
+    try:
+        parser.Parse(svg.encode("utf-8"), True)  # a lone surrogate is a ValueError
+    except expat.ExpatError as error:
+        raise ValueError(f"the SVG is not well-formed ({error})") from None
+
+
+_lock = threading.Lock()
+_worker: subprocess.Popen | None = None
+
+
+def _ask(options: dict, seconds: float) -> bytes:
+    """Send one drawing to the worker and return its answer; a worker that dies or dawdles is replaced."""
+    global _worker
+    with _lock:
+        if _worker is None:
+            path = Path(__file__).with_name("render_worker.py")
+            _worker = subprocess.Popen(
+                [sys.executable, "-I", str(path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        worker = _worker
+        alarm = threading.Timer(seconds, worker.kill)
+        alarm.start()
+        try:
+            write_frame(worker.stdin, json.dumps(options).encode())
+            answer = read_frame(worker.stdout)
+        except BrokenPipeError:
+            answer = None
+        finally:
+            alarm.cancel()
+        if answer is None:
+            _stop()
+            raise ValueError(f"resvg crashed on the SVG or took over {seconds:g} s")
+        return answer
+
+
+@atexit.register
+def _stop() -> None:
+    global _worker
+    if _worker is not None:
+        _worker.kill()
+        _worker.communicate()
+        _worker = None
+
+
+def _forget() -> None:
+    """In a forked child the worker is the parent's: two processes must not talk into one pipe."""
+    global _worker, _lock
+    _worker, _lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,1 @@
+"""Fine-tuning: the Trainer, checkpoints, memory, the learning-rate sweep."""

@@ -1,0 +1,35 @@
+"""How long will a training step take on this CPU? By arithmetic, so that nobody waits for what never ends."""
+
+import time
+
+import torch
+
+from qwen_svg.common.errors import UserError
+
+SLOWEST_STEP = 600  # seconds: a 4-bit base that needs more on a CPU is refused
+
+
+def tell_time(parameters: int, tokens: float, checkpointing: bool, quantization: str) -> None:
+    """Print how long a step of `tokens` through frozen `parameters` takes; refuse a large 4-bit base.
+
+    A multiplication and an addition per parameter and token forward, the same for the gradient of the input; with
+    checkpointing, forward again.
+    """
+    seconds = (6 if checkpointing else 4) * parameters * tokens / _flops()
+    print(f"time estimate on cpu: {seconds:,.1f} s a step of {tokens:,.0f} tokens")
+    if quantization and seconds > SLOWEST_STEP:
+        raise UserError(
+            f"BASE_QUANTIZATION {quantization!r} is made for GPUs: on this CPU a step through {parameters / 1e9:.1f} "
+            f"billion parameters would take {seconds / 60:.0f} minutes; train on a GPU, or try the recipe out on a "
+            "smaller base with `--base-model`."
+        )
+
+
+def _flops() -> float:
+    """Return the floating-point operations a second of this CPU in an fp32 matrix product, the best of many."""
+    a, best = torch.rand(512, 512), float("inf")
+    for _ in range(20):
+        start = time.perf_counter()
+        a @ a
+        best = min(best, time.perf_counter() - start)
+    return 2 * 512**3 / best

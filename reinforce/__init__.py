@@ -1,0 +1,1 @@
+"""The same adapter, trained on scores (GRPO) or preferences (DPO)."""

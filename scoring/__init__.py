@@ -1,0 +1,1 @@
+"""A rendered SVG → numbers: each file is a score and a command."""
