@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
-from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
 
 # Input
@@ -50,14 +50,11 @@ SHOWN = ("reference", "base", "tuned", "constrained")  # before people: what it 
 NO_LOSS = {"cross_entropy": None, "perplexity": None, "nats_per_character": None}
 
 
-def main() -> None:
-    c = constants_in_force(__file__)
-    from qwen_svg.common.environment import settle
-
-    settle()
+def main(c: SimpleNamespace) -> None:
     if c.LABELS:
         return compare_with_labels(c)
-    from qwen_svg.common.run_folder import open_run, samples_of
+    from qwen_svg.common.run_folder import open_run
+    from qwen_svg.common.run_split import samples_of
     from qwen_svg.generation.vllm_engine import pick_engine
 
     folder, config = open_run(c.RUN_DIR)
@@ -81,8 +78,11 @@ def score(c: SimpleNamespace, folder: Path, config: dict, samples: list, asked: 
     from qwen_svg.common.tokens import encode
     from qwen_svg.evaluation.judge import figures
     from qwen_svg.generation.constrained import tokens_needed
-    from qwen_svg.model.load import load_base, load_tokenizer, merge_adapter, pick_device, pick_dtype
-    from qwen_svg.model.svg_tokens import tokenizer_of
+    from qwen_svg.model.adapter import merge_adapter
+    from qwen_svg.model.device import pick_device, pick_dtype
+    from qwen_svg.model.load import load_base
+    from qwen_svg.model.source import tokenizer_of
+    from qwen_svg.model.tokenizer import load_tokenizer
     from scoring.scores import find_scores
 
     scores = find_scores(c.SCORES, str(folder))
@@ -144,8 +144,8 @@ def test_loss(c: SimpleNamespace, model, tokenizer, rows: list, characters: int,
 
     The latter compares models whose tokenizers differ: what has fewer tokens has more to say with each.
     """
-    from qwen_svg.common.tokens import LeftPaddingCollator
-    from qwen_svg.model.loss import cross_entropy
+    from qwen_svg.model.batches import LeftPaddingCollator
+    from qwen_svg.model.cross_entropy import cross_entropy
 
     collator = LeftPaddingCollator(tokenizer.pad_token_id)
     loss = cross_entropy(model, rows, collator, c.BATCH_SIZE, f"{name}: cross-entropy")
@@ -191,7 +191,7 @@ def generate(c: SimpleNamespace, config: dict, draw, tokenizer, prompts: list[li
 def write_results(c: SimpleNamespace, folder: Path, metrics: dict, asked: list, judged: dict, answers: dict) -> None:
     import json
 
-    from qwen_svg.common.run_folder import write_json
+    from qwen_svg.common.files import write_json
     from qwen_svg.evaluation.ranking import RANKING, write_ranking
     from qwen_svg.evaluation.report import write_gallery, write_report
 
@@ -250,10 +250,11 @@ def send_to_wandb(c: SimpleNamespace, folder: Path, config: dict, metrics: dict,
 
 def compare_with_labels(c: SimpleNamespace) -> None:
     """Hold our verdicts on the drawings of an earlier test against people's labels."""
-    from qwen_svg.common.run_folder import find_run_folder, read_jsonl
+    from qwen_svg.common.jsonl import read_jsonl
+    from qwen_svg.common.run_folder import run_to_resume
     from qwen_svg.evaluation.agreement import agreement, print_agreement, read_labels, verdicts, write_agreement
 
-    folder = Path(c.RUN_DIR) if c.RUN_DIR else find_run_folder("")
+    folder = Path(c.RUN_DIR) if c.RUN_DIR else run_to_resume("")
     path = folder / "test" / "samples.jsonl"
     if not path.is_file():
         raise UserError(
@@ -285,4 +286,4 @@ def follow_scores(c: SimpleNamespace, folder: Path, records: list[dict]) -> list
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, start(__file__))

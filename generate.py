@@ -9,14 +9,15 @@ Writes  outputs/drawings/: an SVG and a PNG for each drawing; for a batch OUTPUT
     python generate.py --interactive
     python generate.py --input descriptions.txt --output drawings.jsonl
 
-Answers are held to the grammar of legal drawings; with --free they are what the model says by itself. Exit code 1
+Answers are constrained to the grammar of legal drawings; with --free they are what the model says itself. Exit code 1
 when a drawing is not legal.
 """
 
 from pathlib import Path
 from types import SimpleNamespace
 
-from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.constants import NonNegativeFloat, NonNegativeInt, PositiveInt, start
+from qwen_svg.common.descriptions import checked
 from qwen_svg.common.errors import UserError, run
 
 # What
@@ -25,46 +26,23 @@ INTERACTIVE: bool = False  # a chat, in which drawings are changed
 INPUT: str = ""  # descriptions to draw: .txt, one to a line; .jsonl or .csv with description and, if wanted, id
 OUTPUT: str = ""  # .jsonl for the drawings of INPUT; one that exists is gone on with; "" = named after INPUT
 # With what
-MODEL: str = ""  # folder of a run, an adapter or a merged model; a .gguf file; a hub id; "" = the newest run
+MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run
 # How
-N: int = 1  # drawings of a description, with seeds SEED, SEED + 1 …
+N: PositiveInt = 1  # drawings of a description, with seeds SEED, SEED + 1 …
 BEST: bool = False  # of the N, keep only the best: legal, renders, shows something, SCORE, structural score
 SCORE: str = ""  # of scoring/ that decides among legal ones: "text_match", "vqa" …; NAME=MODEL for another model
-FREE: bool = False  # not held to the grammar
-RETRIES: int = 3  # of a free answer that is not legal, with other seeds
-TEMPERATURE: float = 0.7  # 0 = greedy: the same whatever the seed
-SEED: int = 0  # the same seed, the same drawing
-MAX_NEW_TOKENS: int = 0  # of an answer; 0 = up to the length the model was trained with
-SLOTS: int = 8  # drawings made side by side
+FREE: bool = False  # not constrained by the grammar
+RETRIES: NonNegativeInt = 3  # of a free answer that is not legal, with other seeds
+TEMPERATURE: NonNegativeFloat = 0.7  # 0 = greedy: the same whatever the seed
+SEED: NonNegativeInt = 0  # the same seed, the same drawing
+MAX_NEW_TOKENS: NonNegativeInt = 0  # of an answer; 0 = up to the length the model was trained with
+SLOTS: PositiveInt = 8  # drawings made side by side
 
 
-def main() -> int:
-    c = constants_in_force(__file__, positional="DESCRIPTION")
-    refuse(c)
-    from qwen_svg.common.environment import settle
-    from qwen_svg.common.run_folder import find_model
-
-    c.MODEL = find_model(c.MODEL)
-    settle()
-    if c.INPUT:
-        from qwen_svg.generation.batch import draw_file
-
-        output = Path(c.OUTPUT) if c.OUTPUT else None
-        return draw_file(lambda: load(c), c.MODEL, plan_of(c), c.BEST, Path(c.INPUT), output)
-    if c.INTERACTIVE:
-        from qwen_svg.generation.chat import Chat
-
-        plan = plan_of(c)
-        return Chat(load(c), plan).run()
-    return draw_description(c)
-
-
-def refuse(c: SimpleNamespace) -> None:
-    """Raise UserError for constants that do not go together, before anything is loaded."""
+def check_constants(c: SimpleNamespace) -> None:
+    """Refuse values that do not go together, before anything heavy is imported."""
     if (c.INPUT != "") + (c.DESCRIPTION != "") + c.INTERACTIVE > 1:
         raise UserError("a description, --input and --interactive are three ways to ask; give one of them.")
-    if c.N < 1 or c.SLOTS < 1 or c.RETRIES < 0 or c.MAX_NEW_TOKENS < 0 or not 0 <= c.TEMPERATURE < float("inf"):
-        raise UserError("N and SLOTS must be 1 or more; RETRIES, MAX_NEW_TOKENS and TEMPERATURE 0 or more.")
     if c.N > 1 and c.TEMPERATURE == 0:
         raise UserError(f"N is {c.N}, but at TEMPERATURE 0 every drawing is the same; give a `--temperature`, as 0.7.")
     if c.SCORE and c.N == 1:
@@ -72,46 +50,48 @@ def refuse(c: SimpleNamespace) -> None:
     if c.OUTPUT and not c.INPUT:
         raise UserError("OUTPUT is for the drawings of a file; give one with `--input`.")
     if not c.INPUT and not c.INTERACTIVE:
-        from qwen_svg.common.descriptions import checked
-
         c.DESCRIPTION = checked(c.DESCRIPTION)
 
 
-def draw_description(c: SimpleNamespace) -> int:
-    from qwen_svg.generation.terminal import draw_one, show
+if __name__ == "__main__":
+    c = start(__file__, positional="DESCRIPTION")
+    check_constants(c)
 
-    plan = plan_of(c)
-    attempts = draw_one(load(c), c.DESCRIPTION, plan)
+from qwen_svg.generation.batch import draw_file
+from qwen_svg.generation.best_of_n import DrawingPlan
+from qwen_svg.generation.chat import Chat
+from qwen_svg.generation.predictor import Predictor, Settings
+from qwen_svg.generation.terminal import draw_one, show
+from qwen_svg.model.source import find_model
+from scoring.candidate import Candidate
+from scoring.scores import find_score
+from svg_constraint import SVG_OPEN
+
+
+def main(c: SimpleNamespace) -> int:
+    """Return the exit code: 1 when a drawing is not legal."""
+    model = find_model(c.MODEL)
+    settings = Settings(c.TEMPERATURE, c.SEED, c.MAX_NEW_TOKENS, c.FREE)
+    plan = DrawingPlan(settings, c.N, c.RETRIES, scorer(c.SCORE, model) if c.SCORE else None, c.SCORE)
+    if c.INPUT:
+        output = Path(c.OUTPUT) if c.OUTPUT else None
+        return draw_file(lambda: Predictor(model, c.SLOTS), model, plan, c.BEST, Path(c.INPUT), output)
+    predictor = Predictor(model, c.SLOTS)
+    if c.INTERACTIVE:
+        return Chat(predictor, plan).run()
+    attempts = draw_one(predictor, c.DESCRIPTION, plan)
     kept = attempts[:1] if c.BEST else attempts
     for attempt in attempts:
         show(attempt, keep=attempt in kept)
     return 0 if all(attempt.drawing.legal for attempt in kept) else 1
 
 
-def plan_of(c: SimpleNamespace):
-    from qwen_svg.generation.best_of_n import Plan
-    from qwen_svg.generation.predictor import Settings
-
-    settings = Settings(c.TEMPERATURE, c.SEED, c.MAX_NEW_TOKENS, c.FREE)
-    return Plan(settings, c.N, c.RETRIES, scorer(c.SCORE, c.MODEL) if c.SCORE else None, c.SCORE)
-
-
 def scorer(name: str, drawn_by: str):
     """Return what scores drawings. Whatever it lacks is said now, by a trial, and not after minutes of drawing."""
-    from scoring.candidate import Candidate
-    from scoring.scores import find_score
-    from svg_constraint import SVG_OPEN
-
     _, score = find_score(name, references=False, drawn_by=drawn_by)
     score([Candidate(f'{SVG_OPEN}<circle cx="128" cy="128" r="64"/></svg>', "a circle")])
     return lambda drawings: score([Candidate(made.answer, made.description) for made in drawings])
 
 
-def load(c: SimpleNamespace):
-    from qwen_svg.generation.predictor import Predictor
-
-    return Predictor(c.MODEL, c.SLOTS)
-
-
 if __name__ == "__main__":
-    run(main)
+    run(main, c)

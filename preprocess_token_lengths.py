@@ -7,33 +7,40 @@ Writes  <OUTPUT_DIR>/token_lengths.png and token_lengths.json; a table on the te
 """
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal
 
-from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.constants import PositiveInt, start
 from qwen_svg.common.errors import run
-from qwen_svg.common.token_lengths import PARTS
 
 # Input
 DATA_PATH: str = "data/svg_results.jsonl"  # the samples: JSON lines with id, description, svg_content
 TOKENIZER: str = "Qwen/Qwen2.5-1.5B-Instruct"  # hub id, local folder or .gguf file
 SVG_TOKENS: bool = False  # count with the new tokens that train.py adds with its constant of this name
-PROMPT_FORM: str = "chat"  # "chat" (instruct bases) or "raw" (the template alone), as in train.py
-ON_BAD_LINE: str = "skip"  # "skip" bad lines and count them, or "stop" at the first
+PROMPT_FORM: Literal["chat", "raw"] = "chat"  # "chat" (instruct bases) or "raw" (the template alone), as in train.py
+ON_BAD_LINE: Literal["skip", "stop"] = "skip"  # "skip" bad lines and count them, or "stop" at the first
 # Limit
-MAX_LENGTH: int = 1560  # tokens, prompt + answer: the limit drawn and counted against, as in train.py
+MAX_LENGTH: PositiveInt = 1560  # tokens, prompt + answer: the limit drawn and counted against, as in train.py
 # Output
 OUTPUT_DIR: str = "outputs/token_lengths"  # created when missing
+
+if __name__ == "__main__":
+    c = start(__file__)
+
+import numpy as np
+
+from prompt_template import build_prompt
+from qwen_svg.common.dataset import ReadResult, in_batches, stream_samples
+from qwen_svg.common.files import write_json
+from qwen_svg.common.token_lengths import PARTS, draw, measure
+from qwen_svg.common.tokens import token_ids
+from qwen_svg.model.svg_tokens import add_svg_tokens
+from qwen_svg.model.tokenizer import load_tokenizer
 
 CANDIDATE_LIMITS = (512, 768, 1024, 1280, 1560, 2048, 3072, 4096)
 
 
-def main() -> None:
-    c = constants_in_force(__file__)
-    from qwen_svg.common.dataset import ReadResult, in_batches, stream_samples
-    from qwen_svg.common.run_folder import write_json
-    from qwen_svg.common.token_lengths import draw, measure
-    from qwen_svg.model.load import load_tokenizer
-    from qwen_svg.model.svg_tokens import add_svg_tokens
-
+def main(c: SimpleNamespace) -> None:
     tokenizer = load_tokenizer(c.TOKENIZER)
     if c.SVG_TOKENS:
         add_svg_tokens(tokenizer)
@@ -63,18 +70,13 @@ def main() -> None:
     print(f"\n{folder / 'token_lengths.png'} · {folder / 'token_lengths.json'}")
 
 
-def template_tokens(tokenizer) -> int:
+def template_tokens(tokenizer: Any) -> int:
     """Return the length of the instruction template with an empty description, without chat markup."""
-    from prompt_template import build_prompt
-    from qwen_svg.common.tokens import token_ids
-
     return len(token_ids(tokenizer, [build_prompt("")])[0])
 
 
 def summarise(lengths: dict[str, list[int]], limit: int) -> dict:
     """Return the figures of token_lengths.json: sample counts and percentiles (linear interpolation)."""
-    import numpy as np
-
     figures: dict = {
         "samples": len(lengths["total"]),
         "limit": limit,
@@ -112,4 +114,4 @@ def print_table(lengths: dict[str, list[int]], figures: dict) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, c)

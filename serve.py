@@ -13,44 +13,35 @@ together. Only SVG that svg_constraint.py finds legal leaves the server.
 
 import os
 import socket
+from types import SimpleNamespace
+from typing import Annotated
 
-from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.constants import Between, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, start
 from qwen_svg.common.errors import UserError, run
 
 # Model
-MODEL: str = ""  # folder of a run, of an adapter or of a merged model; hub id; .gguf file; "" = the latest run
-CONSTRAINED: bool = True  # hold answers to the grammar; without it an illegal answer is refused (502)
+MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run
+CONSTRAINED: bool = True  # by the grammar of legal drawings; without it an illegal answer is refused (502)
 # Network
 HOST: str = "127.0.0.1"  # address to listen on; another than this machine's own lets others in
-PORT: int = 8000  # 0 = any free one
+PORT: Annotated[int, Between(0, 65535)] = 8000  # 0 = any free one
 TOKEN: str = ""  # clients must send it as "Authorization: Bearer …"; "" = the environment's SERVE_TOKEN, or none
 # Limits
-SLOTS: int = 8  # drawings made side by side
-MAX_WAITING: int = 16  # requests that may wait for a slot; others are turned away with 429
-MAX_BODY: int = 65_536  # bytes of a request
-MAX_DESCRIPTION: int = 2000  # characters
-MAX_TOKENS: int = 1560  # of an answer
-TIME_LIMIT: float = 120.0  # seconds a request may take, its waiting included; then 504
-DRAIN_SECONDS: float = 10.0  # after SIGTERM or Ctrl-C: what is not finished by then is given up
-KEPT_BYTES: int = 33_554_432  # of finished drawings, for /v1/svg/{id}.svg and .png
+SLOTS: PositiveInt = 8  # drawings made side by side
+MAX_WAITING: NonNegativeInt = 16  # requests that may wait for a slot; others are turned away with 429
+MAX_BODY: PositiveInt = 65_536  # bytes of a request
+MAX_DESCRIPTION: PositiveInt = 2000  # characters
+MAX_TOKENS: PositiveInt = 1560  # of an answer
+TIME_LIMIT: PositiveFloat = 120.0  # seconds a request may take, its waiting included; then 504
+DRAIN_SECONDS: NonNegativeFloat = 10.0  # after SIGTERM or Ctrl-C: what is not finished by then is given up
+KEPT_BYTES: NonNegativeInt = 33_554_432  # of finished drawings, for /v1/svg/{id}.svg and .png
 
 
-def main() -> None:
-    c = constants_in_force(__file__)
-    for name in ("SLOTS", "MAX_BODY", "MAX_DESCRIPTION", "MAX_TOKENS", "TIME_LIMIT"):
-        if getattr(c, name) <= 0:
-            raise UserError(f"{name} must be more than 0, not {getattr(c, name)}.")
-    for name in ("MAX_WAITING", "DRAIN_SECONDS", "KEPT_BYTES"):
-        if getattr(c, name) < 0:
-            raise UserError(f"{name} must be 0 or more, not {getattr(c, name)}.")
-    listener = listen(c.HOST, c.PORT)  # first: a port in use is told before a model is loaded
-    from qwen_svg.common.environment import settle
-
-    settle()
-    app, worker = build(c)
-    from qwen_svg.serving.server import serve
-
-    serve(app, worker, listener, c.DRAIN_SECONDS)
+def check_constants(c: SimpleNamespace) -> None:
+    """Refuse what would fail only after the model is loaded; take the token from the environment if need be."""
+    c.TOKEN = c.TOKEN or os.environ.get("SERVE_TOKEN", "")
+    if not c.TOKEN.isascii():
+        raise UserError("TOKEN must be ASCII: HTTP headers are.")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -62,21 +53,31 @@ def listen(host: str, port: int) -> socket.socket:
         raise UserError(f"cannot listen on {host}, port {port}: {reason}; choose others with --host, --port.") from None
 
 
-def build(c):
-    """Load the model and return (the web application, its worker, which is running)."""
-    from qwen_svg.common.run_folder import find_model
-    from qwen_svg.generation.predictor import Predictor, Settings
-    from qwen_svg.serving.app import make_app
-    from qwen_svg.serving.guard import is_local
-    from qwen_svg.serving.metrics import Metrics
-    from qwen_svg.serving.service import Limits, Service
-    from qwen_svg.serving.store import Store
-    from qwen_svg.serving.worker import Worker
+if __name__ == "__main__":
+    c = start(__file__)
+    check_constants(c)
+    listener = listen(c.HOST, c.PORT)  # a port in use is told before a model is loaded
 
-    token, local = c.TOKEN or os.environ.get("SERVE_TOKEN", ""), is_local(c.HOST)
-    if not token.isascii():
-        raise UserError("TOKEN must be ASCII: HTTP headers are.")
-    if not local and not token:
+from qwen_svg.generation.predictor import Predictor, Settings
+from qwen_svg.model.source import find_model
+from qwen_svg.serving.app import make_app
+from qwen_svg.serving.guard import is_local
+from qwen_svg.serving.metrics import Metrics
+from qwen_svg.serving.server import serve
+from qwen_svg.serving.service import Limits, Service
+from qwen_svg.serving.store import DrawingStore
+from qwen_svg.serving.worker import Worker
+
+
+def main(c: SimpleNamespace) -> None:
+    app, worker = build(c)
+    serve(app, worker, listener, c.DRAIN_SECONDS)
+
+
+def build(c: SimpleNamespace):
+    """Load the model and return (the web application, its worker, which is running)."""
+    local = is_local(c.HOST)
+    if not local and not c.TOKEN:
         print(f"note: everybody who reaches {c.HOST} may draw; --token or the environment's SERVE_TOKEN asks for one")
     source = find_model(c.MODEL)
     predictor = Predictor(source, c.SLOTS)
@@ -86,8 +87,10 @@ def build(c):
     worker = Worker(predictor, c.MAX_WAITING, Metrics())
     worker.start()
     name = os.path.basename(os.path.normpath(source))
-    return make_app(Service(worker, Store(c.KEPT_BYTES), limits, name, not c.CONSTRAINED), token, local), worker
+    return make_app(
+        Service(worker, DrawingStore(c.KEPT_BYTES), limits, name, not c.CONSTRAINED), c.TOKEN, local
+    ), worker
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, c)

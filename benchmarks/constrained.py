@@ -16,7 +16,8 @@ import torch
 from benchmarks.measure import report, seconds
 from prompt_template import extract_reasoning, extract_svg
 from qwen_svg.generation.engine import generate_answers
-from qwen_svg.model.load import load_base, load_tokenizer
+from qwen_svg.model.load import load_base
+from qwen_svg.model.tokenizer import load_tokenizer
 from svg_constraint import check
 from tests.tiny import make_base, make_prompts, make_tokenizer
 

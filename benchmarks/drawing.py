@@ -98,7 +98,7 @@ def plain(predictor: Predictor, prompt: list[int]) -> Iterator[str]:
 
     streamer = EveryToken(predictor.tokenizer)
     asked = {"input_ids": torch.tensor([prompt]), "max_new_tokens": NEW, "do_sample": False, "streamer": streamer}
-    worker = Thread(target=predictor.slots.model.generate, kwargs=asked)
+    worker = Thread(target=predictor.engine.model.generate, kwargs=asked)
     worker.start()
     yield from (piece for piece in streamer if piece)
     worker.join()

@@ -29,9 +29,9 @@ def main() -> None:
     parser.add_argument("--tuned", type=Path, default=Path("outputs/encoder-emoji"))
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    from qwen_svg.common.environment import settle
+    from qwen_svg.common.environment import configure_environment
 
-    settle()
+    configure_environment()
     figures = {"recall": emoji(arguments.data, arguments.pretrained, arguments.tuned)}
     figures["masked"] = hidden_tokens(arguments.pretrained)
     report(figures)

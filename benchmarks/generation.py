@@ -18,7 +18,10 @@ from benchmarks.measure import peak_bytes, report, seconds
 from qwen_svg.common.dataset import read_samples
 from qwen_svg.common.tokens import encode
 from qwen_svg.generation.engine import generate_answers
-from qwen_svg.model.load import load_base, load_tokenizer, merge_adapter, pick_device, pick_dtype
+from qwen_svg.model.adapter import merge_adapter
+from qwen_svg.model.device import pick_device, pick_dtype
+from qwen_svg.model.load import load_base
+from qwen_svg.model.tokenizer import load_tokenizer
 
 PLAIN, SAMPLES, MAX_NEW, ROUNDS = 3, 32, 160, 2
 SLOTS = (16, 32)

@@ -75,12 +75,13 @@ def repeat(source: Path, size: int, target: Path) -> Path:
 
 
 def data_case(path: str, tokenizer_name: str) -> dict:
-    from qwen_svg.common.environment import settle
+    from qwen_svg.common.environment import configure_environment
 
-    settle()
+    configure_environment()
     import train
-    from qwen_svg.common.tokens import LeftPaddingCollator, LengthGroupedSampler
-    from qwen_svg.model.load import load_tokenizer
+    from qwen_svg.model.batches import LeftPaddingCollator
+    from qwen_svg.model.tokenizer import load_tokenizer
+    from qwen_svg.training.sampler import LengthGroupedSampler
 
     c = SimpleNamespace(**{name: value for name, value in vars(train).items() if name.isupper()})
     c.DATA_PATH = path
@@ -102,11 +103,14 @@ def data_case(path: str, tokenizer_name: str) -> dict:
 
 
 def length_case(length: int) -> dict:
-    from qwen_svg.common.environment import settle
+    from qwen_svg.common.environment import configure_environment
 
-    settle()
-    from qwen_svg.common.tokens import Encoded, LeftPaddingCollator
-    from qwen_svg.model.load import add_adapter, load_base, pick_device, pick_dtype
+    configure_environment()
+    from qwen_svg.common.tokens import Encoded
+    from qwen_svg.model.adapter import add_adapter
+    from qwen_svg.model.batches import LeftPaddingCollator
+    from qwen_svg.model.device import pick_device, pick_dtype
+    from qwen_svg.model.load import load_base
     from qwen_svg.model.loss import summed_loss
 
     device = pick_device()

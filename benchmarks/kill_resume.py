@@ -74,7 +74,7 @@ def end_state(work: Path, start: list[str], moments: random.Random | None, figur
             shutil.rmtree(run, ignore_errors=True)
     names = ("adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth")
     state: dict[str, object] = {name: contents(run / LAST / name) for name in names}
-    from qwen_svg.common.run_folder import read_jsonl
+    from qwen_svg.common.jsonl import read_jsonl
 
     state["losses"] = [(r["step"], r["loss"]) for r in read_jsonl(run / "metrics.jsonl") if "loss" in r]
     return state

@@ -62,13 +62,16 @@ def qwen_05b(folder: str) -> str:
 
 
 def measure(base: str, rows: int, width: int, checkpointing: bool) -> dict[str, float]:
-    from qwen_svg.common.environment import settle
+    from qwen_svg.common.environment import configure_environment
 
-    settle()
+    configure_environment()
     import torch
 
-    from qwen_svg.common.tokens import Encoded, LeftPaddingCollator
-    from qwen_svg.model.load import add_adapter, load_base, load_config, pick_device, pick_dtype
+    from qwen_svg.common.tokens import Encoded
+    from qwen_svg.model.adapter import add_adapter
+    from qwen_svg.model.batches import LeftPaddingCollator
+    from qwen_svg.model.device import pick_device, pick_dtype
+    from qwen_svg.model.load import load_base, load_config
     from qwen_svg.model.loss import summed_loss
     from qwen_svg.training.memory import GIB, estimate
 

@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--dialect", default="prompt")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    from qwen_svg.model.load import load_tokenizer
+    from qwen_svg.model.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(arguments.tokenizer)
     figures = {}

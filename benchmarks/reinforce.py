@@ -62,8 +62,9 @@ def make_base(work: Path) -> None:
     from transformers import Qwen2ForCausalLM
 
     from qwen_svg.common.dataset import Sample
-    from qwen_svg.common.tokens import LeftPaddingCollator, encode
-    from qwen_svg.model.load import load_tokenizer
+    from qwen_svg.common.tokens import encode
+    from qwen_svg.model.batches import LeftPaddingCollator
+    from qwen_svg.model.tokenizer import load_tokenizer
     from tests.tiny import answer, make_tokenizer
     from tests.tiny import make_base as make_random
 

@@ -53,7 +53,8 @@ def bases(scratch: Path, tokenizer: str | None):
     """Yield (name, folder) of each base, as safetensors: what every contender can load."""
     import torch
 
-    from qwen_svg.model.load import load_base, load_tokenizer
+    from qwen_svg.model.load import load_base
+    from qwen_svg.model.tokenizer import load_tokenizer
 
     folder = scratch / "SmolLM2-135M"
     gguf = "models/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -77,7 +78,7 @@ def bases(scratch: Path, tokenizer: str | None):
 def write_job(scratch: Path, base: Path, data: str) -> Path:
     from qwen_svg.common.dataset import read_samples
     from qwen_svg.common.tokens import encode
-    from qwen_svg.model.load import load_tokenizer
+    from qwen_svg.model.tokenizer import load_tokenizer
 
     rows = encode(load_tokenizer(str(base)), read_samples(data).samples, "chat")
     rows = sorted((row for row in rows if row.length <= MAX_LENGTH), key=lambda row: row.length)

@@ -170,14 +170,17 @@ def unsloth(job: dict):
 
 def ours(job: dict):
     """train.py, with its constants as they stand."""
-    from qwen_svg.common.environment import settle
+    from qwen_svg.common.environment import configure_environment
 
-    settle()
+    configure_environment()
     from types import SimpleNamespace
 
     import train
     from qwen_svg.common.tokens import Encoded
-    from qwen_svg.model.load import add_adapter, load_base, load_tokenizer, pick_device, pick_dtype
+    from qwen_svg.model.adapter import add_adapter
+    from qwen_svg.model.device import pick_device, pick_dtype
+    from qwen_svg.model.load import load_base
+    from qwen_svg.model.tokenizer import load_tokenizer
     from qwen_svg.training.token_store import TokenStore
 
     c = SimpleNamespace(**{name: value for name, value in vars(train).items() if name.isupper()})

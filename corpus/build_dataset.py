@@ -19,7 +19,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from corpus.sources import Columns
-from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
 from svg_constraint import DIALECTS
 
@@ -63,8 +63,7 @@ TASKS: int = 8  # shares of the sources, each file of a pattern going to one
 SLURM: str = "partition=cpu time=12:00:00"  # what else the executor takes: mem_per_cpu_gb=4 qos=normal …
 
 
-def main() -> None:
-    c = constants_in_force(__file__)
+def main(c: SimpleNamespace) -> None:
     check_constants(c)
     from corpus.dataset.explain import Asking
     from corpus.dataset.plan import plan
@@ -132,7 +131,7 @@ def join_and_describe(
 def token_lengths(path: Path, tokenizer: str) -> dict[str, list[int]]:
     from qwen_svg.common.dataset import ReadResult, in_batches, stream_samples
     from qwen_svg.common.token_lengths import PARTS, measure
-    from qwen_svg.model.load import load_tokenizer
+    from qwen_svg.model.tokenizer import load_tokenizer
 
     loaded = load_tokenizer(tokenizer)
     lengths: dict[str, list[int]] = {part: [] for part in PARTS}
@@ -162,10 +161,10 @@ def check_constants(c: SimpleNamespace) -> None:
 
         read_vectors(Path(c.VECTORS))
     if c.TOKENIZER:
-        from qwen_svg.model.load import load_tokenizer
+        from qwen_svg.model.tokenizer import load_tokenizer
 
         load_tokenizer(c.TOKENIZER)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, start(__file__))

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
 
 # Input
@@ -52,8 +52,7 @@ GREEDY = 0.01  # temperatures up to this
 SHEET = 24  # pictures on the contact sheet
 
 
-def main() -> None:
-    c = constants_in_force(__file__)
+def main(c: SimpleNamespace) -> None:
     check_constants(c)
     from qwen_svg.common.jsonl import append, written_before
 
@@ -158,9 +157,6 @@ def open_engine(c: SimpleNamespace) -> Any:
         from corpus.captioning.lmdeploy_engine import LMDeployEngine
 
         return LMDeployEngine(c.MODEL, c.BATCH_SIZE, c.TP, c.SESSION_LEN, temperature, c.MAX_NEW_TOKENS, c.SEED)
-    from qwen_svg.common.environment import settle
-
-    settle()
     from corpus.captioning.transformers_engine import TransformersEngine
 
     return TransformersEngine(c.MODEL, c.BATCH_SIZE, temperature, c.MAX_NEW_TOKENS, c.SEED)
@@ -187,4 +183,4 @@ def check_constants(c: SimpleNamespace) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, start(__file__))

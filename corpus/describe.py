@@ -16,7 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
 
 # Model
@@ -39,8 +39,7 @@ NOTHING_NEW = 24  # requests without a new description: then the model has said 
 MAX_TOKENS = 4096  # of an answer: room for a model that thinks first
 
 
-def main() -> None:
-    c = constants_in_force(__file__)
+def main(c: SimpleNamespace) -> None:
     if min(c.COUNT, c.PER_REQUEST, c.CONCURRENCY) < 1 or not 0 <= c.TEMPERATURE <= 2:
         raise UserError("COUNT, PER_REQUEST and CONCURRENCY must be 1 or more, TEMPERATURE 0 to 2.")
     from corpus.description.collection import Collection
@@ -131,4 +130,4 @@ def read_examples(path: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, start(__file__))

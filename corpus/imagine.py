@@ -21,7 +21,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.constants import start
 from qwen_svg.common.descriptions import Asked
 from qwen_svg.common.errors import UserError, run
 
@@ -55,8 +55,7 @@ class Painted(NamedTuple):
     picture: Any  # PIL image
 
 
-def main() -> None:
-    c = constants_in_force(__file__, positional="INPUT")
+def main(c: SimpleNamespace) -> None:
     check_constants(c)
     from corpus.vectorize import refuse_larger
     from qwen_svg.common.descriptions import read_descriptions
@@ -127,16 +126,13 @@ def seed_of(asked: Asked, seed: int) -> int:
 
 def open_pipeline(model: str, fp16: bool) -> Any:
     """Return a diffusers text-to-image pipeline on the GPU, if there is one. UserError when it cannot be had."""
-    from qwen_svg.common.environment import settle
-
-    settle()
     try:
         from diffusers import AutoPipelineForText2Image
         from diffusers.utils import logging
     except ImportError:
         raise UserError("diffusers is not installed; run `pip install -r requirements/corpus.txt`.") from None
     from qwen_svg.common.hub import hub_reachable
-    from qwen_svg.model.load import pick_device, pick_dtype
+    from qwen_svg.model.device import pick_device, pick_dtype
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -214,4 +210,4 @@ def check_constants(c: SimpleNamespace) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, start(__file__, positional="INPUT"))

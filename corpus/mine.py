@@ -23,7 +23,7 @@ from pathlib import Path
 from time import monotonic
 from types import SimpleNamespace
 
-from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
 
 # Input
@@ -47,8 +47,7 @@ HOST_DELAY: float = 1.0  # seconds between requests to one host; robots.txt can 
 DEBUG: bool = False  # print every URL that failed, and why
 
 
-def main() -> None:
-    c = constants_in_force(__file__)
+def main(c: SimpleNamespace) -> None:
     check_constants(c)
     if not c.CONTACT:
         print("note: CONTACT is empty; with `--contact ADDRESS` site owners can reach you before they block you.")
@@ -159,4 +158,4 @@ def check_constants(c: SimpleNamespace) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, start(__file__))

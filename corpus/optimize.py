@@ -23,7 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from corpus.optimization.refusal import Refused
-from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
 
 # Input: a folder or a file
@@ -86,8 +86,7 @@ def _on_the_canvas(svg: str | bytes) -> bool:
     return (b'"0 0 256 256"' if isinstance(svg, bytes) else '"0 0 256 256"') in svg[:200]
 
 
-def main() -> None:
-    c = constants_in_force(__file__)
+def main(c: SimpleNamespace) -> None:
     check_constants(c)
     from tqdm import tqdm
 
@@ -187,4 +186,4 @@ def check_constants(c: SimpleNamespace) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, start(__file__))

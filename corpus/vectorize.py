@@ -25,7 +25,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
 
 # Input and output
@@ -47,8 +47,7 @@ class Job:
     id: str  # the path within INPUT, without its suffix where that is clear
 
 
-def main() -> None:
-    c = constants_in_force(__file__, positional="INPUT")
+def main(c: SimpleNamespace) -> None:
     check_constants(c)
     from tqdm import tqdm
 
@@ -115,7 +114,7 @@ def drawn(rgb: Any, max_bytes: int, max_tokens: int, tokenizer: str, method: str
 @cache
 def token_counter(tokenizer: str) -> Callable[[str], int]:
     from qwen_svg.common.tokens import token_ids
-    from qwen_svg.model.load import load_tokenizer
+    from qwen_svg.model.tokenizer import load_tokenizer
 
     loaded = load_tokenizer(tokenizer)
     return lambda text: len(token_ids(loaded, [text])[0])
@@ -202,11 +201,8 @@ def check_drawing(c: SimpleNamespace) -> None:
     if c.MAX_TOKENS and not c.TOKENIZER:
         raise UserError("MAX_TOKENS needs a TOKENIZER that counts them (`--tokenizer Qwen/Qwen2.5-1.5B-Instruct`).")
     if c.TOKENIZER:
-        from qwen_svg.common.environment import settle
-
-        settle()
         token_counter(c.TOKENIZER)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, start(__file__, positional="INPUT"))

@@ -12,7 +12,7 @@ other one with its label. The drawings are moved, scaled, mirrored, recoloured, 
 
 from types import SimpleNamespace
 
-from qwen_svg.common.constants import check_numbers, constants_in_force
+from qwen_svg.common.constants import check_numbers, start
 from qwen_svg.common.errors import UserError, run
 
 # Data
@@ -47,16 +47,12 @@ RUN_NAME: str = ""  # folder under outputs/; "" = a time stamp (with --resume: t
 RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, with that run's constants
 
 
-def main() -> None:
-    c = constants_in_force(__file__)
+def main(c: SimpleNamespace) -> None:
     if c.RESUME:
         from qwen_svg.common.run_folder import constants_to_resume
 
         c = constants_to_resume(__file__, c.RUN_NAME)
     check(c)
-    from qwen_svg.common.environment import settle
-
-    settle()
     train(c)
 
 
@@ -84,7 +80,7 @@ def train(c: SimpleNamespace) -> None:
     from encoder.loading import from_folder, load_tokenizer
     from encoder.training import arguments, only, open_run, run_to_the_end
     from encoder.unpadded import UNPADDED
-    from qwen_svg.model.load import pick_device
+    from qwen_svg.model.device import pick_device
 
     tokenizer = load_tokenizer(c.MODEL)
     model = from_folder(ModernBertModel, c.MODEL, attn_implementation=UNPADDED)
@@ -114,4 +110,4 @@ def train(c: SimpleNamespace) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, start(__file__))

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
 
 CONFIG: str = ""  # training configuration (.yaml), or its model_config alone (.yaml, .json)
@@ -25,12 +25,8 @@ OUTPUT: str = ""  # folder; never written over
 SAVE_TOKENIZER: bool = False  # put the tokenizer into OUTPUT too
 
 
-def main() -> None:
-    c = constants_in_force(__file__)
+def main(c: SimpleNamespace) -> None:
     check(c)
-    from qwen_svg.common.environment import settle
-
-    settle()
     from encoder.loading import load_tokenizer
 
     tokenizer = load_tokenizer(c.TOKENIZER)
@@ -136,4 +132,4 @@ def convert(flex: dict[str, Any], max_length: int, state: dict[str, Any], tokeni
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, start(__file__))

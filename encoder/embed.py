@@ -20,7 +20,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
-from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
 from qwen_svg.common.vectors import KINDS, Vectors
 
@@ -45,12 +45,8 @@ class Item(NamedTuple):
     svg: str
 
 
-def main() -> None:
-    c = constants_in_force(__file__)
+def main(c: SimpleNamespace) -> None:
     check(c)
-    from qwen_svg.common.environment import settle
-
-    settle()
     from qwen_svg.common.vectors import write_vectors
 
     model = fingerprint(Path(c.MODEL))
@@ -203,4 +199,4 @@ def picture(answer: str) -> bytes | None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, start(__file__))

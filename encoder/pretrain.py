@@ -19,7 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from qwen_svg.common.constants import check_numbers, constants_in_force
+from qwen_svg.common.constants import check_numbers, start
 from qwen_svg.common.errors import UserError, run
 from qwen_svg.common.processes import processes
 
@@ -66,16 +66,12 @@ RUN_NAME: str = ""  # folder under outputs/; "" = a time stamp (with --resume: t
 RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, with that run's constants
 
 
-def main() -> None:
-    c = constants_in_force(__file__)
+def main(c: SimpleNamespace) -> None:
     if c.RESUME:
         from qwen_svg.common.run_folder import constants_to_resume
 
         c = constants_to_resume(__file__, c.RUN_NAME)
     check(c)
-    from qwen_svg.common.environment import settle
-
-    settle()
     from encoder.loading import load_tokenizer
 
     tokenizer = load_tokenizer(c.TOKENIZER)
@@ -144,7 +140,7 @@ def train(c: SimpleNamespace, tokenizer: Any, file: Any) -> None:
 
     from encoder.training import open_run, run_to_the_end
     from qwen_svg.common.plots import draw_loss
-    from qwen_svg.model.load import pick_device
+    from qwen_svg.model.device import pick_device
 
     device = pick_device()
     set_seed(c.SEED)
@@ -221,4 +217,4 @@ def build_trainer(c: SimpleNamespace, model: Any, tokenizer: Any, file: Any, fol
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, start(__file__))

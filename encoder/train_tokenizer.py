@@ -18,7 +18,7 @@ from typing import Any
 
 from encoder.drawing_text import drawing_text
 from encoder.outline import GRID, READINGS
-from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
 
 DATA: str = ""  # file, pattern, folder or hub dataset with a drawing in each row (.jsonl, .csv, .parquet)
@@ -48,10 +48,9 @@ PIECES = {
 }
 
 
-def main() -> None:
-    c = constants_in_force(__file__)
+def main(c: SimpleNamespace) -> None:
     check(c)
-    from qwen_svg.model.load import load_tokenizer
+    from qwen_svg.model.tokenizer import load_tokenizer
 
     other = load_tokenizer(c.COMPARE) if c.COMPARE else None
     sample: list[str] = []
@@ -157,4 +156,4 @@ def lengths(tokenizer: Any, svgs: list[str], other: Any, name: str) -> list[str]
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, start(__file__))

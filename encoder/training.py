@@ -9,7 +9,8 @@ from transformers import TrainingArguments
 
 from qwen_svg.common import run_folder as runs
 from qwen_svg.common.constants import write_config
-from qwen_svg.training.trainer import CompleteCheckpoints, RunLog, look_after, refuse_interrupted
+from qwen_svg.training.callbacks import RunLog, install_callbacks, refuse_interrupted
+from qwen_svg.training.trainer import CompleteCheckpoints
 
 
 class InOrderTrainer(CompleteCheckpoints):
@@ -43,7 +44,7 @@ def open_run(c: SimpleNamespace, device: Any, fingerprint: str) -> tuple[Path, P
         dtype = "bfloat16" if in_halves(c, device) else "float32"
         runs.write_json(folder / "environment.json", runs.environment(device, dtype, c.DATA, fingerprint))
         return folder, None
-    folder = runs.find_run_folder(c.RUN_NAME)
+    folder = runs.run_to_resume(c.RUN_NAME)
     runs.refuse_other_data(folder, c.DATA, fingerprint, "; restore the file, or start a new run.")
     return folder, runs.checkpoint_to_resume(folder)
 
@@ -89,7 +90,7 @@ def run_to_the_end(
     from qwen_svg.common.tracking import finish_run, start_run
 
     trainer.add_callback(RunLog(folder))
-    stop = look_after(trainer, c.MAX_MINUTES)
+    stop = install_callbacks(trainer, c.MAX_MINUTES)
     tracker = start_run(c.WANDB_PROJECT, folder, script.rpartition(".")[2], vars(c)) if c.WANDB else None
     with stop:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

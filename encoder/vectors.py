@@ -19,7 +19,7 @@ class Encoder:
     def __init__(self, folder: str):
         from transformers import ModernBertModel
 
-        from qwen_svg.model.load import pick_device
+        from qwen_svg.model.device import pick_device
 
         self.tokenizer = load_tokenizer(folder)
         model = from_folder(ModernBertModel, folder, attn_implementation=UNPADDED)

@@ -27,7 +27,7 @@ def constants_of(script: str) -> SimpleNamespace:
     c = constants_in_force(script)
     if not c.RESUME:
         return c
-    folder, config = runs.find_run_folder(c.RUN_NAME), f"{method_of(script)}.yml"
+    folder, config = runs.run_to_resume(c.RUN_NAME), f"{method_of(script)}.yml"
     if not (folder / config).is_file():
         raise UserError(f"{folder} is no run of this script (no {config}); name one with `--run-name`.")
     return runs.constants_to_resume(script, folder.name, config)
@@ -63,7 +63,9 @@ def open_source(c: SimpleNamespace) -> tuple[Path, dict]:
 
 def load_adapter(source: Path, config: dict) -> tuple[Any, Any, Any]:
     """Return (the base with the run's adapter, to be trained on; device; dtype)."""
-    from qwen_svg.model.load import load_base, pick_device, pick_dtype, train_adapter
+    from qwen_svg.model.adapter import train_adapter
+    from qwen_svg.model.device import pick_device, pick_dtype
+    from qwen_svg.model.load import load_base
 
     device = pick_device()
     dtype = pick_dtype(device, config["fp16"])
@@ -80,7 +82,7 @@ def open_folder(
     import yaml
 
     if c.RESUME:
-        folder = runs.find_run_folder(c.RUN_NAME)
+        folder = runs.run_to_resume(c.RUN_NAME)
         return folder, runs.checkpoint_to_resume(folder)
     environment = runs.environment(device, dtype, c.DATA_PATH, data_sha256(source)) | (facts or {})
     environment["packages"]["trl"] = metadata.version("trl")
@@ -128,11 +130,11 @@ def train_to_the_end(c: SimpleNamespace, method: str, trainer: Any, folder: Path
     """Train, and save the adapter; return the number of steps. Raises UserError where training was stopped."""
     import torch
 
-    from qwen_svg.training.trainer import RunLog, look_after, refuse_interrupted
+    from qwen_svg.training.callbacks import RunLog, install_callbacks, refuse_interrupted
 
     trainer.add_callback(RunLog(folder))
     try:
-        with look_after(trainer, c.MAX_MINUTES) as stop:
+        with install_callbacks(trainer, c.MAX_MINUTES) as stop:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except torch.OutOfMemoryError:
         raise UserError(
@@ -147,7 +149,7 @@ def train_to_the_end(c: SimpleNamespace, method: str, trainer: Any, folder: Path
     return step
 
 
-def say_goodbye(folder: Path, left: str, tracker: Any) -> None:
+def print_next_steps(folder: Path, left: str, tracker: Any) -> None:
     """Say what the run has left, and what comes next. left: files in its folder. tracker: of wandb, or None."""
     from qwen_svg.common.tracking import finish_run
 

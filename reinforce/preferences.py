@@ -10,10 +10,10 @@ from trl import DPOTrainer
 
 from qwen_svg.common.dataset import Sample, fingerprint, is_unicode
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.run_folder import kin_of_held_out
+from qwen_svg.common.run_split import kin_of_held_out
 from qwen_svg.common.tables import rows, text_in
 from qwen_svg.common.tokens import encode
-from qwen_svg.model.load import load_tokenizer
+from qwen_svg.model.tokenizer import load_tokenizer
 from qwen_svg.training.trainer import CompleteCheckpoints
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from qwen_svg.common.run_folder import read_json, read_jsonl
+from qwen_svg.common.files import read_json
+from qwen_svg.common.jsonl import read_jsonl
 from reinforce.rewards import REWARDS
 
 COLOURS = ("#5b8def", "#e0a030", "#d1495b", "#4c9f70", "#8d6cab")

@@ -13,7 +13,7 @@ from trl.models import unwrap_model_for_generation
 from qwen_svg.common.sheet import write_sheet
 from qwen_svg.common.tokens import token_ids
 from qwen_svg.evaluation.judge import judge
-from qwen_svg.generation.engine import Slots, rows_for
+from qwen_svg.generation.engine import Engine, rows_for
 from qwen_svg.training.trainer import CompleteCheckpoints
 from reinforce.rewards import Score
 from scoring.candidate import Candidate
@@ -50,7 +50,7 @@ def sample(model: Any, tokenizer: Any, prompts: list[list[int]], limit: int, tem
     """Return an answer of at most `limit` tokens for each prompt, with the stop token it chose, whatever comes before:
     what the policy says after its drawing shall be seen, and paid for. Random numbers come from torch's generator.
     """
-    slots = Slots(model, tokenizer, len(prompts), past_the_drawing=True)
+    slots = Engine(model, tokenizer, len(prompts), past_the_drawing=True)
     seed = int(torch.randint(2**31, ()))
     rows = rows_for(prompts, max(map(len, prompts)) + limit, limit, temperature, seed)
     for row in rows:

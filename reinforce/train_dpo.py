@@ -15,6 +15,7 @@ of descriptions in the run's validation or test split are left out.
 from pathlib import Path
 from types import SimpleNamespace
 
+from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
 from reinforce import continued_run
 
@@ -43,12 +44,9 @@ RUN_NAME: str = ""  # folder under outputs/; "" = a time stamp (with --resume: t
 RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, with that run's constants
 
 
-def main() -> None:
-    c = continued_run.constants_of(__file__)
+def main(c: SimpleNamespace) -> None:
+    c = continued_run.constants_of(__file__, c)
     continued_run.check(c, above_0=("EPOCHS", "BETA"))
-    from qwen_svg.common.environment import settle
-
-    settle()
     source, config = continued_run.open_source(c)
     from reinforce.preferences import prepare
 
@@ -59,9 +57,10 @@ def main() -> None:
 
 
 def refuse_other_pairs(c: SimpleNamespace, sha256: str) -> None:
-    from qwen_svg.common.run_folder import find_run_folder, read_json
+    from qwen_svg.common.files import read_json
+    from qwen_svg.common.run_folder import run_to_resume
 
-    folder = find_run_folder(c.RUN_NAME)
+    folder = run_to_resume(c.RUN_NAME)
     if read_json(folder / "environment.json")["pairs"]["sha256"] != sha256:
         raise UserError(f"{c.PAIRS} is not what {folder} was trained on; restore the file, or start a new run.")
 
@@ -100,8 +99,8 @@ def train(c: SimpleNamespace, source: Path, config: dict, data: SimpleNamespace)
     }
     write_card(folder, c, config["base_model"], "dpo", "preferences", figures, "preferences.png")
     print(f"reward margin: {came_out}, where it is above 0 in {share[1]:.0%} of the pairs")
-    continued_run.say_goodbye(folder, "preferences.png", tracker)
+    continued_run.print_next_steps(folder, "preferences.png", tracker)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, start(__file__))

@@ -14,6 +14,7 @@ what was above its group's mean becomes more likely. The test split is not looke
 from pathlib import Path
 from types import SimpleNamespace
 
+from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
 from reinforce import continued_run
 from svg_constraint import DIALECTS
@@ -56,12 +57,9 @@ RUN_NAME: str = ""  # folder under outputs/; "" = a time stamp (with --resume: t
 RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, with that run's constants
 
 
-def main() -> None:
-    c = continued_run.constants_of(__file__)
+def main(c: SimpleNamespace) -> None:
+    c = continued_run.constants_of(__file__, c)
     check(c)
-    from qwen_svg.common.environment import settle
-
-    settle()
     source, config = continued_run.open_source(c)
     from scoring.scores import find_score
 
@@ -99,9 +97,9 @@ def prepare_data(c: SimpleNamespace, source: Path, config: dict) -> SimpleNamesp
     from datasets import Dataset
 
     from prompt_template import format_prompt
-    from qwen_svg.common.run_folder import samples_of
+    from qwen_svg.common.run_split import samples_of
     from qwen_svg.common.tokens import encode
-    from qwen_svg.model.load import load_tokenizer
+    from qwen_svg.model.tokenizer import load_tokenizer
 
     samples = samples_of(source, "train", c.DATA_PATH)
     wanted = c.BATCH_SIZE * c.GRADIENT_ACCUMULATION // c.GENERATIONS
@@ -147,7 +145,7 @@ def train(c: SimpleNamespace, source: Path, config: dict, data: SimpleNamespace,
     }
     write_card(folder, c, config["base_model"], "grpo", "the scores of its drawings", facts, "rewards.png")
     print(f"mean reward: {before:.3f} over the first quarter of {steps} steps, {after:.3f} over the last")
-    continued_run.say_goodbye(folder, "rewards.png, drawings/", tracker)
+    continued_run.print_next_steps(folder, "rewards.png, drawings/", tracker)
 
 
 def build_trainer(
@@ -155,7 +153,7 @@ def build_trainer(
 ):
     from trl import GRPOConfig
 
-    from qwen_svg.generation.engine import stop_tokens
+    from qwen_svg.common.tokens import stop_tokens
     from reinforce.rewards import make_rewards
     from reinforce.rollouts import DrawingTrainer, Rewarder, Samples
 
@@ -185,4 +183,4 @@ def build_trainer(
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, start(__file__))

@@ -15,9 +15,9 @@ def score_files(script: str, score: Callable[..., list[float]]) -> None:
         of_files = {name: options.pop(name) for name in ("files", "description", "reference") if name in options}
         if options.get("batch_size", 1) < 1:
             raise UserError("BATCH_SIZE must be 1 or more.")
-        from qwen_svg.common.environment import settle
+        from qwen_svg.common.environment import configure_environment
 
-        settle()
+        configure_environment()
         names, candidates = zip(*read_candidates(**of_files), strict=True)
         scores = score(candidates, **options)
         for name, value in zip(names, scores, strict=True):

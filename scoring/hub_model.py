@@ -6,7 +6,7 @@ from typing import Any
 
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.hub import hub_reachable
-from qwen_svg.model.load import pick_device
+from qwen_svg.model.device import pick_device
 
 PICTURE = 384  # pixels; processors make it smaller, to what their models take
 

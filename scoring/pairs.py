@@ -11,8 +11,9 @@ What is not legal, or shows nothing, scores 0.
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
-from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
 from scoring.candidate import Candidate
 
@@ -22,12 +23,9 @@ SCORE: str = "text_match"  # of scoring/; NAME=MODEL for another model than its 
 MARGIN: float = 0.01  # the least difference of two scores that is a preference; smaller ones are noise
 
 
-def main() -> None:
-    c = constants_in_force(__file__, positional="INPUT")
-    from qwen_svg.common.environment import settle
+def main(c: SimpleNamespace) -> None:
     from scoring.scores import find_score
 
-    settle()
     if not c.INPUT:
         raise UserError("there is nothing to compare; give the drawings with `--input`.")
     if not c.MARGIN > 0:
@@ -94,4 +92,4 @@ def preferences(
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, start(__file__, positional="INPUT"))

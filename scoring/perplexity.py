@@ -23,8 +23,9 @@ BATCH_SIZE: int = 8  # drawings read together
 def score(candidates: Sequence[Candidate], model: str = MODEL, batch_size: int = BATCH_SIZE) -> list[float]:
     """Return 1 / perplexity of each whole answer, in [0, 1]; 0 where it holds no SVG."""
     from qwen_svg.common.dataset import Sample
-    from qwen_svg.common.tokens import LeftPaddingCollator, encode
-    from qwen_svg.model.loss import cross_entropies
+    from qwen_svg.common.tokens import encode
+    from qwen_svg.model.batches import LeftPaddingCollator
+    from qwen_svg.model.cross_entropy import cross_entropies
 
     require(candidates, "description")
     base, tokenizer, prompt_form = load(model)
@@ -41,9 +42,11 @@ def score(candidates: Sequence[Candidate], model: str = MODEL, batch_size: int =
 @lru_cache(1)
 def load(model: str) -> tuple[Any, Any, str]:
     """Return (model with its adapter merged, tokenizer, prompt form)."""
-    from qwen_svg.common.run_folder import find_model
-    from qwen_svg.generation.predictor import find_source
-    from qwen_svg.model.load import load_base, load_tokenizer, merge_adapter, pick_device, pick_dtype
+    from qwen_svg.model.adapter import merge_adapter
+    from qwen_svg.model.device import pick_device, pick_dtype
+    from qwen_svg.model.load import load_base
+    from qwen_svg.model.source import find_model, find_source
+    from qwen_svg.model.tokenizer import load_tokenizer
 
     found = find_source(find_model(model))
     device = pick_device()

@@ -24,7 +24,7 @@ class Script:
     def __init__(self, tokenizer, text: str = "", slots: int = 2):
         from qwen_svg.generation.predictor import Predictor
 
-        self.tokenizer, self.text, self.slots = tokenizer, text or answer(), self
+        self.tokenizer, self.text, self.engine = tokenizer, text or answer(), self
         self.size, self.waiting, self.rows = slots, deque(), []
         self.gate, self.fault, self.hold_after = threading.Event(), None, None
         self.script = cache(tokenizer.encode)
@@ -34,12 +34,12 @@ class Script:
 
     def row(self, description, settings, before=()):
         from qwen_svg.common.errors import UserError
-        from qwen_svg.generation.engine import Row
+        from qwen_svg.generation.engine import RowState
 
         if "too long" in description:
             raise UserError("the prompt is too long.")
         self.asked = (description, settings, before)
-        return Row(self.tokenizer.encode(description), 10_000, 0.0, None)
+        return RowState(self.tokenizer.encode(description), 10_000, 0.0, None)
 
     def answer(self, row):
         from qwen_svg.generation.engine import Answer
@@ -49,6 +49,10 @@ class Script:
     @property
     def busy(self):
         return bool(self.rows or self.waiting)
+
+    def run(self):
+        while self.busy:
+            yield self.step()
 
     def add(self, row):
         self.waiting.append(row)
@@ -84,13 +88,13 @@ def serving(predictor, waiting: int = 2, free: bool = False, token: str = "", ke
     from qwen_svg.serving.app import make_app
     from qwen_svg.serving.metrics import Metrics
     from qwen_svg.serving.service import Limits, Service
-    from qwen_svg.serving.store import Store
+    from qwen_svg.serving.store import DrawingStore
     from qwen_svg.serving.worker import Worker
     from serve import listen
 
     worker = Worker(predictor, waiting, Metrics())
     worker.start()
-    service = Service(worker, Store(kept), Limits(**limits), "tiny", free)
+    service = Service(worker, DrawingStore(kept), Limits(**limits), "tiny", free)
     listener = listen("127.0.0.1", 0)
     config = uvicorn.Config(make_app(service, token), log_level="error", lifespan="off")
     server = uvicorn.Server(config)

@@ -8,8 +8,8 @@ import torch
 
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.tokens import encode
-from qwen_svg.generation.engine import Slots, answer_from_tokens, generate_answers, rows_for, stop_tokens
+from qwen_svg.common.tokens import encode, stop_tokens
+from qwen_svg.generation.engine import Engine, answer_from_tokens, generate_answers, rows_for
 from qwen_svg.generation.vllm_engine import VLLMEngine, pick_engine
 from qwen_svg.model.load import load_base
 from tests.tiny import answer
@@ -189,7 +189,7 @@ def test_rows_that_come_and_go_between_steps_leave_the_others_as_they_are(
     """A server's day: one row begins alone, others join as there are slots, one is given up half way."""
     monkeypatch.setattr("qwen_svg.generation.kv_cache.GROWTH", growth)
     alone = [a.text for a in generate(model, tokenizer, prompts, batch_size=1)]
-    slots = Slots(model, tokenizer, 3)
+    slots = Engine(model, tokenizer, 3)
     rows = rows_for(prompts, 5000, 24, 0.0, 1)
     seen: list[set[int]] = []
     slots.add(rows[0])
@@ -208,7 +208,7 @@ def test_rows_that_come_and_go_between_steps_leave_the_others_as_they_are(
 
 
 def test_a_row_that_waits_can_be_dropped_and_dropping_twice_is_nothing(model, tokenizer, prompts):
-    slots = Slots(model, tokenizer, 1)
+    slots = Engine(model, tokenizer, 1)
     first, second = rows_for(prompts[:2], 5000, 4, 0.0, 1)
     slots.add(first)
     slots.add(second)

@@ -10,7 +10,7 @@ import yaml
 
 from qwen_svg.common.dataset import Sample, fingerprint
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.run_folder import kin_of_held_out
+from qwen_svg.common.run_split import kin_of_held_out
 from tests.test_end_to_end import metrics_of
 from tests.test_reinforce import SFT, call
 from tests.tiny import answer
@@ -69,7 +69,7 @@ def used(workplace) -> list[dict]:
 @pytest.fixture(scope="module")
 def as_trained(tiny_base):
     """As training loads it."""
-    from qwen_svg.model.load import load_tokenizer
+    from qwen_svg.model.tokenizer import load_tokenizer
 
     return load_tokenizer(str(tiny_base))
 

@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from prompt_template import format_prompt
-from qwen_svg.generation.predictor import Source, find_source
+from qwen_svg.model.adapter import add_adapter, with_adapter
 from qwen_svg.model.export import compare, load, logits, modelfile, write_folder
 from qwen_svg.model.gguf import pre_tokenizer, write_gguf
-from qwen_svg.model.load import add_adapter, load_base, load_tokenizer, with_adapter
+from qwen_svg.model.load import load_base
+from qwen_svg.model.source import Source, find_source
+from qwen_svg.model.tokenizer import load_tokenizer
 from tests.paths import ROOT
 
 CPU = torch.device("cpu")

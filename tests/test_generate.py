@@ -20,13 +20,13 @@ import generate
 from qwen_svg.common.constants import constants_in_force
 from qwen_svg.common.descriptions import read_descriptions
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.run_folder import find_model
 from qwen_svg.evaluation.judge import judge
 from qwen_svg.generation.batch import draw_file
 from qwen_svg.generation.best_of_n import Attempt, Plan, Wish, draw_each
 from qwen_svg.generation.drawings import save, slug
 from qwen_svg.generation.predictor import Drawing, Predictor, Settings
 from qwen_svg.generation.terminal import Reasoning
+from qwen_svg.model.source import find_model
 from svg_constraint import check
 from tests.paths import ROOT
 from tests.tiny import answer
@@ -231,7 +231,7 @@ def test_giving_up_leaves_nothing_behind(predictor):
     wishes = draw_each(predictor, [Wish(str(i), "a fox") for i in range(9)], Plan(FREE, n=2))
     next(wishes)
     wishes.close()
-    assert not predictor.slots.busy
+    assert not predictor.engine.busy
 
 
 # --- files of descriptions ------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import platform
 import psutil
 import pytest
 
-from qwen_svg.training.malloc_trim import give_back
+from qwen_svg.training.malloc_trim import malloc_trim
 
 MB = 1_000_000
 
@@ -18,6 +18,6 @@ def test_gaps_between_living_blocks_go_back_to_the_system():
     blocks = [bytearray(50_000) for _ in range(4000)]  # below what malloc maps by itself
     blocks = blocks[::100]  # a hundredth stays where it is, all over the heap
     before = resident()
-    give_back()
+    malloc_trim()
     assert before - resident() > 100
     assert all(not any(block) for block in blocks)

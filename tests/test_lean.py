@@ -8,9 +8,9 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, MistralConfig, Qwen2Config, Qwen3Config
 from transformers.masking_utils import causal_mask_function
 
+from qwen_svg.model.adapter import ALL_LINEAR
 from qwen_svg.model.attention import ROWS_SDPA, Rows, rows_mask
-from qwen_svg.model.load import ALL_LINEAR
-from qwen_svg.model.recompute import _LoRALinear, make_lean
+from qwen_svg.model.recompute import _LoRALinear, recompute_cheap_inputs
 
 SIZES = dict(
     vocab_size=99, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
@@ -35,7 +35,7 @@ def adapted(config, lean: bool, attention: str, dropout: float = 0.0):
             if "lora_" in name:
                 p.normal_(0, 0.1)
     if lean:
-        make_lean(model)
+        recompute_cheap_inputs(model)
     return model.train()
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from qwen_svg.model.onednn import ONEDNN, linear, quicken
+from qwen_svg.model.onednn import ONEDNN, linear, use_onednn
 
 SHAPES = [(1, 1, 96), (3, 1, 96), (2, 17, 96), (5, 96), (96,), (0, 4, 96)]
 
@@ -28,7 +28,7 @@ def test_a_quickened_layer_has_the_gradients_of_the_plain_one(frozen):
     plain = torch.nn.Sequential(torch.nn.Linear(32, 48), torch.nn.SiLU(), torch.nn.Linear(48, 8, bias=False))
     plain.requires_grad_(not frozen)
     quick = copy.deepcopy(plain)
-    quicken(quick)
+    use_onednn(quick)
     quick = copy.deepcopy(quick)  # a copy computes with its own weights
     x = torch.randn(3, 5, 32)
     gradients = []
@@ -46,7 +46,7 @@ def test_a_quickened_layer_has_the_gradients_of_the_plain_one(frozen):
 @pytest.mark.skipif(not ONEDNN, reason="this build of torch has no oneDNN")
 def test_it_is_onednn_that_computes():
     layer = torch.nn.Linear(32, 48).requires_grad_(False)
-    quicken(layer)
+    use_onednn(layer)
     with torch.no_grad(), torch.profiler.profile() as profile:
         layer(torch.randn(2, 32))
     assert "mkldnn::_linear_pointwise" in {event.key for event in profile.key_averages()}

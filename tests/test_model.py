@@ -7,9 +7,13 @@ import torch
 
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.tokens import LeftPaddingCollator, encode
-from qwen_svg.model.load import add_adapter, load_base, load_tokenizer, merge_adapter
-from qwen_svg.model.loss import cross_entropy, summed_loss
+from qwen_svg.common.tokens import encode
+from qwen_svg.model.adapter import add_adapter, merge_adapter
+from qwen_svg.model.batches import LeftPaddingCollator
+from qwen_svg.model.cross_entropy import cross_entropy
+from qwen_svg.model.load import load_base
+from qwen_svg.model.loss import summed_loss
+from qwen_svg.model.tokenizer import load_tokenizer
 from tests.tiny import answer
 
 CPU = torch.device("cpu")
@@ -167,7 +171,8 @@ def test_memory_estimate_counts_what_autograd_keeps(tiny_base):
     """Against real tensors on the CPU: within 5 %, in fp32 and in half precision."""
     from types import SimpleNamespace
 
-    from qwen_svg.common.tokens import Encoded, LeftPaddingCollator
+    from qwen_svg.common.tokens import Encoded
+    from qwen_svg.model.batches import LeftPaddingCollator
     from qwen_svg.model.load import load_config
     from qwen_svg.training import memory
 

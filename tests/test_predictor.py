@@ -7,7 +7,8 @@ from qwen_svg.common.dataset import Sample
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import encode
 from qwen_svg.generation.engine import generate_answers
-from qwen_svg.generation.predictor import Drawing, Predictor, Settings, TextSoFar, find_source
+from qwen_svg.generation.predictor import Drawing, Predictor, Settings, TextSoFar
+from qwen_svg.model.source import find_source
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def test_a_drawing_is_legal_whatever_the_model(predictor):
 
 def test_free_answers_are_those_of_evaluation(predictor):
     rows = encode(predictor.tokenizer, [Sample("a", "a fox", "")], "chat")
-    expected = generate_answers(predictor.slots.model, predictor.tokenizer, [rows[0].prompt], 1560, 30, 1, 0.0, 0, "")
+    expected = generate_answers(predictor.engine.model, predictor.tokenizer, [rows[0].prompt], 1560, 30, 1, 0.0, 0, "")
     drawing = predictor.draw("a fox", Settings(free=True, max_new=30))
     assert (drawing.answer, drawing.tokens, drawing.finished) == (expected[0].text, 30, False)
     assert drawing.svg is drawing.verdict is drawing.png is None and not drawing.legal
@@ -43,9 +44,9 @@ def test_a_stream_is_the_answer_in_pieces_and_closing_it_gives_the_row_up(predic
     assert isinstance(drawing, Drawing) and "".join(pieces) == drawing.answer and len(pieces) > 20
     stream = predictor.stream("a fox", SHORT)
     next(stream)
-    assert predictor.slots.busy
+    assert predictor.engine.busy
     stream.close()
-    assert not predictor.slots.busy
+    assert not predictor.engine.busy
 
 
 def test_text_comes_in_whole_characters(tokenizer):

@@ -14,7 +14,9 @@ import yaml
 
 from qwen_svg.common.constants import constants_in_force
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.tokens import FILLER, Encoded, LeftPaddingCollator, LengthGroupedSampler, batches_by_length, share
+from qwen_svg.common.tokens import FILLER, Encoded
+from qwen_svg.model.batches import LeftPaddingCollator, batches_by_length
+from qwen_svg.training.sampler import LengthGroupedSampler, share
 from qwen_svg.training.token_store import TokenStore
 from tests.paths import ROOT
 
@@ -171,7 +173,8 @@ def test_fillers_have_no_label(loss_on):
 
 
 def test_a_batch_of_fillers_gives_gradients_of_zero(tiny_base):
-    from qwen_svg.model.load import add_adapter, load_base
+    from qwen_svg.model.adapter import add_adapter
+    from qwen_svg.model.load import load_base
     from qwen_svg.model.loss import summed_loss
 
     model = add_adapter(load_base(str(tiny_base), torch.device("cpu"), torch.float32), 2, 4, 0.0).train()

@@ -14,12 +14,17 @@ from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
 import train
 from qwen_svg.common.constants import constants_in_force
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.tokens import Encoded, LeftPaddingCollator
-from qwen_svg.generation.predictor import Predictor, Settings, find_source
+from qwen_svg.common.tokens import Encoded
+from qwen_svg.generation.predictor import Predictor, Settings
 from qwen_svg.model import recompute
-from qwen_svg.model.load import add_adapter, load_base, load_config, load_tokenizer, merge_adapter
-from qwen_svg.model.loss import CrossEntropy, summed_loss
+from qwen_svg.model.adapter import add_adapter, merge_adapter
+from qwen_svg.model.batches import LeftPaddingCollator
+from qwen_svg.model.cross_entropy import CrossEntropy
+from qwen_svg.model.load import load_base, load_config
+from qwen_svg.model.loss import summed_loss
+from qwen_svg.model.source import find_source
 from qwen_svg.model.svg_tokens import add_svg_tokens
+from qwen_svg.model.tokenizer import load_tokenizer
 from qwen_svg.training import cpu_time, memory, trainer
 from tests.paths import ROOT
 from tests.tiny import make_llama
@@ -254,7 +259,7 @@ def test_gradients_of_a_4bit_base_are_the_libraries_also_behind_an_evaluation(qu
     gradients = []
     for ours in (True, False):
         if not ours:
-            monkeypatch.setattr("qwen_svg.model.load.make_lean", lambda module: None)
+            monkeypatch.setattr("qwen_svg.model.load.recompute_cheap_inputs", lambda module: None)
         torch.manual_seed(0)
         model = add_adapter(copy.deepcopy(quantized), 4, 8, dropout, rslora=True)
         for name, p in model.named_parameters():
@@ -282,7 +287,7 @@ def test_layers_of_a_kind_that_is_not_known_go_pefts_way():
     model = inject_adapter_in_model(LoraConfig(target_modules=["0"]), base)
     x = torch.randn(2, 4)
     expected = model(x)
-    recompute.make_lean(model)
+    recompute.recompute_cheap_inputs(model)
     torch.testing.assert_close(model(x), expected)
 
 

@@ -320,7 +320,8 @@ def test_trl_sees_the_probabilities_that_the_model_has(workplace, tokenizer):
     from transformers import AutoModelForCausalLM
     from trl.trainer.utils import add_fused_lm_head
 
-    from qwen_svg.model.load import load_base, train_adapter
+    from qwen_svg.model.adapter import train_adapter
+    from qwen_svg.model.load import load_base
 
     base = yaml.safe_load((workplace / "outputs" / "sft" / "config.yml").read_text())["base_model"]
     adapter = workplace / "outputs" / "sft"

@@ -354,8 +354,9 @@ def test_the_competitions_score(monkeypatch):
 
 def test_perplexity_is_that_of_each_answer_alone(tiny_base):
     from qwen_svg.common.dataset import Sample
-    from qwen_svg.common.tokens import LeftPaddingCollator, encode
-    from qwen_svg.model.loss import cross_entropy
+    from qwen_svg.common.tokens import encode
+    from qwen_svg.model.batches import LeftPaddingCollator
+    from qwen_svg.model.cross_entropy import cross_entropy
 
     scores = perplexity.score(CANDIDATES, str(tiny_base), batch_size=4)
     model, tokenizer, form = perplexity.load(str(tiny_base))

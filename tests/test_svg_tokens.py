@@ -12,16 +12,20 @@ from transformers import Qwen2ForCausalLM
 
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.tokens import LeftPaddingCollator, encode, ids_behind
+from qwen_svg.common.tokens import encode, ids_behind
 from qwen_svg.evaluation.judge import judge
 from qwen_svg.generation.constrained import tokens_needed
 from qwen_svg.generation.engine import generate_answers
-from qwen_svg.generation.predictor import find_source
 from qwen_svg.model import load as model
 from qwen_svg.model import loss
-from qwen_svg.model.load import add_adapter, load_base, load_tokenizer, merge_adapter, with_adapter
-from qwen_svg.model.loss import cross_entropy, summed_loss
-from qwen_svg.model.svg_tokens import add_svg_tokens, begin_as_mean, make_rows, pieces_of_new, svg_tokens, tokenizer_of
+from qwen_svg.model.adapter import add_adapter, merge_adapter, with_adapter
+from qwen_svg.model.batches import LeftPaddingCollator
+from qwen_svg.model.cross_entropy import cross_entropy
+from qwen_svg.model.load import load_base
+from qwen_svg.model.loss import summed_loss
+from qwen_svg.model.source import find_source, tokenizer_of
+from qwen_svg.model.svg_tokens import add_svg_tokens, init_new_embeddings, make_rows, pieces_of_new, svg_tokens
+from qwen_svg.model.tokenizer import load_tokenizer
 from svg_constraint import SVG_OPEN
 from tests.paths import SHARED
 from tests.tiny import answer, make_llama_tokenizer, make_tokenizer, qwen2_config
@@ -78,7 +82,7 @@ def base(request):
     torch.manual_seed(0)
     made = Qwen2ForCausalLM(qwen2_config(make_tokenizer(), tie_word_embeddings=request.param))
     make_rows(made, len(tokenizer))
-    begin_as_mean(made, pieces)
+    init_new_embeddings(made, pieces)
     return made.eval()
 
 
@@ -120,7 +124,7 @@ def test_loss_and_gradients_are_those_of_peft_and_transformers(base, monkeypatch
     value = summed_loss(ours, **batch) / count
     value.backward()
     assert cross_entropy(ours, rows, collator, 2).mean == pytest.approx(value.item(), rel=1e-6)
-    monkeypatch.setattr(model, "make_lean", lambda module: None)
+    monkeypatch.setattr(model, "recompute_cheap_inputs", lambda module: None)
     theirs = adapted(base)
     expected = theirs(**batch, num_items_in_batch=count).loss
     expected.backward()

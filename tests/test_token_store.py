@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from qwen_svg.common.tokens import Encoded, LeftPaddingCollator
+from qwen_svg.common.tokens import Encoded
+from qwen_svg.model.batches import LeftPaddingCollator
 from qwen_svg.training.token_store import TokenStore
 
 ROWS = [Encoded(f"id{i}", list(range(i, 3 * i + 2)), [151_935] * (i % 3 + 1)) for i in range(20)]

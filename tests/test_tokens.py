@@ -6,14 +6,9 @@ import torch
 
 from prompt_template import format_prompt
 from qwen_svg.common.dataset import Sample
-from qwen_svg.common.tokens import (
-    IGNORED,
-    Encoded,
-    LeftPaddingCollator,
-    LengthGroupedSampler,
-    batches_by_length,
-    encode,
-)
+from qwen_svg.common.tokens import IGNORED, Encoded, encode
+from qwen_svg.model.batches import LeftPaddingCollator, batches_by_length
+from qwen_svg.training.sampler import LengthGroupedSampler
 from tests.tiny import answer
 
 

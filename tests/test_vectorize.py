@@ -21,7 +21,7 @@ from corpus.vectorizing.picture import read_picture
 from corpus.vectorizing.search import NOTHING, Budget, Found, climb, finest, vectorized
 from corpus.vectorizing.similarity import similarity
 from qwen_svg.common.errors import UserError
-from qwen_svg.model.load import load_tokenizer
+from qwen_svg.model.tokenizer import load_tokenizer
 from qwen_svg.svg.render import picture_difference, png_bytes, render_rgb
 from svg_constraint import SVG_OPEN, check
 

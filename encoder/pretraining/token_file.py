@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from qwen_svg.common.run_folder import read_json, write_json
+from qwen_svg.common.files import read_json, write_json
 
 ONE_IN = 50  # drawings for validation, by a hash of their text, until there are enough
 

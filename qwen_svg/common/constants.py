@@ -2,28 +2,82 @@
 
 A script writes its settings once, as typed module-level constants with a trailing comment:
 
-    MAX_LENGTH: int = 1560  # tokens, prompt + answer; longer samples are dropped and counted
+    MAX_LENGTH: PositiveInt = 1560  # tokens, prompt + answer; longer samples are dropped and counted
+    LOSS_ON: Literal["answer", "all"] = "answer"  # "answer": loss on reasoning, SVG and end of turn; "all": prompt too
 
-and calls `constants_in_force(__file__)` in `main()`. From the source text alone (nothing is imported, so
-`--help` is instant) this gives every constant a flag (`--max-length 1024`), its default and its comment as
-help, and a place in a YAML file (`--config configs/quickstart.yml`). Order: file < config < command line.
+and calls `start(__file__)` behind them, before it imports anything heavy. From the source text alone this gives every
+constant a flag (`--max-length 1024`), its default, bounds and comment as help, and a place in a YAML file
+(`--config configs/quickstart.yml`). Order: file < config < command line. The bounds hold for all three.
 """
 
 import argparse
 import ast
 import difflib
 import io
+import math
 import sys
 import tokenize
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from types import NoneType, SimpleNamespace
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from qwen_svg.common.errors import UserError
+from qwen_svg.common.environment import configure_environment
+from qwen_svg.common.errors import UserError, install_error_hook, one_line
+from qwen_svg.common.processes import quiet_unless_main
 
-TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list[str]": list}
+ROOT = Path(__file__).resolve().parents[2]  # where train.py is
+
+
+@dataclass(frozen=True)
+class Above:
+    low: float
+
+    def allows(self, value: float) -> bool:
+        return value > self.low
+
+    def __str__(self) -> str:
+        return f"above {self.low:g}"
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    low: float
+
+    def allows(self, value: float) -> bool:
+        return value >= self.low
+
+    def __str__(self) -> str:
+        return f"{self.low:g} or more"
+
+
+@dataclass(frozen=True)
+class Between:
+    """Both ends are allowed."""
+
+    low: float
+    high: float
+
+    def allows(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"from {self.low:g} to {self.high:g}"
+
+
+# The names are pydantic's.
+PositiveInt = Annotated[int, Above(0)]
+NonNegativeInt = Annotated[int, AtLeast(0)]
+PositiveFloat = Annotated[float, Above(0)]
+NonNegativeFloat = Annotated[float, AtLeast(0)]
+
+# What an annotation may be written with.
+VOCABULARY = {
+    "int": int, "float": float, "str": str, "bool": bool, "list": list, "None": None, "Annotated": Annotated,
+    "Literal": Literal, "Above": Above, "AtLeast": AtLeast, "Between": Between, "PositiveInt": PositiveInt,
+    "NonNegativeInt": NonNegativeInt, "PositiveFloat": PositiveFloat, "NonNegativeFloat": NonNegativeFloat,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,8 +85,10 @@ class Constant:
     """One declaration: `NAME: annotation = default  # comment`."""
 
     name: str
-    type: type
+    type: type  # int, float, str, bool or list (of str)
     optional: bool  # "int | None": None is allowed and means "not set"
+    choices: tuple  # of a Literal, else ()
+    bounds: Above | AtLeast | Between | None
     default: Any
     comment: str
 
@@ -41,34 +97,43 @@ class Constant:
         return "--" + self.name.lower().replace("_", "-")
 
 
+def start(script: str | Path, positional: str = "", formerly: dict[str, str] | None = None) -> SimpleNamespace:
+    """Return a script's constants in force: the first thing it does, before it imports torch and its like.
+
+    From here on what the user can mend ends the script with one sentence (`errors`), only the main process of a launch
+    prints, and the libraries have been told what they must know before they are imported (`environment`). `--help` and
+    every mistake in a constant end here. Arguments as of `constants_in_force`.
+    """
+    install_error_hook()
+    quiet_unless_main()
+    constants = constants_in_force(script, positional=positional, formerly=formerly)
+    configure_environment()
+    return constants
+
+
 def constants_in_force(
-    script: str | Path, argv: list[str] | None = None, base_config: Path | None = None, positional: str = ""
+    script: str | Path,
+    argv: list[str] | None = None,
+    base_config: Path | None = None,
+    positional: str = "",
+    formerly: dict[str, str] | None = None,
 ) -> SimpleNamespace:
     """Return a namespace with every constant of `script` as it stands after config file and command line.
 
-    `base_config` stands in for the script's own defaults (a run that is resumed). `positional` names the constant that
-    may also be given without its flag. Prints help and exits 0 on
-    `--help`. Raises UserError for an unknown name (with the nearest one), a wrong type, or an unreadable config.
+    base_config: stands in for the script's own defaults (a run that is resumed). positional: the constant that may also
+    be given without its flag. formerly: constants by a name they once had, which is still understood. Prints help and
+    exits 0 on `--help`. Raises UserError for an unknown name (with the nearest one), a wrong type, a value out of its
+    bounds, or an unreadable config.
     """
-    declared = declared_constants(script)
-    values = {constant.name: constant.default for constant in declared}
+    declared, formerly = declared_constants(script), formerly or {}
+    values = {constant.name: _typed(constant, constant.default, constant.name) for constant in declared}
     if base_config:
-        values.update(read_config(base_config, declared))
-    arguments = _parse_command_line(script, declared, sys.argv[1:] if argv is None else argv, positional)
+        values.update(read_config(base_config, declared, formerly))
+    arguments = _parse_command_line(script, declared, sys.argv[1:] if argv is None else argv, positional, formerly)
     if config := arguments.pop("config", None):
-        values.update(read_config(Path(config), declared))
+        values.update(read_config(Path(config), declared, formerly))
     values.update(arguments)
     return SimpleNamespace(**values)
-
-
-def check_numbers(c: SimpleNamespace, above_0: Iterable[str] = (), from_0: Iterable[str] = ()) -> None:
-    """Raise UserError for a constant of `above_0` that is 0 or less, or one of `from_0` that is below 0."""
-    for name in above_0:
-        if getattr(c, name) <= 0:
-            raise UserError(f"{name} must be above 0, not {getattr(c, name)}.")
-    for name in from_0:
-        if getattr(c, name) < 0:
-            raise UserError(f"{name} must be 0 or more, not {getattr(c, name)}.")
 
 
 def declared_constants(script: str | Path) -> list[Constant]:
@@ -79,37 +144,48 @@ def declared_constants(script: str | Path) -> list[Constant]:
     found = []
     for node in ast.parse(source).body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id.isupper():
-            annotation = ast.unparse(node.annotation)
-            base = annotation.removesuffix(" | None")
-            if base in TYPES and node.value is not None:
-                found.append(
-                    Constant(
-                        name=node.target.id,
-                        type=TYPES[base],
-                        optional=base != annotation,
-                        default=ast.literal_eval(node.value),
-                        comment=comments.get(node.end_lineno or 0, ""),
-                    )
-                )
+            declaration = _declaration(ast.unparse(node.annotation))
+            if declaration and node.value is not None:
+                default, comment = ast.literal_eval(node.value), comments.get(node.end_lineno or 0, "")
+                found.append(Constant(node.target.id, *declaration, default=default, comment=comment))
     return found
 
 
-def read_config(path: Path, declared: list[Constant]) -> dict[str, Any]:
-    """Read a YAML mapping of constants (any letter case, `-` or `_`) and check names and types."""
-    import yaml
+def _declaration(annotation: str) -> tuple[type, bool, tuple, Any] | None:
+    """Return (type, optional, choices, bounds), or None where it is no type of a constant's."""
+    try:
+        kind = eval(annotation, {"__builtins__": {}}, VOCABULARY)
+    except NameError:
+        return None
+    optional, choices, bounds = False, (), None
+    if get_origin(kind) is Union or NoneType in get_args(kind):
+        (kind,) = (part for part in get_args(kind) if part is not NoneType)
+        optional = True
+    if get_origin(kind) is Annotated:
+        kind, bounds = get_args(kind)
+    if get_origin(kind) is Literal:
+        choices = get_args(kind)
+        kind = type(choices[0])
+    return get_origin(kind) or kind, optional, choices, bounds
+
+
+def read_config(path: Path, declared: list[Constant], formerly: dict[str, str] | None = None) -> dict[str, Any]:
+    """Read a YAML mapping of constants (any letter case, `-` or `_`) and check names, types and bounds."""
+    import yaml  # 20 ms, for those who give a config
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"config file {path} cannot be read: {error}.") from None
     except yaml.YAMLError as error:
-        raise UserError(f"config file {path} is not valid YAML: {' '.join(str(error).split())}.") from None
+        raise UserError(f"config file {path} is not valid YAML: {one_line(error)}.") from None
     if not isinstance(content, dict):
         raise UserError(f"config file {path} must be a mapping of constants, like `max_length: 1024`.")
     by_name = {constant.name: constant for constant in declared}
     values = {}
     for key, value in content.items():
         name = str(key).upper().replace("-", "_")
+        name = (formerly or {}).get(name, name)
         if name not in by_name:
             raise UserError(f"{path}: unknown constant {key!r}{_nearest(name, by_name)}.")
         values[name] = _typed(by_name[name], value, f"{path}: {key}")
@@ -125,7 +201,7 @@ def write_config(path: Path, constants: SimpleNamespace) -> None:
 
 
 def _parse_command_line(
-    script: str | Path, declared: list[Constant], argv: list[str], positional: str
+    script: str | Path, declared: list[Constant], argv: list[str], positional: str, formerly: dict[str, str]
 ) -> dict[str, Any]:
     source = Path(script).read_text(encoding="utf-8")
     parser = _Parser(
@@ -138,13 +214,14 @@ def _parse_command_line(
     if all(constant.name != "CONFIG" for constant in declared):  # a script may have another use for the word
         parser.add_argument("--config", metavar="FILE", help="YAML file with constants; flags override it")
     for constant in declared:
-        # No type= or nargs= magic: one checker serves the command line and the config file alike.
+        # No type=, choices= or nargs= magic: one checker serves the command line and the config file alike.
         kind = {"action": argparse.BooleanOptionalAction} if constant.type is bool else _metavar(constant)
-        shown = f"{constant.comment} [{constant.default}]".replace("%", "%%")
-        parser.add_argument(constant.flag, dest=constant.name, help=shown, **kind)
+        parser.add_argument(constant.flag, dest=constant.name, help=_help(constant), **kind)
         if constant.name == positional:
             count = "*" if constant.type is list else "?"
             parser.add_argument(positional, nargs=count, help=f"the same as {constant.flag}")
+    for old, name in formerly.items():
+        parser.add_argument("--" + old.lower().replace("_", "-"), dest=name, help=argparse.SUPPRESS)
     given = vars(parser.parse_args(argv))
     by_name = {constant.name: constant for constant in declared}
     return {n: v if n == "config" else _typed(by_name[n], v, by_name[n].flag) for n, v in given.items()}
@@ -152,17 +229,27 @@ def _parse_command_line(
 
 def _as_run(script: Path) -> str:
     """Return how a script is started: train.py, or -m corpus.optimize for one inside a room."""
-    room = script.resolve().parent
-    is_room = (room.parent / "train.py").is_file() and not (room / "train.py").is_file()
-    return f"-m {room.name}.{script.stem}" if is_room else script.name
+    script = script.resolve()
+    if ROOT not in script.parents or script.parent == ROOT:
+        return script.name
+    return "-m " + ".".join(script.relative_to(ROOT).with_suffix("").parts)
 
 
 def _metavar(constant: Constant) -> dict[str, Any]:
-    return {"metavar": "TEXT", "nargs": "*"} if constant.type is list else {"metavar": constant.type.__name__}
+    if constant.type is list:
+        return {"metavar": "TEXT", "nargs": "*"}
+    if constant.choices:
+        return {"metavar": "{" + ",".join(str(choice) for choice in constant.choices if choice != "") + "}"}
+    return {"metavar": constant.type.__name__}
+
+
+def _help(constant: Constant) -> str:
+    bounds = f"; {constant.bounds}" if constant.bounds else ""
+    return f"{constant.comment} [{constant.default}{bounds}]".replace("%", "%%")
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse, with errors in the house's form: one sentence, the nearest name, exit code 2."""
+    """argparse, with errors in this project's form: one sentence, the nearest name, exit code 2."""
 
     def error(self, message: str) -> Any:
         prefix = "unrecognized arguments: "
@@ -179,31 +266,51 @@ class _Parser(argparse.ArgumentParser):
 
 def _typed(constant: Constant, value: Any, where: str) -> Any:
     """Check one value against its declaration; text from the command line is read as the declared type."""
-    if value is None or (isinstance(value, str) and value.lower() in ("none", "null")):
+    is_none = isinstance(value, str) and value.lower() in ("none", "null") and value not in constant.choices
+    if value is None or is_none:
         if constant.optional:
             return None
         raise UserError(f"{where} must be {_type_name(constant)}, and None is not.")
     try:
-        if constant.type is bool:
-            if not isinstance(value, bool):
-                raise ValueError
-            return value
-        if constant.type is list:
-            return [str(item) for item in value] if not isinstance(value, str) else [value]
-        if constant.type is str:
-            return str(value)
-        if isinstance(value, bool) or (constant.type is int and isinstance(value, float) and value % 1):
+        value = _converted(constant.type, value)
+    except (TypeError, ValueError, OverflowError):
+        raise UserError(f"{where} must be {_type_name(constant)}, not {_shown(value)}.") from None
+    if constant.choices and value not in constant.choices:
+        raise UserError(f"{where} must be one of {', '.join(map(repr, constant.choices))}, not {_shown(value)}.")
+    if constant.bounds and not constant.bounds.allows(value):
+        raise UserError(f"{where} must be {constant.bounds}, not {_shown(value)}.")
+    return value
+
+
+def _converted(kind: type, value: Any) -> Any:
+    """Return the value as its type, or raise ValueError, TypeError or OverflowError."""
+    if kind is bool:
+        if not isinstance(value, bool):
             raise ValueError
-        return constant.type(value)
-    except (TypeError, ValueError):
-        raise UserError(f"{where} must be {_type_name(constant)}, not {value!r}.") from None
+        return value
+    if kind is list:
+        return [str(item) for item in value] if not isinstance(value, str) else [value]
+    if kind is str:
+        return str(value)
+    if isinstance(value, bool) or (kind is int and isinstance(value, float) and value % 1):
+        raise ValueError
+    number = kind(value)
+    if not math.isfinite(number):  # of a whole number too large for a float: OverflowError
+        raise ValueError
+    return number
+
+
+def _shown(value: Any) -> str:
+    """The value in a sentence; a very long one is cut."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
 
 
 def _type_name(constant: Constant) -> str:
-    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", list: "a list"}
+    words = {int: "a whole number", float: "a finite number", str: "text", bool: "true or false", list: "a list"}
     return words[constant.type] + (" or None" if constant.optional else "")
 
 
-def _nearest(name: str, known: dict[str, Constant]) -> str:
+def _nearest(name: str, known: Iterable[str]) -> str:
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     return f"; did you mean {nearest[0].lower()}?" if nearest else ""

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from prompt_template import extract_reasoning, extract_svg
 from qwen_svg.common.errors import UserError
+from qwen_svg.common.union_find import UnionFind
 
 SHOW_BAR = 20 * 2**20  # bytes; a smaller file is read in a few seconds
 FIELDS = ("id", "description", "svg_content")
@@ -258,25 +259,15 @@ def fingerprint(samples: list[AnySample]) -> str:
 
 
 def families_of(samples: list[AnySample]) -> list[list[AnySample]]:
-    """Group samples connected through a shared description or group key (union-find)."""
-    parent = list(range(len(samples)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    first_with: dict[tuple[str, str], int] = {}
+    """Group samples connected through a shared description or group key."""
+    together = UnionFind()
     for i, sample in enumerate(samples):
-        keys = [("description", " ".join(sample.description.casefold().split()))]
+        together.join(("description", " ".join(sample.description.casefold().split())), i)
         if sample.group is not None:
-            keys.append(("group", sample.group))
-        for key in keys:
-            parent[root(i)] = root(first_with.setdefault(key, i))
-    families: dict[int, list[Sample]] = {}
+            together.join(("group", sample.group), i)
+    families: dict[object, list[AnySample]] = {}
     for i, sample in enumerate(samples):
-        families.setdefault(root(i), []).append(sample)
+        families.setdefault(together.find(i), []).append(sample)
     return list(families.values())
 
 

@@ -6,8 +6,8 @@ import sys
 import warnings
 
 
-def settle() -> None:
-    """Call before the first heavy import of a script. Errors and our own lines still show."""
+def configure_environment() -> None:
+    """Called by `constants.start`, before the first heavy import of a script. Errors and our own lines still show."""
     # torch puts CPU tensors of 2 MB and more on large pages: measured, 13 % less memory at the same speed.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     # oneDNN, and torch's layer above it, keep 1,024 kernels each, of all shapes they ever met: 10 MB for each new
@@ -20,6 +20,5 @@ def settle() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it misses kernels that training does not use
     if not sys.stderr.isatty():  # bars are for people; a log file would hold each of their states
-        from transformers.utils.logging import disable_progress_bar
-
-        disable_progress_bar()
+        os.environ.setdefault("TQDM_DISABLE", "1")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

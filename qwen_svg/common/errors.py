@@ -4,6 +4,7 @@ import errno
 import sys
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 from qwen_svg.common.processes import processes, rank
 
@@ -16,30 +17,40 @@ class LossIsNotANumber(UserError):
     """Training has come to a loss of NaN or infinity."""
 
 
-def run(main: Callable[[], int | None]) -> None:
+def install_error_hook() -> None:
+    """Let errors on the way to `run` (a script's imports) end in one sentence too."""
+    sys.excepthook = lambda kind, error, traceback: _end(error) or sys.__excepthook__(kind, error, traceback)
+
+
+def run(main: Callable[[SimpleNamespace], int | None], constants: SimpleNamespace) -> None:
     """Run a script's `main` and turn the expected failures into one sentence and an exit code.
 
-    2 = the user's input or machine stands in the way, 130 = Ctrl-C. Anything else is a bug and keeps its
-    traceback.
+    2 = the user's input or machine stands in the way, 130 = Ctrl-C. Anything else is a bug and keeps its traceback.
     """
-    try:
-        sys.exit(main())
-    except UserError as error:
-        _say(str(error))
-    except KeyboardInterrupt:
+    try:  # no hook would do here: wandb has one of its own, which prints tracebacks
+        sys.exit(main(constants))
+    except (Exception, KeyboardInterrupt) as error:
+        _end(error)
+        raise
+
+
+def _end(error: BaseException) -> None:
+    """Exit for an expected failure; return for a bug."""
+    if isinstance(error, KeyboardInterrupt):
         print("\nstopped by Ctrl-C.", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:  # `… | head` closed our output: not worth a word
+    if isinstance(error, BrokenPipeError):  # `… | head` closed our output: not worth a word
         sys.stderr.close()
-    except Exception as error:
-        if disk_full(error):
-            _say(f"the disk is full ({_where(error)}); free some space and run again.")
-        elif in_the_way(error):
-            _say(f"{_where(error)} cannot be read or written ({error.strerror}); give another path, or mend this one.")
-        elif lost_process(error):
-            print(f"error: process {rank()} has lost another of its launch; go on with `--resume`.", file=sys.stderr)
-        else:
-            raise
+    elif isinstance(error, UserError):
+        _say(str(error))
+    elif disk_full(error):
+        _say(f"the disk is full ({_where(error)}); free some space and run again.")
+    elif in_the_way(error):
+        _say(f"{_where(error)} cannot be read or written ({error.strerror}); give another path, or mend this one.")
+    elif lost_process(error):
+        print(f"error: process {rank()} has lost another of its launch; go on with `--resume`.", file=sys.stderr)
+    else:
+        return
     sys.exit(2)
 
 
@@ -49,6 +60,16 @@ def _say(sentence: str) -> None:
         time.sleep(10)  # time for process 0 to say the same and to end, whereupon the launcher ends this one
         sentence = f"process {rank()}: {sentence}"
     print(f"error: {sentence}", file=sys.stderr)
+
+
+def one_line(error: BaseException | str, limit: int = 160) -> str:
+    """What a library's error says, as part of a sentence: on one line, at most `limit` characters."""
+    return " ".join(str(error).split())[:limit]
+
+
+def first_sentence(error: BaseException | str) -> str:
+    """The same, without what a long-winded library says behind its first sentence."""
+    return one_line(one_line(error, 1000).partition(". ")[0])
 
 
 # Words of safetensors (the system's) and of torch's zip writer, by how far it has come.

@@ -10,11 +10,15 @@ def hub_reachable() -> bool:
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
         return False
     address = urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
-    proxied = any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return True  # what lies behind a proxy is not known
+    return answers(address.hostname or "", address.port or (443 if address.scheme == "https" else 80))
+
+
+def answers(host: str, port: int, seconds: float = 5) -> bool:
+    """Does anybody take a connection there?"""
     try:
-        if not proxied:
-            port = address.port or (443 if address.scheme == "https" else 80)
-            socket.create_connection((address.hostname or "", port), timeout=5).close()
+        socket.create_connection((host, port), timeout=seconds).close()
         return True
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""A JSONL file that a script goes on writing after it was killed: whole lines stay, a half one at the end is cut."""
+"""JSON lines: files that grow by whole records, also where a script was killed and goes on."""
 
 import json
 import os
@@ -6,6 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from qwen_svg.common.errors import UserError
+
+
+def append_jsonl(path: Path, record: dict) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def read_jsonl(path: Path) -> list[dict]:
+    """Read what `append_jsonl` wrote; a last line that a kill or a full disk has cut is left out."""
+    *lines, _cut = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines]
 
 
 def written_before(path: Path, *fields: str) -> Iterator[dict]:
@@ -37,7 +48,7 @@ def written_before(path: Path, *fields: str) -> Iterator[dict]:
         os.truncate(path, whole)
 
 
-def append(path: Path, records: list[dict]) -> None:
+def append_all(path: Path, records: list[dict]) -> None:
     """Write the records behind the others and hand them to the system: a kill from here on cannot take them back."""
     text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
     with path.open("ab", buffering=0) as file:  # one write: records that belong together come together

@@ -3,24 +3,22 @@
 from pathlib import Path
 from typing import Any
 
-from qwen_svg.common.run_folder import read_jsonl
+import matplotlib
+import matplotlib.pyplot as plt
+
+from qwen_svg.common.jsonl import read_jsonl
+
+matplotlib.use("Agg")
 
 
 def figure_grid(rows: int, columns: int, size: tuple[float, float] = (5.2, 3.4)) -> tuple[Any, Any]:
     """Return (figure, axes) for a grid of plots, each `size` inches."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "font.size": 9})
     width, height = size
     return plt.subplots(rows, columns, figsize=(width * columns, height * rows), layout="constrained")
 
 
 def save(figure: Any, path: Path) -> None:
-    import matplotlib.pyplot as plt
-
     figure.savefig(path, dpi=120)
     plt.close(figure)
 

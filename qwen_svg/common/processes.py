@@ -37,7 +37,7 @@ def quiet_unless_main() -> None:
         sys.stderr.isatty = lambda: False  # type: ignore[method-assign] - what tqdm and transformers ask
 
 
-def meet(device: Any) -> None:
+def init_distributed(device: Any) -> None:
     """Connect the processes of the launch; returns when all have come. Called once, before anything is written."""
     if processes() > 1:
         from accelerate import PartialState
@@ -45,7 +45,7 @@ def meet(device: Any) -> None:
         PartialState(cpu=device.type == "cpu")
 
 
-def tell_all(value: Any) -> Any:
+def broadcast(value: Any) -> Any:
     """Return the main process's `value` in all of them."""
     if processes() == 1:
         return value

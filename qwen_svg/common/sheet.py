@@ -6,15 +6,16 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
 from qwen_svg.common.errors import UserError
+from qwen_svg.common.files import atomic_write
 
 CELL, CAPTION, MARGIN, COLUMNS = 160, 52, 10, 6  # pixels; pictures to a row
 
 
 def write_sheet(path: Path, pictures: Iterable[tuple[str, Any]]) -> None:
     """Write a PNG of captioned pictures, row by row. pictures: (caption, what `cell` takes); at least one."""
-    from PIL import Image, ImageDraw, ImageFont
-
     shown = list(pictures)
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
@@ -35,8 +36,6 @@ def cell(picture: Any, size: int) -> Any:
 
     picture: PNG bytes, a PIL image, or None where there is nothing.
     """
-    from PIL import Image, ImageOps
-
     canvas = Image.new("RGB", (size, size), "white")
     if picture:
         image = Image.open(io.BytesIO(picture)) if isinstance(picture, bytes) else picture
@@ -47,9 +46,8 @@ def cell(picture: Any, size: int) -> Any:
 
 def save(sheet: Any, path: Path) -> None:
     """Write a PIL image as PNG, whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    sheet.save(part, "png", optimize=True)
-    part.replace(path)
+    with atomic_write(path) as part:
+        sheet.save(part, "png", optimize=True)
 
 
 def sheet_beside(output: Path) -> Path:

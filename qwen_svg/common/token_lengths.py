@@ -1,18 +1,22 @@
 """How long samples are, in tokens, part by part."""
 
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prompt_template import extract_reasoning, extract_svg
+from qwen_svg.common.plots import figure_grid, save
+from qwen_svg.common.tokens import encode, token_ids
 
 PARTS = ("prompt", "reasoning", "svg", "answer", "total")
 
 
-def measure(tokenizer, samples: list, prompt_form: str) -> dict[str, list[int]]:
+def measure(tokenizer: Any, samples: list, prompt_form: str) -> dict[str, list[int]]:
     """Return the token counts of each part of each sample; `total` = prompt + answer + end-of-turn token.
 
     `answer` is more than `reasoning` + `svg`: it has the white space between them and the end-of-turn token.
     """
-    from prompt_template import extract_reasoning, extract_svg
-    from qwen_svg.common.tokens import encode, token_ids
-
     encoded = encode(tokenizer, samples, prompt_form)
     found = [extract_reasoning(sample.answer) for sample in samples]
     reasoning = [f"<reasoning>{text}</reasoning>" for text in found if text]
@@ -28,17 +32,13 @@ def measure(tokenizer, samples: list, prompt_form: str) -> dict[str, list[int]]:
 
 def draw(lengths: dict[str, list[int]], limit: int, path: Path) -> None:
     """Draw one histogram each for prompt, reasoning, SVG and total, with percentiles and the limit."""
-    from qwen_svg.common.plots import figure_grid, save
-
     figure, axes = figure_grid(2, 2)
     for part, axis in zip(("prompt", "reasoning", "svg", "total"), axes.flat, strict=True):
         draw_part(axis, part, lengths[part], limit if part == "total" else None)
     save(figure, path)
 
 
-def draw_part(axis, part: str, values: list[int], limit: int | None) -> None:
-    import numpy as np
-
+def draw_part(axis: Any, part: str, values: list[int], limit: int | None) -> None:
     axis.hist(values, bins=min(60, max(values) - min(values) + 1), color="#5b8def")
     top = axis.get_ylim()[1] * 1.3  # room for the labels above the bars
     axis.set_ylim(0, top)

@@ -6,10 +6,13 @@ fails too (wandb/wandb#8003, #9865).
 
 import netrc
 import os
-import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import wandb
+
+from qwen_svg.common.hub import answers
 
 
 def wandb_mode() -> str:
@@ -20,17 +23,11 @@ def wandb_mode() -> str:
     host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
     if not (os.environ.get("WANDB_API_KEY") or _in_netrc(host)):
         return "offline"
-    try:
-        socket.create_connection((host, 443), timeout=5).close()
-        return "online"
-    except OSError:
-        return "offline"
+    return "online" if answers(host, 443) else "offline"
 
 
 def start_run(project: str, run_folder: Path, job_type: str, config: dict) -> Any:
     """Start a wandb run in `run_folder`/wandb; training and testing of one run share its group."""
-    import wandb
-
     os.environ.setdefault("WANDB_SILENT", "true")
     # Tables wait here to be sent; the default is the home folder, where a run that is copied elsewhere leaves them.
     os.environ.setdefault("WANDB_DATA_DIR", str((run_folder / "wandb" / "data").absolute()))
@@ -45,6 +42,14 @@ def start_run(project: str, run_folder: Path, job_type: str, config: dict) -> An
         mode=wandb_mode(),
         settings=wandb.Settings(console="off"),
     )
+
+
+def log_data(run: Any, data: Any) -> None:
+    """Send a training's data to wandb: a histogram of lengths, counts, the fingerprint. data: a TrainingData."""
+    lengths = [length for part in data.parts.values() for length in part.lengths]
+    run.log({"data/tokens_per_sample": wandb.Histogram(lengths)}, step=0)
+    run.summary.update({f"data/{name}_samples": len(part) for name, part in data.parts.items()})
+    run.summary.update({"data/sha256": data.fingerprint, "data/dropped": len(data.ids["dropped"])})
 
 
 def finish_run(run: Any) -> str:

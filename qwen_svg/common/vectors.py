@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
+from pyarrow import parquet
+from safetensors import safe_open
+from safetensors.numpy import save
 
-from qwen_svg.common.errors import UserError
+from qwen_svg.common.errors import UserError, one_line
+from qwen_svg.common.files import atomic_write
 
 KINDS = (".npz", ".safetensors", ".parquet")
 BLOCK, PART = 2048, 65_536  # vectors that are compared with so many others at a time: 0.5 GB of cosines
@@ -26,26 +31,19 @@ class Vectors:
 
 def write_vectors(path: Path, content: Vectors) -> None:
     """Write the file, whole or not at all; its ending says which kind: .npz, .safetensors or .parquet."""
-    part = path.with_name(path.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("wb") as file:
+    with atomic_write(path) as part, part.open("wb") as file:
         if path.suffix == ".npz":
             names = {"ids": content.ids, "hashes": content.hashes, "model": [content.model]}
             np.savez(file, vectors=content.vectors, **{name: np.asarray(x, dtype=str) for name, x in names.items()})
         elif path.suffix == ".safetensors":
-            from safetensors.numpy import save
-
             names = {"ids": json.dumps(content.ids), "hashes": json.dumps(content.hashes), "model": content.model}
             file.write(save({"vectors": np.ascontiguousarray(content.vectors)}, metadata=names))
         else:
-            import pyarrow as pa
-            from pyarrow import parquet
-
-            flat = pa.array(content.vectors.reshape(-1))
-            columns = {"vector": pa.FixedSizeListArray.from_arrays(flat, content.vectors.shape[1])}
-            table = pa.table({"id": content.ids, "hash": content.hashes} | columns)
+            flat = pyarrow.array(content.vectors.reshape(-1))
+            columns = {"vector": pyarrow.FixedSizeListArray.from_arrays(flat, content.vectors.shape[1])}
+            table = pyarrow.table({"id": content.ids, "hash": content.hashes} | columns)
             parquet.write_table(table.replace_schema_metadata({"model": content.model}), file)
-    part.replace(path)
 
 
 def read_vectors(path: Path) -> Vectors:
@@ -55,8 +53,8 @@ def read_vectors(path: Path) -> Vectors:
     try:
         return _READERS[path.suffix](path)
     except Exception as error:  # three libraries, each with exceptions of its own
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(f"{path} holds no vectors that can be read ({type(error).__name__}: {reason}).") from None
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        raise UserError(f"{path} holds no vectors that can be read ({reason}).") from None
 
 
 def _read_npz(path: Path) -> Vectors:
@@ -65,8 +63,6 @@ def _read_npz(path: Path) -> Vectors:
 
 
 def _read_safetensors(path: Path) -> Vectors:
-    from safetensors import safe_open
-
     with safe_open(path, "numpy") as file:
         names = file.metadata()
         return Vectors(
@@ -75,8 +71,6 @@ def _read_safetensors(path: Path) -> Vectors:
 
 
 def _read_parquet(path: Path) -> Vectors:
-    from pyarrow import parquet
-
     table = parquet.read_table(path)
     column = table.column("vector").combine_chunks()
     vectors = column.values.to_numpy().reshape(len(column), -1)

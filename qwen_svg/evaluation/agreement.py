@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.run_folder import write_json
+from qwen_svg.common.files import write_json
 from qwen_svg.common.tables import Row, rows, text_in
 from qwen_svg.evaluation.judge import judge
 from qwen_svg.svg.render import is_blank

@@ -8,9 +8,10 @@ from tqdm import tqdm
 
 from qwen_svg.common.descriptions import Asked, read_descriptions
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.jsonl import append, written_before
+from qwen_svg.common.jsonl import append_all, written_before
 from qwen_svg.common.sheet import sheet_beside, write_sheet
-from qwen_svg.generation.best_of_n import Plan, Wish, draw_each
+from qwen_svg.evaluation.judge import judge
+from qwen_svg.generation.best_of_n import DrawingPlan, Request, draw_each
 from qwen_svg.generation.drawings import DRAWINGS
 from qwen_svg.generation.predictor import Predictor
 
@@ -18,7 +19,7 @@ SHEET = 60  # pictures, the first ones
 
 
 def draw_file(
-    load: Callable[[], Predictor], model: str, plan: Plan, best: bool, source: Path, output: Path | None
+    load: Callable[[], Predictor], model: str, plan: DrawingPlan, best: bool, source: Path, output: Path | None
 ) -> int:
     """Write the drawings of `source` to `output`, JSONL, and a sheet of them beside it; return the exit code.
 
@@ -67,7 +68,7 @@ def _not_done(asked: list[Asked], output: Path, way: dict) -> list[Asked]:
     return sorted((one for one in asked if one.id not in done), key=lambda one: -len(one.description))
 
 
-def _draw(predictor: Predictor, todo: list[Asked], plan: Plan, best: bool, output: Path, way: dict) -> None:
+def _draw(predictor: Predictor, todo: list[Asked], plan: DrawingPlan, best: bool, output: Path, way: dict) -> None:
     tokens = 0
     with tqdm(total=len(todo), desc="drawing", unit="drawing", disable=None) as bar:
 
@@ -76,18 +77,18 @@ def _draw(predictor: Predictor, todo: list[Asked], plan: Plan, best: bool, outpu
             tokens += 1
             bar.set_postfix_str(f"{tokens} tokens", refresh=tokens % 200 == 0)  # a first drawing may take minutes
 
-        with closing(draw_each(predictor, [Wish(*one) for one in todo], plan, watch=watch)) as wishes:
-            for wish in wishes:
-                append(output, list(_records(wish, best, way)))
+        with closing(draw_each(predictor, [Request(*one) for one in todo], plan, watch=watch)) as requests:
+            for request in requests:
+                append_all(output, list(_records(request, best, way)))
                 bar.update()
 
 
-def _records(wish: Wish, best: bool, way: dict) -> Iterator[dict]:
+def _records(request: Request, best: bool, way: dict) -> Iterator[dict]:
     """Yield a line for each drawing that is kept, or the one that says why there is none."""
-    asked = {"id": wish.id, "description": wish.description}
-    if wish.fault:
-        yield asked | {"svg_content": "", "legal": False, "renders": False, "error": wish.fault, "way": way}
-    for attempt in wish.attempts[: 1 if best else None]:
+    asked = {"id": request.id, "description": request.description}
+    if request.fault:
+        yield asked | {"svg_content": "", "legal": False, "renders": False, "error": request.fault, "way": way}
+    for attempt in request.attempts[: 1 if best else None]:
         made = attempt.drawing
         yield asked | {
             "svg_content": made.answer,
@@ -106,7 +107,5 @@ def _records(wish: Wish, best: bool, way: dict) -> Iterator[dict]:
 
 
 def _pictures(records: list[dict]) -> Iterator[tuple[str, bytes | None]]:
-    from qwen_svg.evaluation.judge import judge
-
     for record in records:
         yield record["description"], judge(record["svg_content"]).png

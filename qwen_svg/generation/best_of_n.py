@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from qwen_svg.common.errors import UserError
-from qwen_svg.generation.engine import Row
+from qwen_svg.generation.engine import RowState
 from qwen_svg.generation.predictor import Drawing, Predictor, Settings, Turn
 from qwen_svg.svg.render import is_blank
 
 
 @dataclass(frozen=True)
-class Plan:
+class DrawingPlan:
     """How often a description is drawn. Seeds: settings.seed and those that follow."""
 
     settings: Settings
@@ -21,7 +21,7 @@ class Plan:
 
     @property
     def sensible_retries(self) -> int:
-        """A greedy answer is the same with every seed, and one that is held to the grammar is legal."""
+        """A greedy answer is the same with every seed, and a constrained one is legal."""
         return self.retries if self.settings.free and self.settings.temperature > 0 else 0
 
 
@@ -41,7 +41,7 @@ class Attempt:
 
 
 @dataclass
-class Wish:
+class Request:
     """A description and what has been drawn for it."""
 
     id: str
@@ -52,56 +52,65 @@ class Wish:
 
 def draw_each(
     predictor: Predictor,
-    wishes: Iterable[Wish],
-    plan: Plan,
+    requests: Iterable[Request],
+    plan: DrawingPlan,
     before: Iterable[Turn] = (),
-    watch: Callable[[Row], None] = lambda row: None,
-) -> Iterator[Wish]:
-    """Yield each wish when all its attempts are made; many are drawn side by side, and few wait at a time.
+    watch: Callable[[RowState], None] = lambda row: None,
+) -> Iterator[Request]:
+    """Yield each request when all its attempts are made; many are drawn side by side, and few wait at a time.
 
     watch: called with each row that has got a token. Closing the iterator gives up what is being drawn.
     """
-    slots, queue = predictor.slots, iter(wishes)
-    running: dict[Row, tuple[Wish, int, Attempt | None]] = {}
+    engine, queue = predictor.engine, iter(requests)
+    running: dict[RowState, tuple[Request, int, Attempt | None]] = {}
 
-    def begin(wish: Wish, seed: int, earlier: Attempt | None = None) -> None:
-        row = predictor.row(wish.description, replace(plan.settings, seed=seed), before)
-        running[row] = wish, seed, earlier
-        slots.add(row)
+    def begin(request: Request, seed: int, earlier: Attempt | None = None) -> None:
+        row = predictor.row(request.description, replace(plan.settings, seed=seed), before)
+        running[row] = request, seed, earlier
+        engine.add(row)
 
-    def end(row: Row) -> Wish | None:
-        wish, seed, earlier = running.pop(row)
-        attempt = Attempt(seed, earlier.tries + 1 if earlier else 1, predictor.drawing(wish.description, row))
+    def refill() -> Iterator[Request]:
+        """Let as many requests in as may wait; yield those that cannot be drawn."""
+        while len(engine.waiting) < engine.size and (request := next(queue, None)):
+            try:
+                for k in range(plan.n):
+                    begin(request, plan.settings.seed + k)
+            except UserError as error:  # the first of them fails or none does
+                request.fault = str(error)
+                yield request
+
+    def end(row: RowState) -> Request | None:
+        """Take an ended row as an attempt; return its request if that was the last one."""
+        request, seed, earlier = running.pop(row)
+        attempt = Attempt(seed, earlier.tries + 1 if earlier else 1, predictor.drawing(request.description, row))
         if earlier and earlier.rank > attempt.rank:
             attempt = replace(earlier, tries=attempt.tries)
         if not attempt.drawing.legal and attempt.tries <= plan.sensible_retries:
-            begin(wish, seed + plan.n, attempt)
+            begin(request, seed + plan.n, attempt)
             return None
-        wish.attempts.append(attempt)
-        if len(wish.attempts) < plan.n:
+        request.attempts.append(attempt)
+        if len(request.attempts) < plan.n:
             return None
-        if plan.score:
-            scores = plan.score([one.drawing for one in wish.attempts])
-            wish.attempts = [replace(one, score=score) for one, score in zip(wish.attempts, scores, strict=True)]
-        wish.attempts.sort(key=lambda one: one.seed)
-        wish.attempts.sort(key=lambda one: one.rank, reverse=True)
-        return wish
+        request.attempts = _ranked(request.attempts, plan)
+        return request
 
     try:
-        while True:
-            while len(slots.waiting) < slots.size and (wish := next(queue, None)):
-                try:
-                    for k in range(plan.n):
-                        begin(wish, plan.settings.seed + k)
-                except UserError as error:  # the first of them fails or none does
-                    wish.fault = str(error)
-                    yield wish
-            if not running:
-                return
-            for row in slots.step():
+        yield from refill()
+        for advanced in engine.run():
+            for row in advanced:
                 watch(row)
                 if row.ended and (done := end(row)):
                     yield done
+            yield from refill()
     finally:
         for row in running:
-            slots.drop(row)
+            engine.drop(row)
+
+
+def _ranked(attempts: list[Attempt], plan: DrawingPlan) -> list[Attempt]:
+    """Score the attempts where the plan says how, and return them best first, seeds in order where alike."""
+    if plan.score:
+        scores = plan.score([one.drawing for one in attempts])
+        attempts = [replace(one, score=score) for one, score in zip(attempts, scores, strict=True)]
+    by_seed = sorted(attempts, key=lambda one: one.seed)
+    return sorted(by_seed, key=lambda one: one.rank, reverse=True)

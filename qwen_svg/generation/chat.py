@@ -8,7 +8,7 @@ from dataclasses import replace
 from qwen_svg.common.descriptions import checked
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.run_folder import OUTPUTS
-from qwen_svg.generation.best_of_n import Plan
+from qwen_svg.generation.best_of_n import DrawingPlan
 from qwen_svg.generation.predictor import Predictor, Turn
 from qwen_svg.generation.terminal import draw_one, show
 
@@ -20,13 +20,13 @@ Describe a drawing; then say what to change about it.
   /seed [NUMBER]     of the next drawing; it counts up by itself
   /temperature [T]   0 = greedy
   /n [NUMBER]        drawings at a time, the best one kept
-  /free              hold answers to the grammar, or no longer
+  /free              constrain answers to the grammar, or no longer
   /help  /quit
 Ctrl-C gives up a drawing, Ctrl-D ends."""
 
 
 class Chat:
-    def __init__(self, predictor: Predictor, plan: Plan):
+    def __init__(self, predictor: Predictor, plan: DrawingPlan):
         self.predictor, self.plan = predictor, plan
         self.turns: list[Turn] = []  # of the drawing that is being changed
 
@@ -92,10 +92,10 @@ class Chat:
             raise UserError(f"there is no /{name}" + (f"; did you mean /{nearest[0]}?" if nearest else "; see /help."))
         if name not in ("help", "new"):
             now = self.plan.settings
-            how = "free" if now.free else "held to the grammar"
+            how = "free" if now.free else "constrained"
             print(f"seed {now.seed} · temperature {now.temperature:g} · n {self.plan.n} · {how}")
 
-    def _with(self, **changed) -> Plan:
+    def _with(self, **changed) -> DrawingPlan:
         return replace(self.plan, settings=replace(self.plan.settings, **changed))
 
 

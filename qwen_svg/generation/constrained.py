@@ -9,7 +9,9 @@ import json
 from copy import copy
 from functools import cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
+import llguidance
 import numpy as np
 
 from qwen_svg.common.tokens import METASPACE, ids_behind
@@ -31,8 +33,8 @@ def tokens_needed(tokenizer: Any) -> int:
     return len(ids_behind(tokenizer, _automaton().completion(_automaton().start))) + MARGIN
 
 
-class LegalRow:
-    """One answer: what the grammar has seen of it, and the tokens that are put in next."""
+class GrammarConstraint:
+    """Keeps one answer legal: what the grammar has seen of it, and the tokens that are put in next."""
 
     def __init__(self, tokenizer: Any, matcher: Any, budget: int, needed: int):
         """matcher: a copy of `grammar_for`'s, this row's own. budget: the largest number of tokens, at least `needed`.
@@ -109,7 +111,8 @@ def _vocabulary(tokenizer: Any) -> str:
     return json.dumps(described)
 
 
-_grammars: dict[tuple, Any] = {}
+# By tokenizer, as long as it lives: keyed by id(), a later one at the same address would get this one's grammar.
+_grammars: WeakKeyDictionary[Any, dict[tuple, Any]] = WeakKeyDictionary()
 
 
 def grammar_for(tokenizer: Any, vocabulary: int, stops: tuple[int, ...]) -> Any:
@@ -117,13 +120,12 @@ def grammar_for(tokenizer: Any, vocabulary: int, stops: tuple[int, ...]) -> Any:
 
     vocabulary: the width of the model's scores, which may exceed the tokenizer's. stops: tokens that may end an answer.
     """
-    key = (id(tokenizer), vocabulary, stops)
-    if key not in _grammars:
-        import llguidance
-
+    known = _grammars.setdefault(tokenizer, {})
+    key = (vocabulary, stops, len(tokenizer))  # tokens may have been added since
+    if key not in known:
         wrapped = llguidance.LLTokenizer(_vocabulary(tokenizer), n_vocab=vocabulary, eos_token=list(stops))
         matcher = llguidance.LLMatcher(wrapped, to_lark(answer_grammar()))
         if matcher.get_error():
             raise RuntimeError(matcher.get_error())
-        _grammars[key] = matcher
-    return _grammars[key]
+        known[key] = matcher
+    return known[key]

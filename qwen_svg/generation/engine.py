@@ -5,16 +5,18 @@ A finished row's slot goes to the next prompt at once; without that, a batch run
 
 import time
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from prompt_template import end_of_turn, extract_svg
+from prompt_template import extract_svg
 from qwen_svg.common.errors import UserError
-from qwen_svg.generation.constrained import LegalRow, grammar_for, tokens_needed
-from qwen_svg.generation.kv_cache import SlotCache
+from qwen_svg.common.tokens import stop_tokens
+from qwen_svg.generation.constrained import GrammarConstraint, grammar_for, tokens_needed
+from qwen_svg.generation.kv_cache import KVCache
 
 CLOSING = "</svg>"
 CLOSING_WINDOW = 8  # tokens looked back over for `</svg>`; no tokenizer needs more than 6 for these 6 characters
@@ -33,14 +35,14 @@ class Answer:
 
 
 @dataclass(eq=False)
-class Row:
+class RowState:
     """A prompt and the answer it has so far."""
 
     prompt: list[int]
     limit: int  # tokens of the answer
     temperature: float  # 0 = greedy
     sampler: torch.Generator
-    legal: LegalRow | None = None
+    constraint: GrammarConstraint | None = None  # None = free
     tokens: list[int] = field(default_factory=list)
     seconds: float = 0.0
     ended: bool = False
@@ -65,38 +67,35 @@ def generate_answers(
     constrained: only answers that `svg_constraint` finds legal in the prompt dialect, whatever the model; raises
     UserError when a prompt leaves too few tokens for one.
     """
-    slots = Slots(model, tokenizer, batch_size)
+    engine = Engine(model, tokenizer, batch_size)
     rows = rows_for(prompts, max_total, max_new, temperature, seed)
     if constrained:
-        slots.hold_to_grammar(rows)
-    for row in sorted(rows, key=lambda row: -len(row.prompt)):  # those let in together are alike in length
-        slots.add(row)
+        engine.constrain(rows)
     written = steps = 0
     with tqdm(total=len(prompts), desc=progress, unit="drawing", disable=None) as bar:
-        while slots.busy:
-            advanced = slots.step()
+        for advanced in engine.run(sorted(rows, key=lambda row: -len(row.prompt))):  # neighbours alike in length
             written, steps = written + len(advanced), steps + 1
             bar.set_postfix_str(f"{written} tokens", refresh=steps % 20 == 0)  # a first drawing may take minutes
             bar.update(sum(row.ended for row in advanced))
-    return [slots.answer(row) for row in rows]
+    return [engine.answer(row) for row in rows]
 
 
-class Slots:
-    """Rows that a model answers side by side; more may be added, and some taken out, between two steps."""
+class Engine:
+    """Answers rows side by side; more may be added, and some taken out, between two steps."""
 
     def __init__(self, model: Any, tokenizer: Any, size: int, past_the_drawing: bool = False):
         """size: rows at once; others wait. past_the_drawing: `</svg>` ends no answer, but the model does."""
         self.model, self.tokenizer, self.size, self.past_the_drawing = model, tokenizer, size, past_the_drawing
         self.stops = stop_tokens(tokenizer)
-        self.waiting: deque[Row] = deque()
-        self.rows: list[Row | None] = []  # by slot
-        self.cache: SlotCache | None = None
+        self.waiting: deque[RowState] = deque()
+        self.rows: list[RowState | None] = []  # by slot
+        self.cache: KVCache | None = None
 
     @property
     def busy(self) -> bool:
         return bool(self.waiting) or any(self.rows)
 
-    def hold_to_grammar(self, rows: list[Row]) -> None:
+    def constrain(self, rows: list[RowState]) -> None:
         """Let these rows give only legal answers. Raises UserError where one has too few tokens for that."""
         vocabulary = self.model.get_output_embeddings().weight.shape[0]  # may exceed the tokenizer's
         needed = tokens_needed(self.tokenizer)
@@ -106,12 +105,22 @@ class Slots:
                 raise UserError(
                     f"a legal answer may take {needed} tokens and there is room for {row.limit}; allow for more."
                 )
-            row.legal = LegalRow(self.tokenizer, grammar.deep_copy(), row.limit, needed)
+            row.constraint = GrammarConstraint(self.tokenizer, grammar.deep_copy(), row.limit, needed)
 
-    def add(self, row: Row) -> None:
+    def run(self, rows: Iterable[RowState] = ()) -> Iterator[list[RowState]]:
+        """Add these rows and step until none is left; yield after each step the rows that have got a token.
+
+        Whoever iterates may add and drop rows, and may stop at any time.
+        """
+        for row in rows:
+            self.add(row)
+        while self.busy:
+            yield self.step()
+
+    def add(self, row: RowState) -> None:
         self.waiting.append(row)
 
-    def drop(self, row: Row) -> None:
+    def drop(self, row: RowState) -> None:
         """Forget a row whose answer nobody wants any more."""
         if row in self.waiting:
             self.waiting.remove(row)
@@ -119,7 +128,7 @@ class Slots:
             self.rows[self.rows.index(row)] = None
 
     @torch.no_grad()
-    def step(self) -> list[Row]:
+    def step(self) -> list[RowState]:
         """Add a token to rows: to those let in, when a slot is free, else to all. Return them."""
         start = time.perf_counter()
         if self.waiting and (None in self.rows or len(self.rows) < self.size):
@@ -137,10 +146,10 @@ class Slots:
                 self.rows[i] = None
         return [row for _, row in advanced]
 
-    def answer(self, row: Row) -> Answer:
+    def answer(self, row: RowState) -> Answer:
         return _answer(self.tokenizer, row.tokens, self.stops, row.seconds)
 
-    def _ended(self, row: Row) -> bool:
+    def _ended(self, row: RowState) -> bool:
         if self.past_the_drawing:
             return row.tokens[-1] in self.stops
         return _ended(self.tokenizer, row.tokens, self.stops)
@@ -149,7 +158,7 @@ class Slots:
         """Run the next prompts and give them empty slots; return their scores (n, V) and slots."""
         rows = self._next()
         input_ids, mask = self._padded([row.prompt for row in rows])
-        fresh = SlotCache(mask)
+        fresh = KVCache(mask)
         out = self.model(
             input_ids=input_ids,
             attention_mask=mask,
@@ -169,7 +178,7 @@ class Slots:
             self.rows[i] = row
         return out.logits[:, -1], free
 
-    def _next(self) -> list[Row]:
+    def _next(self) -> list[RowState]:
         """Take as many waiting rows as there are slots for, and as one step may read."""
         limit = PROMPT_TOKENS.get(self.model.device.type, PROMPT_TOKENS["cpu"])
         free, rows, width = self.size - len(self._used()), [], 0
@@ -214,24 +223,20 @@ class Slots:
             self.rows = [self.rows[i] for i in used]
 
 
-def stop_tokens(tokenizer: Any) -> list[int]:
-    return sorted({tokenizer.convert_tokens_to_ids(end_of_turn(tokenizer)), tokenizer.eos_token_id})
-
-
-def rows_for(prompts: list[list[int]], max_total: int, max_new: int, temperature: float, seed: int) -> list[Row]:
+def rows_for(prompts: list[list[int]], max_total: int, max_new: int, temperature: float, seed: int) -> list[RowState]:
     rows = []
     for index, prompt in enumerate(prompts):
         sampler = torch.Generator().manual_seed(seed * 1_000_003 + index)
-        rows.append(Row(prompt, max(1, min(max_new, max_total - len(prompt))), temperature, sampler))
+        rows.append(RowState(prompt, max(1, min(max_new, max_total - len(prompt))), temperature, sampler))
     return rows
 
 
-def _choose(scores: torch.Tensor, rows: list[Row | None]) -> None:
+def _choose(scores: torch.Tensor, rows: list[RowState | None]) -> None:
     """Append the next token to each row. scores: (rows, V)."""
     scores = scores.float()
     for i, row in enumerate(rows):
-        if row and row.legal:
-            allowed = row.legal.mask(scores.shape[1])
+        if row and row.constraint:
+            allowed = row.constraint.mask(scores.shape[1])
             scores[i].masked_fill_(torch.from_numpy(~allowed).to(scores.device), -torch.inf)
     best = scores.argmax(dim=-1).tolist()
     for i, row in enumerate(rows):
@@ -241,8 +246,8 @@ def _choose(scores: torch.Tensor, rows: list[Row | None]) -> None:
                 shares = torch.softmax(scores[i] / row.temperature, dim=-1).cpu()
                 token = int(torch.multinomial(shares, 1, generator=row.sampler))
             row.tokens.append(token)
-            if row.legal:
-                row.legal.take(token)
+            if row.constraint:
+                row.constraint.take(token)
 
 
 def answer_from_tokens(tokenizer: Any, tokens: list[int], stops: list[int], seconds: float) -> Answer:

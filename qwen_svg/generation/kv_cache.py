@@ -38,7 +38,7 @@ class _Layer(DynamicLayer):
         return self.length if self.is_initialized else 0
 
 
-class SlotCache(Cache):
+class KVCache(Cache):
     """`mask` (rows, length) int64: 1 where a column belongs to the row that has the slot now."""
 
     def __init__(self, mask: torch.Tensor):
@@ -53,7 +53,7 @@ class SlotCache(Cache):
         """Make a column for the next token of every row."""
         self.mask = torch.nn.functional.pad(self.mask, (0, 1), value=1)
 
-    def admit(self, slots: list[int], other: "SlotCache") -> None:
+    def admit(self, slots: list[int], other: "KVCache") -> None:
         """Give `slots` to the rows of `other`, prompts that have been run by themselves."""
         if other.length > self.length:
             self._shift(other.length - self.length)

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from prompt_template import format_prompt
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.run_folder import require_adapter
 from qwen_svg.evaluation.judge import judge
-from qwen_svg.generation.engine import Row, Slots, rows_for
+from qwen_svg.generation.engine import Engine, RowState, rows_for
+from qwen_svg.model.load import load_model
 from svg_constraint import Verdict
 
 Turn = tuple[str, str]  # a description and the answer to it
@@ -22,7 +21,7 @@ class Settings:
     temperature: float = 0.0  # 0 = greedy
     seed: int = 0
     max_new: int = 0  # tokens of the answer; 0 = all that there is room for
-    free: bool = False  # not held to the grammar: what the model says by itself
+    free: bool = False  # not constrained by the grammar: what the model says by itself
 
 
 @dataclass(frozen=True)
@@ -45,27 +44,19 @@ class Drawing:
 
 
 class Predictor:
-    """A model with its prompt and its limits. Not to be shared between threads: one drives `slots`, others ask it."""
+    """A model with its prompt and its limits. Not to be shared between threads: one drives `engine`, others ask it."""
 
     def __init__(self, source: str, slots: int = 8):
-        """source: the folder of a run, of an adapter or of a merged model; a hub id; a .gguf file. slots: drawings that
-        are made side by side. Raises UserError where it is none of these.
+        """source: a run, by name or folder; the folder of an adapter or of a merged model; a hub id; a .gguf file.
+        slots: drawings that are made side by side. Raises UserError where it is none of these.
         """
-        from qwen_svg.model.load import load_base, load_tokenizer, merge_adapter, pick_device, pick_dtype
+        loaded = load_model(source)
+        self.tokenizer, self.prompt_form, self.max_total = loaded.tokenizer, loaded.prompt_form, loaded.max_length
+        self.positions = loaded.model.config.max_position_embeddings
+        self.engine = Engine(loaded.model, loaded.tokenizer, slots)
 
-        found = find_source(source)
-        device = pick_device()
-        self.tokenizer = load_tokenizer(found.tokenizer)
-        dtype = pick_dtype(device, found.fp16, found.quantization)
-        model = load_base(found.base, device, dtype, found.quantization)
-        if found.adapter:
-            model = merge_adapter(model, found.adapter)
-        self.prompt_form, self.max_total = found.prompt_form, found.max_total
-        self.positions = model.config.max_position_embeddings
-        self.slots = Slots(model, self.tokenizer, slots)
-
-    def row(self, description: str, settings: Settings = Settings(), before: Iterable[Turn] = ()) -> Row:
-        """Return what `slots.add` takes. before: the turns of a conversation, whose last drawing is to be changed.
+    def row(self, description: str, settings: Settings = Settings(), before: Iterable[Turn] = ()) -> RowState:
+        """Return what `engine.add` takes. before: the turns of a conversation, whose last drawing is to be changed.
 
         Raises UserError when the prompt leaves too little room.
         """
@@ -82,12 +73,12 @@ class Predictor:
             )
         (row,) = rows_for([prompt], total, settings.max_new or total, settings.temperature, settings.seed)
         if not settings.free:
-            self.slots.hold_to_grammar([row])
+            self.engine.constrain([row])
         return row
 
-    def drawing(self, description: str, row: Row) -> Drawing:
+    def drawing(self, description: str, row: RowState) -> Drawing:
         """Return what a row has become, ended or not."""
-        answer = self.slots.answer(row)
+        answer = self.engine.answer(row)
         judged = judge(answer.text)
         return Drawing(
             description, answer.text, judged.reasoning, judged.svg, judged.png, judged.verdicts["prompt"],
@@ -101,10 +92,8 @@ class Predictor:
     def draw_all(self, asked: list[tuple[str, Settings]], before: Iterable[Turn] = ()) -> list[Drawing]:
         """Draw side by side, as many at once as there are slots; return the drawings in the order asked."""
         rows = [self.row(description, settings, before) for description, settings in asked]
-        for row in rows:
-            self.slots.add(row)
-        while self.slots.busy:
-            self.slots.step()
+        for _ in self.engine.run(rows):
+            pass
         return [self.drawing(description, row) for (description, _), row in zip(asked, rows, strict=True)]
 
     def stream(
@@ -112,14 +101,14 @@ class Predictor:
     ) -> Iterator[str | Drawing]:
         """Yield the answer as it is written, piece by piece, and the drawing last. Closing it gives the row up."""
         row, text = self.row(description, settings, before), TextSoFar(self.tokenizer)
-        self.slots.add(row)
         try:
-            while not row.ended:
-                self.slots.step()
+            for _ in self.engine.run([row]):
                 if piece := text.new(row.tokens):
                     yield piece
+                if row.ended:  # others may go on
+                    break
         finally:
-            self.slots.drop(row)
+            self.engine.drop(row)
         yield self.drawing(description, row)
 
 
@@ -134,41 +123,3 @@ class TextSoFar:
         end = len(text) - text.endswith("\ufffd")
         piece, self.said = text[self.said : end], max(self.said, end)
         return piece
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a model comes from, and what it was trained with."""
-
-    base: str
-    adapter: Path | None = None
-    prompt_form: str = "chat"
-    max_total: int = 1560  # tokens, prompt and answer; train.py's MAX_LENGTH
-    fp16: bool = True
-    quantization: str = ""  # of the base
-
-    @property
-    def tokenizer(self) -> str:
-        """Where its tokenizer is: new tokens' beside the adapter, else the base's."""
-        from qwen_svg.model.svg_tokens import tokenizer_of
-
-        return tokenizer_of(self.adapter, self.base) if self.adapter else self.base
-
-
-def find_source(source: str) -> Source:
-    """Return what `source` names. Raises UserError for a folder that is no model."""
-    folder = Path(source)
-    if (folder / "config.yml").is_file():
-        import yaml
-
-        config = yaml.safe_load((folder / "config.yml").read_text(encoding="utf-8"))
-        require_adapter(folder)
-        return Source(
-            config["base_model"], folder, config["prompt_form"], config["max_length"], config["fp16"],
-            config.get("base_quantization", ""),
-        )  # fmt: skip
-    if (folder / "adapter_config.json").is_file():
-        from qwen_svg.common.run_folder import read_json
-
-        return Source(read_json(folder / "adapter_config.json")["base_model_name_or_path"], folder)
-    return Source(source)

@@ -8,15 +8,15 @@ from tqdm import tqdm
 
 from qwen_svg.common.errors import UserError
 from qwen_svg.evaluation.judge import in_words
-from qwen_svg.generation.best_of_n import Attempt, Plan, Wish, draw_each
+from qwen_svg.generation.best_of_n import Attempt, DrawingPlan, Request, draw_each
 from qwen_svg.generation.drawings import save
-from qwen_svg.generation.engine import Row
+from qwen_svg.generation.engine import RowState
 from qwen_svg.generation.predictor import Predictor, TextSoFar, Turn
 
 OPENING, CLOSING = "<reasoning>", "</reasoning>"
 
 
-def draw_one(predictor: Predictor, description: str, plan: Plan, before: Iterable[Turn] = ()) -> list[Attempt]:
+def draw_one(predictor: Predictor, description: str, plan: DrawingPlan, before: Iterable[Turn] = ()) -> list[Attempt]:
     """Draw a description as often as planned, show the reasoning meanwhile, and return the attempts, best first.
 
     Raises UserError where there is no room for it.
@@ -24,13 +24,13 @@ def draw_one(predictor: Predictor, description: str, plan: Plan, before: Iterabl
     # The delay keeps the bar away until its first update.
     with tqdm(desc="drawing", unit=" tokens", delay=1e-9, leave=False, disable=None) as bar:
         watch = Reasoning(predictor.tokenizer, bar).watch if plan.n == 1 else lambda row: bar.update()
-        with closing(draw_each(predictor, [Wish("1", description)], plan, before, watch)) as wishes:
-            (wish,) = wishes
-    if wish.fault:
-        raise UserError(wish.fault)
+        with closing(draw_each(predictor, [Request("1", description)], plan, before, watch)) as requests:
+            (request,) = requests
+    if request.fault:
+        raise UserError(request.fault)
     if plan.n > 1:
-        print(printable(wish.attempts[0].drawing.reasoning or ""))
-    return wish.attempts
+        print(printable(request.attempts[0].drawing.reasoning or ""))
+    return request.attempts
 
 
 class Reasoning:
@@ -39,7 +39,7 @@ class Reasoning:
     def __init__(self, tokenizer: Any, bar: tqdm):
         self.tokenizer, self.bar, self.row = tokenizer, bar, None
 
-    def watch(self, row: Row) -> None:
+    def watch(self, row: RowState) -> None:
         if row is not self.row:  # the first one, or a retry
             self.row, self.text = row, TextSoFar(self.tokenizer)
             self.answer, self.said, self.closed = "", 0, False

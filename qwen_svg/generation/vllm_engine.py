@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from qwen_svg.common.errors import UserError
-from qwen_svg.generation.engine import Answer, answer_from_tokens, rows_for, stop_tokens
+from qwen_svg.common.tokens import stop_tokens
+from qwen_svg.generation.engine import Answer, answer_from_tokens, rows_for
 
 # What vLLM's kernels are built for; an adapter's rank is rounded up to one of them (its own default is 16).
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
 
 MODEL: str = ""  # folder of a run, an adapter or a merged model; a .gguf file; a hub id; "" = the newest run
@@ -27,15 +27,12 @@ TOLERANCE = {"float32": 1e-4, "float16": 2e-2}
 DESCRIPTION = "a blue circular button with power symbol"
 
 
-def main() -> None:
-    c = constants_in_force(__file__)
+def main(c: SimpleNamespace) -> None:
     refuse(c)
-    from qwen_svg.common.environment import settle
-    from qwen_svg.common.run_folder import find_model
+    from qwen_svg.model.source import find_model
 
     chosen = find_model(c.MODEL)
-    settle()
-    from qwen_svg.generation.predictor import find_source
+    from qwen_svg.model.source import find_source
 
     source = find_source(chosen)
     name, output = Path(chosen).stem, Path(c.OUTPUT)
@@ -74,7 +71,9 @@ def load(source: Any) -> tuple[Any, Any, Any, Any]:
     import torch
 
     from prompt_template import format_prompt
-    from qwen_svg.model.load import load_base, load_tokenizer, with_adapter
+    from qwen_svg.model.adapter import with_adapter
+    from qwen_svg.model.load import load_base
+    from qwen_svg.model.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(source.tokenizer)
     model = load_base(source.base, torch.device("cpu"), torch.float32)  # whole, also where it was trained in 4 bits
@@ -98,7 +97,7 @@ def write_folder(folder: Path, model: Any, tokenizer: Any, dtype: str) -> None:
     import torch
     from transformers import GenerationConfig
 
-    from qwen_svg.generation.engine import stop_tokens
+    from qwen_svg.common.tokens import stop_tokens
 
     if hasattr(model.config, "quantization_config"):  # of a GGUF base, whose blocks have been unpacked
         del model.config.quantization_config
@@ -111,7 +110,7 @@ def write_folder(folder: Path, model: Any, tokenizer: Any, dtype: str) -> None:
 def modelfile(weights: str, tokenizer: Any, prompt_form: str, max_total: int) -> str:
     """Return Ollama's Modelfile. The whole instruction is in its template: a user gives the description alone."""
     from prompt_template import format_prompt
-    from qwen_svg.generation.engine import stop_tokens
+    from qwen_svg.common.tokens import stop_tokens
 
     template = format_prompt(tokenizer, "{{ .Prompt }}", prompt_form)
     stops = "".join(f'PARAMETER stop "{token}"\n' for token in tokenizer.convert_ids_to_tokens(stop_tokens(tokenizer)))
@@ -126,7 +125,8 @@ def compare(path: Path, prompt: Any, expected: Any, dtype: str) -> None:
     """Load what was written and print how far its logits are off. Raises RuntimeError beyond TOLERANCE."""
     import torch
 
-    from qwen_svg.model.load import load_base, load_tokenizer
+    from qwen_svg.model.load import load_base
+    from qwen_svg.model.tokenizer import load_tokenizer
 
     read = load_tokenizer(str(path))
     found = logits(load_base(str(path), torch.device("cpu"), torch.float32), prompt)
@@ -142,4 +142,4 @@ def compare(path: Path, prompt: Any, expected: Any, dtype: str) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, start(__file__))

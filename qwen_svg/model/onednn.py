@@ -21,7 +21,7 @@ def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = No
     return F.linear(x, weight, bias)
 
 
-def quicken(model: torch.nn.Module) -> None:
+def use_onednn(model: torch.nn.Module) -> None:
     """Let the linear layers of a model compute by `linear`, in place, as long as their weights are frozen."""
     for module in model.modules():
         if type(module) is torch.nn.Linear:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
+from transformers import BitsAndBytesConfig
 
 from qwen_svg.common.errors import UserError
 
@@ -25,8 +26,6 @@ def require_bitsandbytes(reason: str) -> None:
 def loading_options(dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
     """Return what `from_pretrained` takes to quantise while it loads. dtype: in which products are computed."""
     require_bitsandbytes("BASE_QUANTIZATION 'nf4'")
-    from transformers import BitsAndBytesConfig
-
     config = BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
     )

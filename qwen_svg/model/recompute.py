@@ -7,8 +7,8 @@ activations remain; the results are the same but for rounding.
 
 New tokens' rows are looked up and multiplied by themselves, where peft copies the whole embedding at each use.
 
-`make_lean` replaces the forward methods of the modules it knows (Llama, Qwen2, Qwen3, Mistral and their like); others
-stay as they are, and are only less lean.
+`recompute_cheap_inputs` replaces the forward methods of the modules it knows (Llama, Qwen2, Qwen3, Mistral and
+their like); others stay as they are, and only keep more.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class Recipe:
     tensors: tuple[torch.Tensor, ...]
 
 
-def make_lean(model: torch.nn.Module) -> None:
+def recompute_cheap_inputs(model: torch.nn.Module) -> None:
     """Replace, in place, the forward methods of RMSNorm, SwiGLU, LoRA and new tokens' modules."""
     from peft.tuners import lora
     from peft.tuners.trainable_tokens import TrainableTokensLayer

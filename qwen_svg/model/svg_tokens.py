@@ -6,8 +6,10 @@ token indices). They are written so that they are found in drawings and hardly e
 equals sign and quote, a path command between spaces. A run keeps its tokenizer beside its adapter.
 """
 
-from pathlib import Path
 from typing import Any
+
+import torch
+from tokenizers import AddedToken
 
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import ids_behind
@@ -32,8 +34,6 @@ def svg_tokens() -> list[str]:
 
 def add_svg_tokens(tokenizer: Any) -> None:
     """Add the tokens to a tokenizer. Raises UserError where it then changes a text that it encodes and decodes."""
-    from tokenizers import AddedToken
-
     new = [text for text in svg_tokens() if len(ids_behind(tokenizer, text)) > 1]
     tokenizer.add_tokens([AddedToken(text, normalized=False, special=False) for text in new])
     text = f'{SVG_OPEN}\n<g fill="red">\n <path stroke="none" d="M1 2 L 3.5 -4 Z" opacity=".5"/>\n</g>\n</svg>'
@@ -51,42 +51,14 @@ def pieces_of_new(tokenizer: Any, base: Any) -> dict[int, list[int]]:
     return {id: ids_behind(base, new[id]) for id in sorted(new)}
 
 
-def tokenizer_of(folder: Path, base: str) -> str:
-    """Return where the tokenizer of a run, an adapter or a checkpoint is: beside it, or the base's own.
-
-    Raises UserError where the adapter has rows for tokens that no tokenizer here knows.
-    """
-    for place in (folder, folder.parent):  # a checkpoint's is the run's
-        if (place / "tokenizer.json").is_file():
-            return str(place)
-    if new_rows(folder):
-        raise UserError(
-            f"the adapter in {folder} was trained with new tokens, and its tokenizer is missing; copy tokenizer.json "
-            "and tokenizer_config.json from the run's folder."
-        )
-    return base
-
-
-def new_rows(adapter: Path) -> int:
-    """Return how many rows of embeddings an adapter folder was trained with, or 0 where it has no rows of its own."""
-    from qwen_svg.common.run_folder import read_json
-
-    if not (adapter / "adapter_config.json").is_file():
-        return 0
-    indices = read_json(adapter / "adapter_config.json").get("trainable_token_indices") or {}
-    return max((max(ids) + 1 for ids in indices.values()), default=0)
-
-
 def make_rows(model: Any, rows: int) -> None:
     """Give the embeddings, and the output layer, at least this many rows. Many bases have some to spare."""
     if rows > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(rows, mean_resizing=False)
 
 
-def begin_as_mean(model: Any, pieces: dict[int, list[int]]) -> None:
+def init_new_embeddings(model: Any, pieces: dict[int, list[int]]) -> None:
     """Set the rows of new tokens, in the embeddings and in an untied output layer, to the mean of their pieces'."""
-    import torch
-
     with torch.no_grad():
         for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
             weight = layer.weight

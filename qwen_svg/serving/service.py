@@ -9,7 +9,7 @@ from fastapi import Request
 
 from qwen_svg.generation.predictor import Drawing, Settings, Turn
 from qwen_svg.serving.errors import IllegalDrawing
-from qwen_svg.serving.store import Store
+from qwen_svg.serving.store import DrawingStore
 from qwen_svg.serving.worker import Gone, Job, TimeUp, Worker
 
 
@@ -24,10 +24,10 @@ class Limits:
 @dataclass(frozen=True)
 class Service:
     worker: Worker
-    store: Store
+    store: DrawingStore
     limits: Limits
     model: str  # its name, as clients see it
-    free: bool = False  # answers not held to the grammar; illegal ones are refused
+    free: bool = False  # answers not constrained; illegal ones are refused
 
     def settings(self, temperature: float, seed: int, max_tokens: int) -> Settings:
         return Settings(temperature, seed, min(max_tokens or self.limits.tokens, self.limits.tokens), self.free)

@@ -15,7 +15,7 @@ class Kept:
         return len(self.svg) + len(self.png)
 
 
-class Store:
+class DrawingStore:
     def __init__(self, limit: int):
         """limit: bytes."""
         self.limit, self.used = limit, 0

@@ -63,7 +63,7 @@ class Worker(threading.Thread):
         """waiting: requests accepted beyond those in slots."""
         super().__init__(name="worker", daemon=True)
         self.predictor, self.metrics = predictor, metrics
-        self.capacity = predictor.slots.size + waiting
+        self.capacity = predictor.engine.size + waiting
         self.open: set[Job] = set()  # accepted and unanswered; the event loop's
         self.closing = False
         self.jobs: dict = {}  # by row, in slots or waiting for one; the thread's
@@ -118,20 +118,26 @@ class Worker(threading.Thread):
     # --- on the thread ---
 
     def run(self) -> None:
-        slots = self.predictor.slots
+        engine = self.predictor.engine
         while True:
-            while not (slots.busy and self.inbox.empty()):
-                verb, job = self.inbox.get()
-                self._take(job) if verb == "take" else self._forget(job)
+            self._receive(wait=True)
             try:
-                for row in slots.step():
-                    self._advance(row)
+                for advanced in engine.run():
+                    for row in advanced:
+                        self._advance(row)
+                    self._receive()
             except Exception:
                 traceback.print_exc()
                 for row, job in list(self.jobs.items()):
-                    slots.drop(row)
+                    engine.drop(row)
                     self._tell(job, Broken())
                 self.jobs.clear()
+
+    def _receive(self, wait: bool = False) -> None:
+        """Take what the event loop has sent. wait: until there is something to draw."""
+        while not self.inbox.empty() or (wait and not self.predictor.engine.busy):
+            verb, job = self.inbox.get()
+            self._take(job) if verb == "take" else self._forget(job)
 
     def _take(self, job: Job) -> None:
         try:
@@ -143,11 +149,11 @@ class Worker(threading.Thread):
             return self._tell(job, Broken())
         job.text, job.prompt_tokens = TextSoFar(self.predictor.tokenizer), len(row.prompt)
         self.jobs[row] = job
-        self.predictor.slots.add(row)
+        self.predictor.engine.add(row)
 
     def _forget(self, job: Job) -> None:
         for row in [row for row, other in self.jobs.items() if other is job]:
-            self.predictor.slots.drop(row)
+            self.predictor.engine.drop(row)
             del self.jobs[row]
 
     def _advance(self, row) -> None:

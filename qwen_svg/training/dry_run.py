@@ -3,7 +3,8 @@
 import sys
 from typing import Any
 
-from qwen_svg.common.tokens import IGNORED, Encoded, LeftPaddingCollator
+from qwen_svg.common.tokens import IGNORED, Encoded
+from qwen_svg.model.batches import LeftPaddingCollator
 
 DIM, BRIGHT, PLAIN = "\x1b[2m", "\x1b[1;32m", "\x1b[0m"
 

@@ -7,10 +7,13 @@ curve is the beginning of what that rate would really do, and the validation set
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import matplotlib
+
+from qwen_svg.common.files import write_json
 from qwen_svg.common.plots import figure_grid, save
-from qwen_svg.common.run_folder import write_json
 
 FACTORS = tuple(10 ** (half / 2) for half in (-2, -1, 0, 1, 2))  # of LEARNING_RATE: a tenth to ten times
 
@@ -47,6 +50,28 @@ def sweep(model: Any, rate: float, folder: Path, train_at: Callable[[float, Path
     return results
 
 
+def short_training(c: SimpleNamespace, rate: float) -> SimpleNamespace:
+    """Return the constants of train.py for LR_SWEEP steps at one rate."""
+    changes = {
+        "LEARNING_RATE": rate,
+        "LOGGING_STEPS": 1,
+        "EVAL_STEPS": c.LR_SWEEP,
+        "EARLY_STOPPING": 0,
+        "MAX_MINUTES": 0,
+    }
+    return SimpleNamespace(**vars(c) | changes)
+
+
+def print_sweep(results: list[dict], folder: Path) -> None:
+    print("\nlearning rate  last loss  validation cross-entropy")
+    for result in results:
+        figures = [*result["losses"].values()][-1], result["validation_cross_entropy"]
+        print(f"{result['learning_rate']:>13.1e}  " + "  ".join("–" if f is None else f"{f:.4f}" for f in figures))
+    if winner := best(results):
+        print(f"lowest at {winner['learning_rate']:.1e}: `--learning-rate {winner['learning_rate']:.1e}`")
+    print(f"figure: {folder}/lr_sweep.png")
+
+
 def best(results: list[dict]) -> dict | None:
     """Return the record with the lowest validation cross-entropy; None where no training came to a number."""
     ended = [result for result in results if result["validation_cross_entropy"] is not None]
@@ -59,8 +84,6 @@ def _number(value: float) -> float | None:
 
 def draw(results: list[dict], path: Path) -> None:
     """Left: loss against step, a curve for each rate. Right: the end's validation cross-entropy against the rate."""
-    import matplotlib
-
     figure, (left, right) = figure_grid(1, 2, (5.6, 4.0))
     colours = matplotlib.colormaps["viridis"]([i / len(FACTORS) for i in range(len(FACTORS))])
     for result, colour in zip(results, colours, strict=False):

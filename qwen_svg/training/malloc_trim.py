@@ -8,7 +8,7 @@ import ctypes
 import sys
 
 
-def give_back() -> None:
+def malloc_trim() -> None:
     """Return the heap's free pages to the system: glibc's malloc_trim, 50 ms a GB. Without glibc nothing happens."""
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
         trim(0)

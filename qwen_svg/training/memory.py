@@ -16,8 +16,9 @@ from transformers.modeling_utils import AttentionInterface
 
 from qwen_svg.common.processes import processes as launched
 from qwen_svg.common.processes import sharding
-from qwen_svg.common.tokens import Encoded, LeftPaddingCollator
+from qwen_svg.common.tokens import Encoded
 from qwen_svg.model.attention import Rows, rows_attention
+from qwen_svg.model.batches import LeftPaddingCollator
 from qwen_svg.model.loss import rows_at_a_time
 from qwen_svg.model.quantization import BITS
 from qwen_svg.training.cpu_time import tell_time
@@ -123,7 +124,7 @@ def estimate(
     """Estimate the peak of training on one batch of `rows`."""
     from transformers import AutoModelForCausalLM
 
-    from qwen_svg.model.load import add_adapter
+    from qwen_svg.model.adapter import add_adapter
     from qwen_svg.model.svg_tokens import make_rows
 
     batch = LeftPaddingCollator(0, c.LOSS_ON)(rows)

@@ -3,8 +3,8 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+from qwen_svg.common.files import read_json
 from qwen_svg.common.processes import processes
-from qwen_svg.common.run_folder import read_json
 
 
 def write_model_card(

@@ -1,23 +1,21 @@
-"""Hugging Face's Trainer with what this task needs: exact validation loss, length-grouped batches, safe stops."""
+"""Hugging Face's Trainer, with exact validation loss, batches of like lengths and checkpoints that are whole."""
 
-import math
 import shutil
-import signal
-import sys
 import time
 from pathlib import Path
 from types import MethodType
 from typing import Any
 
 import torch
-from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import Trainer, TrainingArguments
 
-from qwen_svg.common.errors import LossIsNotANumber, UserError
-from qwen_svg.common.processes import is_main
-from qwen_svg.common.run_folder import append_jsonl, mark_complete
-from qwen_svg.common.tokens import LengthGroupedSampler, share
-from qwen_svg.model.loss import CrossEntropy, cross_entropy, summed_loss
-from qwen_svg.training.malloc_trim import give_back
+from qwen_svg.common.errors import UserError
+from qwen_svg.model.cross_entropy import CrossEntropy, cross_entropy
+from qwen_svg.model.loss import summed_loss
+from qwen_svg.training.callbacks import SafeStop
+from qwen_svg.training.checkpoints import mark_complete
+from qwen_svg.training.sampler import LengthGroupedSampler, share
+from qwen_svg.training.throughput import Throughput
 
 
 class CompleteCheckpoints(Trainer):
@@ -45,6 +43,8 @@ class SVGTrainer(CompleteCheckpoints):
         args._n_gpu = min(args.n_gpu, 1)  # else the Trainer splits batches over all GPUs in threads, which is slower
         super().__init__(model=model, args=args, **more)
         model.forward = MethodType(summed_loss, model)
+        self.throughput = Throughput(self.args.device, self.args.world_size)
+        self.first_step = 0  # that this process began with, where a run is resumed
         if self.is_fsdp_enabled:  # each weight in its own type, as without FSDP: the base fp16, the adapter fp32
             self.accelerator.state.fsdp_plugin.mixed_precision_policy = None
 
@@ -55,9 +55,10 @@ class SVGTrainer(CompleteCheckpoints):
         start = time.perf_counter()
         rows = share(rows, size, self.args.process_index, self.args.world_size)
         wrapped = self.model_wrapped
-        part = cross_entropy(wrapped, rows, self.data_collator, size, "validation", loss_of=wrapped)
-        sums = torch.tensor([part.nats, part.tokens], dtype=torch.float64, device=self.args.device)
-        nats, tokens = self.accelerator.reduce(sums).tolist()
+        with self.throughput.pause():
+            part = cross_entropy(wrapped, rows, self.data_collator, size, "validation", loss_of=wrapped)
+            sums = torch.tensor([part.nats, part.tokens], dtype=torch.float64, device=self.args.device)
+            nats, tokens = self.accelerator.reduce(sums).tolist()
         result = CrossEntropy(nats, int(tokens))
         metrics = {
             f"{metric_key_prefix}_cross_entropy": result.mean,
@@ -75,7 +76,18 @@ class SVGTrainer(CompleteCheckpoints):
         self, model: Any, inputs: dict, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> torch.Tensor:
         """The loss alone, without logits. Gradients are averaged over the processes, where they should be summed."""
+        self.throughput.count(inputs["attention_mask"])
         return model(**inputs) / num_items_in_batch * self.args.world_size
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Training's log lines say how fast it goes. All processes of a launch log at the same steps."""
+        if "loss" in logs:
+            logs = logs | self.throughput.figures(self.state.global_step, self.state.max_steps, self.first_step)
+        super().log(logs, *args, **kwargs)
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        with self.throughput.pause():
+            super()._save_checkpoint(*args, **kwargs)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
         rows = self.train_dataset if train_dataset is None else train_dataset
@@ -95,136 +107,19 @@ class SVGTrainer(CompleteCheckpoints):
             self.model.save_pretrained(output_dir or self.args.output_dir, state_dict=adapter)
 
 
-class RunLog(TrainerCallback):
-    """Every logged figure goes to metrics.jsonl, training.log and the terminal, one line each."""
+def run_training(trainer: Trainer, stop: SafeStop, checkpoint: Path | None = None) -> str:
+    """Train to the end or to a stop; return the reason of an early stop, or "". stop: of `install_callbacks`.
 
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.tokens, self.since = 0, time.perf_counter()
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict | None = None, **kwargs: Any) -> None:
-        logs = logs or {}
-        if "loss" in logs and not math.isfinite(logs["loss"]):
-            raise LossIsNotANumber(
-                f"the training loss is {logs['loss']} at step {state.global_step}: training stopped, and earlier "
-                "checkpoints are intact. Lower LEARNING_RATE, or train without half precision."
-            )
-        if not state.is_world_process_zero:
-            return
-        record = {"step": state.global_step, "epoch": round(state.epoch or 0, 3), **logs}
-        append_jsonl(self.folder / "metrics.jsonl", record)
-        if line := self._line(record):
-            with (self.folder / "training.log").open("a", encoding="utf-8") as file:
-                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
-
-    @staticmethod
-    def _line(record: dict) -> str | None:
-        step = f"step {record['step']:>5}  epoch {record['epoch']:.2f}"
-        if "eval_cross_entropy" in record:
-            return (
-                f"{step}  validation cross-entropy {record['eval_cross_entropy']:.4f}  "
-                f"perplexity {record['eval_perplexity']:.3f}"
-            )
-        if "reward" in record:
-            return (
-                f"{step}  reward {record['reward']:.3f}  legality {record['rewards/legality/mean']:.3f}  "
-                f"KL {record.get('kl', 0):.4f}  tokens {record['completions/mean_length']:.0f}"
-            )
-        if "rewards/margins" in record:
-            return (
-                f"{step}  loss {record['loss']:.4f}  margin {record['rewards/margins']:.4f}  "
-                f"above 0 {record['rewards/accuracies']:.0%}  gradient norm {record['grad_norm']:.3f}"
-            )
-        if "loss" in record:
-            return (
-                f"{step}  loss {record['loss']:.4f}  learning rate {record['learning_rate']:.2e}  "
-                f"gradient norm {record['grad_norm']:.3f}"
-            )
-        return None
-
-
-class ProgressBar(ProgressCallback):
-    """The Trainer's bar, with the log lines of `RunLog` above it instead of printed dicts."""
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict | None = None, **kwargs: Any) -> None:
-        record = {"step": state.global_step, "epoch": state.epoch or 0, **(logs or {})}
-        if line := RunLog._line(record):
-            self.training_bar.write(line) if self.training_bar else print(line)
-
-
-TIME_IS_OVER = "MAX_MINUTES is over"
-STOPS = ("", TIME_IS_OVER, "Ctrl-C", "SIGTERM")
-
-
-class SafeStop(TrainerCallback):
-    """Ctrl-C, SIGTERM or the time limit: finish the step, save a checkpoint, stop. A second Ctrl-C stops at once.
-
-    `reason`, one of STOPS, says why training stopped early. Several processes stop in the same step.
+    Raises UserError where a GPU's memory is too small.
     """
-
-    def __init__(self, max_minutes: float):
-        self.deadline = time.monotonic() + 60 * max_minutes if max_minutes else math.inf
-        self.reason = ""
-
-    def __enter__(self) -> "SafeStop":
-        self._before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _on_signal(self, number: int, frame: Any) -> None:
-        if self.reason and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        if not self.reason:  # a cluster sends SIGTERM to the launcher and to us, and the launcher hands it on
-            self.reason = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
-            print(f"\n{self.reason}: finishing this step, then saving a checkpoint (Ctrl-C to stop at once)")
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        reason = self.reason
-        if not reason and time.monotonic() > self.deadline:
-            reason = TIME_IS_OVER
-        if args.world_size > 1:  # one that stopped a step before the others would leave them waiting for it
-            number = torch.tensor(STOPS.index(reason), device=args.device)
-            torch.distributed.all_reduce(number, torch.distributed.ReduceOp.MAX)
-            reason = STOPS[number]
-        if reason:
-            self.reason = reason
-            control.should_save = True
-            control.should_training_stop = True
-        return control
-
-
-def refuse_interrupted(reason: str, step: int, script: str, folder: Path) -> None:
-    """Raise UserError where training was stopped from outside; one that ran out of time is complete as far as it went.
-
-    reason: of a `SafeStop`. script: as python is asked for it. Of several processes the first one says it.
-    """
-    if reason in ("", TIME_IS_OVER):
-        return
-    if not is_main():
-        sys.exit(2)
-    raise UserError(
-        f"training stopped at step {step} ({reason}); go on with `python {script} --resume --run-name {folder.name}`."
-    )
-
-
-class SmallHeap(TrainerCallback):
-    """Lets no batch inherit the gaps of the one before; on a GPU torch has an allocator of its own for that."""
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if args.device.type == "cpu":
-            give_back()
-
-    on_substep_end = on_step_end
-
-
-def look_after(trainer: Trainer, max_minutes: float) -> SafeStop:
-    """Put our progress bar in place of the Trainer's printing, keep its heap small, and return what stops it safely."""
-    for callback in (ProgressCallback, PrinterCallback):
-        trainer.remove_callback(callback)
-    stop = SafeStop(max_minutes)
-    for callback in (ProgressBar(), SmallHeap(), stop):
-        trainer.add_callback(callback)
-    return stop
+    if checkpoint and hasattr(trainer, "first_step"):
+        trainer.first_step = int(checkpoint.name.rpartition("-")[2])
+    try:
+        with stop:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except torch.OutOfMemoryError:
+        raise UserError(
+            f"the GPU ran out of memory with BATCH_SIZE {trainer.args.per_device_train_batch_size}; use "
+            "`--activation-checkpointing on`, or a smaller `--batch-size` with more `--gradient-accumulation`."
+        ) from None
+    return stop.reason

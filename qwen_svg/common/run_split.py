@@ -1,0 +1,61 @@
+"""The samples of a run's split: the parts it was trained, validated and will be tested on, from its split.json."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from qwen_svg.common.dataset import ReadResult, Sample, SampleKey, families_of, fingerprint, stream_samples
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.files import read_json
+
+
+def refuse_other_data(run: Path, data_path: str, data_sha256: str, way_out: str) -> None:
+    """Raise UserError, ending in `way_out`, when the samples are not the ones the run was trained on."""
+    if read_json(run / "environment.json")["data"]["sha256"] != data_sha256:
+        raise UserError(
+            f"the samples in {data_path} are not the ones {run} was trained on (environment.json holds their "
+            f"fingerprint){way_out}"
+        )
+
+
+def samples_of(run: Path, part: str, data_path: str) -> list[Sample]:
+    """Return the samples of one part of the run's split, "train", "valid" or "test", in the order of split.json.
+
+    Raises what `all_samples` does.
+    """
+    ids = read_json(run / "split.json")[part]
+    of_part = set(ids)
+    found = {sample.id: sample for sample in all_samples(run, data_path) if sample.id in of_part}
+    return [found[id] for id in ids]
+
+
+def kin_of_held_out(run: Path, samples: Iterable[Sample], data_path: str) -> set[Sample]:
+    """Return those of other samples that the split would have put beside one of the run's validation or test split.
+
+    Raises what `all_samples` does.
+    """
+    split = read_json(run / "split.json")
+    held_ids, asked = {*split["valid"], *split["test"]}, set(samples)
+    known = [SampleKey.of(sample) for sample in all_samples(run, data_path)]
+    held_out = {key for key in known if key.id in held_ids}
+    related = [family for family in families_of([*known, *asked]) if not held_out.isdisjoint(family)]
+    return asked & {member for family in related for member in family}
+
+
+def all_samples(run: Path, data_path: str) -> Iterator[Sample]:
+    """Yield the samples of the run's data file, also those that it did not use.
+
+    Raises UserError, behind the last one, where they are not what the run was trained on: then its split means nothing.
+    """
+    split = read_json(run / "split.json")
+    wanted, used = {id for part in ("train", "valid", "test") for id in split[part]}, []
+    for sample in stream_samples(ReadResult(Path(data_path))):
+        if sample.id in wanted:
+            used.append(SampleKey.of(sample))
+        yield sample
+    refuse_other_data(
+        run,
+        data_path,
+        fingerprint(used),
+        ", so its test split may hold samples the model has seen; restore the file, or give its place with "
+        "`--data-path`.",
+    )

@@ -1,0 +1,123 @@
+"""What a name stands for (a run, an adapter, a merged folder, a .gguf file, a hub id), and how it was trained."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from qwen_svg.common.errors import UserError, first_sentence
+from qwen_svg.common.files import read_json
+from qwen_svg.common.hub import hub_reachable
+from qwen_svg.common.run_folder import find_run, is_run, newest_run, open_run
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model comes from, and what it was trained with."""
+
+    base: str
+    adapter: Path | None = None
+    tokenizer: str = ""  # where it is: new tokens' beside the adapter; "" = the base's
+    prompt_form: str = "chat"
+    max_length: int = 1560  # tokens, prompt and answer; train.py's MAX_LENGTH
+    fp16: bool = True
+    quantization: str = ""  # of the base
+
+
+def find_model(model: str) -> str:
+    """Return the path or hub id that MODEL names: the folder of the run of that name; of the newest run where it is "".
+
+    Raises UserError where there is no such thing.
+    """
+    if not model:
+        return str(newest_run())
+    if folder := find_run(model):
+        return str(folder)
+    path = Path(model).expanduser()
+    if not path.exists() and (path.suffix == ".gguf" or model.count("/") != 1 or model[0] in "./~"):
+        raise UserError(
+            f"MODEL {model} does not exist; give the name of a run, a folder, a .gguf file or a hub id with `--model`."
+        )
+    return str(path)
+
+
+def find_source(model: str) -> ModelSource:
+    """Return what MODEL names. Raises UserError for what does not exist, and for a run whose training has not ended."""
+    found = find_model(model)
+    folder = Path(found)
+    if is_run(folder):
+        run = open_run(found)
+        return source_of(run.constants, run.folder)
+    if (folder / "adapter_config.json").is_file():
+        base = read_json(folder / "adapter_config.json")["base_model_name_or_path"]
+        return ModelSource(base, folder, tokenizer_of(folder))
+    return ModelSource(found)
+
+
+def source_of(c: SimpleNamespace, adapter: Path | None = None) -> ModelSource:
+    """Return the source that a training's constants describe. adapter: the folder where it has left one."""
+    tokenizer = tokenizer_of(adapter) if adapter else ""
+    return ModelSource(c.BASE_MODEL, adapter, tokenizer, c.PROMPT_FORM, c.MAX_LENGTH, c.FP16, c.BASE_QUANTIZATION)
+
+
+def tokenizer_of(adapter: Path) -> str:
+    """Return the folder with the tokenizer of a run, an adapter or a checkpoint; "" where it is the base's own.
+
+    Raises UserError where the adapter has rows for tokens that no tokenizer here knows.
+    """
+    for place in (adapter, adapter.parent):  # a checkpoint's is the run's
+        if (place / "tokenizer.json").is_file():
+            return str(place)
+    if new_rows(adapter):
+        raise UserError(
+            f"the adapter in {adapter} was trained with new tokens, and its tokenizer is missing; copy tokenizer.json "
+            "and tokenizer_config.json from the run's folder."
+        )
+    return ""
+
+
+def new_rows(adapter: Path) -> int:
+    """Return how many rows of embeddings an adapter folder was trained with, or 0 where it has no rows of its own."""
+    if not (adapter / "adapter_config.json").is_file():
+        return 0
+    indices = read_json(adapter / "adapter_config.json").get("trainable_token_indices") or {}
+    return max((max(ids) + 1 for ids in indices.values()), default=0)
+
+
+def pretrained_arguments(base: str) -> dict[str, Any]:
+    """Turn the BASE_MODEL constant into arguments of `from_pretrained`."""
+    path = Path(base).expanduser()
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise UserError(
+                f"base model file {base} does not exist; give another in its place, or get the small one with "
+                "`make model`."
+            )
+        return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+    if path.is_dir():
+        return {"pretrained_model_name_or_path": str(path)}
+    if base.startswith((".", "/", "~")) or base.count("/") != 1:
+        raise UserError(
+            f"base model folder {base} does not exist; give a folder, a .gguf file or a hub id (owner/name) in its "
+            "place."
+        )
+    if not hub_reachable():
+        # Straight to the cache: the hub client would retry for the better part of a minute.
+        return {"pretrained_model_name_or_path": base, "local_files_only": True}
+    return {"pretrained_model_name_or_path": base}
+
+
+@contextmanager
+def base_errors(base: str) -> Iterator[None]:
+    """Turn the many ways a base can be missing or broken into one sentence."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = f"{type(error).__name__}: {first_sentence(error)}"
+        raise UserError(
+            f"base model {base} cannot be loaded ({reason}). Three ways out: connect this machine "
+            "to the hub (`hf auth login` for gated models); give a local folder or .gguf file in its place "
+            "(`--base-model` to train, `--model` to draw); or take the small model that `make model` fetches."
+        ) from None

@@ -1,0 +1,177 @@
+"""What happens beside the steps of a training: figures are logged, a stop is made safe, memory is given back."""
+
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback
+
+from qwen_svg.common.errors import LossIsNotANumber, UserError
+from qwen_svg.common.jsonl import append_jsonl
+from qwen_svg.common.processes import is_main
+from qwen_svg.training.malloc_trim import malloc_trim
+
+# wandb's panels: what is logged under which name. A key that is not here is not sent.
+PANELS = {
+    "loss": "train/loss",
+    "learning_rate": "train/learning_rate",
+    "grad_norm": "train/gradient_norm",
+    "epoch": "train/epoch",
+    "tokens_per_second": "train/tokens_per_second",
+    "padding": "train/padding_share",
+    "eval_cross_entropy": "valid/cross_entropy",
+    "eval_perplexity": "valid/perplexity",
+    "eval_seconds": "valid/seconds",
+    "peak_memory_gb": "system/peak_memory_gb",
+    "minutes_left": "system/minutes_left",
+}
+
+
+def log_line(record: dict) -> str | None:
+    """Return what is said of a logged record of fine-tuning; None for one that says nothing new."""
+    step = f"step {record['step']:>5}  epoch {record['epoch']:.2f}"
+    if "eval_cross_entropy" in record:
+        figures = f"cross-entropy {record['eval_cross_entropy']:.4f}  perplexity {record['eval_perplexity']:.3f}"
+        return f"{step}  validation {figures}"
+    if "loss" not in record:
+        return None
+    line = (
+        f"{step}  loss {record['loss']:.4f}  learning rate {record['learning_rate']:.2e}  "
+        f"gradient norm {record['grad_norm']:.3f}"
+    )
+    if "tokens_per_second" not in record:
+        return line
+    return (
+        f"{line}  {record['tokens_per_second']:,.0f} tokens/s  padding {record['padding']:.1%}  "
+        f"{record['peak_memory_gb']:.1f} GB  {record['minutes_left']:.0f} min left"
+    )
+
+
+class RunLog(TrainerCallback):
+    """Every logged figure goes to metrics.jsonl, training.log, the terminal and, with a tracker, to wandb's panels."""
+
+    def __init__(self, folder: Path, line: Callable[[dict], str | None] = log_line, tracker: Any = None):
+        """line: what is said of a record. tracker: a wandb run, where it is not the Trainer that reports to it."""
+        self.folder, self.line, self.tracker = folder, line, tracker
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict | None = None, **kwargs: Any) -> None:
+        logs = logs or {}
+        if "loss" in logs and not math.isfinite(logs["loss"]):
+            raise LossIsNotANumber(
+                f"the training loss is {logs['loss']} at step {state.global_step}: training stopped, and earlier "
+                "checkpoints are intact. Lower LEARNING_RATE, or train without half precision."
+            )
+        if not state.is_world_process_zero:
+            return
+        record = {"step": state.global_step, "epoch": round(state.epoch or 0, 3), **logs}
+        append_jsonl(self.folder / "metrics.jsonl", record)
+        if line := self.line(record):
+            with (self.folder / "training.log").open("a", encoding="utf-8") as file:
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+        if self.tracker and (panels := {PANELS[key]: value for key, value in record.items() if key in PANELS}):
+            self.tracker.log(panels, step=state.global_step)
+
+
+class ProgressBar(ProgressCallback):
+    """The Trainer's bar, with the log lines above it instead of printed dicts."""
+
+    def __init__(self, line: Callable[[dict], str | None]):
+        super().__init__()
+        self.line = line
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict | None = None, **kwargs: Any) -> None:
+        record = {"step": state.global_step, "epoch": state.epoch or 0, **(logs or {})}
+        if line := self.line(record):
+            self.training_bar.write(line) if self.training_bar else print(line)
+
+
+TIME_IS_OVER = "MAX_MINUTES is over"
+STOPS = ("", TIME_IS_OVER, "Ctrl-C", "SIGTERM")
+
+
+class SafeStop(TrainerCallback):
+    """Ctrl-C, SIGTERM or the time limit: finish the step, save a checkpoint, stop. A second Ctrl-C stops at once.
+
+    `reason`, one of STOPS, says why training stopped early. Several processes stop in the same step.
+    """
+
+    def __init__(self, max_minutes: float):
+        self.deadline = time.monotonic() + 60 * max_minutes if max_minutes else math.inf
+        self.reason = ""
+
+    def __enter__(self) -> "SafeStop":
+        self._before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        if self.reason and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        if not self.reason:  # a cluster sends SIGTERM to the launcher and to us, and the launcher hands it on
+            self.reason = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+            print(f"\n{self.reason}: finishing this step, then saving a checkpoint (Ctrl-C to stop at once)")
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        reason = self.reason
+        if not reason and time.monotonic() > self.deadline:
+            reason = TIME_IS_OVER
+        if args.world_size > 1:  # one that stopped a step before the others would leave them waiting for it
+            number = torch.tensor(STOPS.index(reason), device=args.device)
+            torch.distributed.all_reduce(number, torch.distributed.ReduceOp.MAX)
+            reason = STOPS[number]
+        if reason:
+            self.reason = reason
+            control.should_save = True
+            control.should_training_stop = True
+        return control
+
+
+def refuse_interrupted(reason: str, step: int, script: str, folder: Path) -> None:
+    """Raise UserError where training was stopped from outside; one that ran out of time is complete as far as it went.
+
+    reason: of a `SafeStop`. script: as python is asked for it. Of several processes the first one says it.
+    """
+    if reason in ("", TIME_IS_OVER):
+        return
+    if not is_main():
+        sys.exit(2)
+    raise UserError(
+        f"training stopped at step {step} ({reason}); go on with `python {script} --resume --run-name {folder.name}`."
+    )
+
+
+class SmallHeap(TrainerCallback):
+    """Lets no batch inherit the gaps of the one before; on a GPU torch has an allocator of its own for that."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if args.device.type == "cpu":
+            malloc_trim()
+
+    on_substep_end = on_step_end
+
+
+def install_callbacks(
+    trainer: Trainer,
+    folder: Path,
+    max_minutes: float,
+    line: Callable[[dict], str | None] = log_line,
+    tracker: Any = None,
+) -> SafeStop:
+    """Log as `RunLog` does, with our progress bar in place of the Trainer's printing; keep a CPU's heap small.
+
+    Returns what stops the training safely. Arguments as of `RunLog`.
+    """
+    for callback in (ProgressCallback, PrinterCallback):
+        trainer.remove_callback(callback)
+    stop = SafeStop(max_minutes)
+    for callback in (RunLog(folder, line, tracker), ProgressBar(line), SmallHeap(), stop):
+        trainer.add_callback(callback)
+    return stop

@@ -1,0 +1,78 @@
+"""From the user's file to what a training takes: read, checked, tokenised, split, with an account of every sample."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from prompt_template import extract_svg
+from qwen_svg.common.dataset import (
+    ReadResult,
+    Sample,
+    SampleKey,
+    fingerprint,
+    in_batches,
+    split_samples,
+    stream_samples,
+    take,
+)
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.tokens import encode
+from qwen_svg.training.token_store import StoredRows, TokenStore
+from svg_constraint import DIALECTS, check
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    parts: dict[str, StoredRows]  # "train", "valid" and "test"
+    ids: dict[str, Any]  # the content of split.json: the ids of each part, and why others were dropped
+    lines: dict  # of the file: read, skipped and mended
+    fingerprint: str  # SHA-256 of the samples that are used
+
+
+def prepare_data(c: SimpleNamespace, tokenizer: Any) -> TrainingData:
+    """Read, check, tokenise, drop what does not fit, and split. Prints what happened to every sample.
+
+    The file is streamed: what stays in memory of a sample is its id, description and length. Raises UserError where
+    nothing is left.
+    """
+    read, store = ReadResult(Path(c.DATA_PATH)), TokenStore()
+    legal: Counter[str] = Counter()
+    dropped: dict[str, str] = {}
+    numbers: dict[str, int] = {}  # in the store, by id
+    keys: list[SampleKey] = []
+    for batch in in_batches(stream_samples(read, c.ON_BAD_LINE), 256):
+        for sample, row in zip(batch, encode(tokenizer, batch, c.PROMPT_FORM), strict=True):
+            dialects = legal_dialects(sample)
+            legal.update(dialects)
+            if c.TRAIN_DIALECT and c.TRAIN_DIALECT not in dialects:
+                dropped[sample.id] = f"not legal in {c.TRAIN_DIALECT}"
+            elif row.length > c.MAX_LENGTH:
+                dropped[sample.id] = f"{row.length} tokens"
+            else:
+                keys.append(SampleKey.of(sample))
+                numbers[sample.id] = store.append(row)
+    print("\n".join(read.report()))
+    print("legal by svg_constraint: " + ", ".join(f"{d} {legal[d] / read.read:.1%}" for d in DIALECTS))
+    if too_long := sum(reason.endswith("tokens") for reason in dropped.values()):
+        print(f"{too_long} samples are longer than {c.MAX_LENGTH} tokens and are dropped (see split.json)")
+    if not keys:
+        raise UserError(
+            f"no sample of {c.DATA_PATH} is left to train on: {len(dropped)} dropped; raise MAX_LENGTH "
+            f"({c.MAX_LENGTH}) or see `python preprocess_token_lengths.py` for the lengths."
+        )
+    keys = take(keys, c.MAX_SAMPLES, c.SEED)
+    parts = {name: [key.id for key in part] for name, part in split_samples(keys, c.SEED).items()}
+    print("split: " + ", ".join(f"{len(part)} {name}" for name, part in parts.items()))
+    return TrainingData(
+        parts={name: store.rows(numbers[id] for id in part) for name, part in parts.items()},
+        ids={"seed": c.SEED, **parts, "dropped": dropped},
+        lines=read.counts(),
+        fingerprint=fingerprint(keys),
+    )
+
+
+def legal_dialects(sample: Sample) -> set[str]:
+    svg = extract_svg(sample.answer) or ""
+    return {dialect for dialect in DIALECTS if check(svg, dialect).valid}
