@@ -76,10 +76,10 @@ def run_to_resume(name: str) -> Path:
     return folder
 
 
-def constants_to_resume(script: str, name: str, config: str = CONFIG) -> SimpleNamespace:
+def constants_to_resume(script: str, name: str, config: str = CONFIG, argv: list[str] | None = None) -> SimpleNamespace:
     """Return the constants of the run to go on with, with what the command line changes. config: in its folder."""
     folder = run_to_resume(name)
-    c = constants_in_force(script, base_config=folder / config)
+    c = constants_in_force(script, argv, base_config=folder / config)
     c.RUN_NAME, c.RESUME = folder.name, True
     return c
 
@@ -115,7 +115,8 @@ def open_run(name: str) -> Run:
     if folder is None:
         raise UserError(f"{name} is not a run (no {CONFIG} there or in {OUTPUTS}/{name}); give one with `--model`.")
     if not (folder / ADAPTER).is_file():
-        script = read_json(folder / "environment.json").get("script", "train.py")
+        facts = folder / "environment.json"
+        script = read_json(facts).get("script", "train.py") if facts.is_file() else "train.py"
         raise UserError(
             f"{folder} has no adapter yet: its training has not ended; go on with "
             f"`python {script} --resume --run-name {folder.name}`."

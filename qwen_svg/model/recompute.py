@@ -18,6 +18,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from peft.tuners import lora
+from peft.tuners.trainable_tokens import TrainableTokensLayer
 from torch.autograd.function import once_differentiable
 
 from qwen_svg.model.onednn import linear
@@ -33,9 +35,6 @@ class Recipe:
 
 def recompute_cheap_inputs(model: torch.nn.Module) -> None:
     """Replace, in place, the forward methods of RMSNorm, SwiGLU, LoRA and new tokens' modules."""
-    from peft.tuners import lora
-    from peft.tuners.trainable_tokens import TrainableTokensLayer
-
     linear = (lora.Linear, lora.Linear4bit) if hasattr(lora, "Linear4bit") else lora.Linear  # 4-bit: with bitsandbytes
     for module in model.modules():
         if isinstance(module, linear):
