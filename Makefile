@@ -1,5 +1,5 @@
 # make quickstart   from nothing to pictures: install, data, lengths, training, test (2 cores, about 10 minutes)
-# make test         the whole test suite       make lint   ruff check and format
+# make test         the whole test suite       make lint   ruff check and format, direction of imports
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -19,6 +19,7 @@ test: .venv/installed-dev
 lint: .venv/installed-dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	.venv/bin/lint-imports --no-logo
 
 # The environments of benchmarks.training, benchmarks.mining and benchmarks.drawing. Unsloth's last three come without what only GPUs use of their requirements.
 peers: .venv/installed
