@@ -11,7 +11,7 @@ RUN := outputs/quickstart
 quickstart: .venv/installed $(MODEL) data/twemoji.jsonl clean-quickstart
 	$(PY) preprocess_token_lengths.py --data-path data/twemoji.jsonl --tokenizer $(MODEL)
 	$(PY) train.py --config configs/quickstart.yml
-	$(PY) evaluate_test.py --run-dir $(RUN) --generate-samples 8 --temperature 0.7  # greedy, so small a model runs in circles
+	$(PY) evaluate_test.py --model $(RUN) --generate-samples 8 --temperature 0.7  # greedy, so small a model runs in circles
 
 test: .venv/installed-dev
 	$(PY) -m pytest
