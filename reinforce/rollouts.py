@@ -13,7 +13,7 @@ from trl.models import unwrap_model_for_generation
 from qwen_svg.common.sheet import write_sheet
 from qwen_svg.common.tokens import token_ids
 from qwen_svg.evaluation.judge import judge
-from qwen_svg.generation.engine import Engine, rows_for
+from qwen_svg.generation.engine import Engine, raise_first_error, rows_for
 from qwen_svg.training.trainer import CompleteCheckpoints
 from reinforce.rewards import Score
 from scoring.candidate import Candidate
@@ -56,7 +56,7 @@ def sample(model: Any, tokenizer: Any, prompts: list[list[int]], limit: int, tem
     for row in rows:
         slots.add(row)
     while slots.busy:
-        slots.step()
+        raise_first_error(slots.step())
     return [row.tokens for row in rows]
 
 
