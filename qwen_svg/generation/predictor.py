@@ -64,6 +64,9 @@ class Predictor:
         Raises UserError when the prompt is too long or leaves too little room.
         """
         before = list(before)
+        length = len(description) + sum(len(said) for turn in before for said in turn)
+        if length > (limit := CHARACTERS * self.max_prompt):
+            raise UserError(f"the prompt is {length} characters long, and may be {limit}; shorten it.")
         alone = self._prompt(description)
         room = min(self.max_total, self.positions) - len(alone)  # of every answer, however long the conversation
         if room < 1:
@@ -84,10 +87,6 @@ class Predictor:
         return row
 
     def _prompt(self, description: str, before: Iterable[Turn] = ()) -> list[int]:
-        """Return the token ids of a prompt that is not far too long for them."""
-        length = len(description) + sum(len(said) for turn in before for said in turn)
-        if length > (limit := CHARACTERS * self.max_prompt):
-            raise UserError(f"the prompt is {length} characters long, and may be {limit}; shorten it.")
         text = format_prompt(self.tokenizer, description, self.prompt_form, before)
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
