@@ -199,7 +199,7 @@ def _points(start: str) -> Rules:
                 "d",
                 "d",
                 least,
-            ):  # enough points, and both axes have shown enough: may end
+            ):  # enough points, both axes have shown enough: may end
                 options.append("")
             for (x, after_x), (y, after_y) in product(
                 _merged(_coordinates(shown_x, start)), _merged(_coordinates(shown_y, start))
@@ -214,8 +214,8 @@ def _line(start: str) -> Rules:
     """x1 y1 x2 y2, the ends differing in the parity of x or of y, or in where they lie."""
     options = []
     for (x1, parity_x, shown_x), (y1, parity_y, shown_y) in product(_coordinates("", start), repeat=2):
-        # Two ends are not one point where an axis went from one side of the canvas to the other (it had not shown enough
-        # after the first end, and has after the second), or where whole parts differ in parity.
+        # Two ends are not one point where an axis went from one side of the canvas to the other (it had not shown
+        # enough after the first end, and has after the second), or where whole parts differ in parity.
         ends = [
             sequence(' x2="', x2, '" y2="', y2, '"')
             for (x2, other_x, done_x), (y2, other_y, done_y) in product(
@@ -262,8 +262,8 @@ def _path(start: str) -> Rules:
             unknown = name(shown_x, shown_y, "unknown", True)
             arc = sequence(Rule("size"), comma, Rule("size"), comma, any_number, comma, characters("01"), comma,
                            characters("01"), comma)  # fmt: skip
-            # Absolute commands lead on by what their end point shows; after a relative one it is not known where the path
-            # is, so nothing more is shown and no arc may follow at once.
+            # Absolute commands lead on by what their end point shows. Where a relative one ends is not known, so it shows
+            # nothing more, and no arc may follow at once.
             options = [
                 sequence(choice("L", "T"), gap, there),
                 sequence("C", gap, pair, comma, pair, comma, there),
