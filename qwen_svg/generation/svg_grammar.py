@@ -262,7 +262,7 @@ def _path(start: str) -> Rules:
             unknown = name(shown_x, shown_y, "unknown", True)
             arc = sequence(Rule("size"), comma, Rule("size"), comma, any_number, comma, characters("01"), comma,
                            characters("01"), comma)  # fmt: skip
-            # Absolute commands lead on by what their end point shows. Where a relative one ends is not known, so it shows
+            # Absolute commands lead on by what their end point shows. Where a relative one ends is not known: it shows
             # nothing more, and no arc may follow at once.
             options = [
                 sequence(choice("L", "T"), gap, there),
