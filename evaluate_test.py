@@ -40,7 +40,7 @@ TABLE_SAMPLES: NonNegativeInt = 5  # the last samples of the test split, sent to
 GALLERY_SAMPLES: NonNegativeInt = 8  # rows of gallery.png
 # People's labels
 LABELS: str = ""  # .csv or .jsonl with id and label, "ok" or "not ok": how often do we agree with them?
-LABELS_OF: Literal["tuned", "constrained", "base", "reference"] = "tuned"  # the drawings they are of
+LABELS_OF: Literal["tuned", "constrained", "base", "reference"] = "tuned"  # whose drawings they judge
 FOLLOWS_SCORE: str = "text_match"  # that says whether a drawing follows its description; "" = that is not asked
 # The cosine from which LAION-5B kept English captions with their pictures, by the same CLIP (Schuhmann et al. 2022).
 FOLLOWS_FROM: float = 0.28  # the least of FOLLOWS_SCORE; what would agree best with the labels is printed
