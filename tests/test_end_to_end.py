@@ -71,7 +71,7 @@ def test_training_leaves_what_the_design_promises(workplace, data_file):
     assert (len(split["train"]), len(split["valid"]), len(split["test"])) == (36, 2, 2)
     assert json.loads((run / "environment.json").read_text())["dtype"] == "float32"
     assert re.search(r"validation cross-entropy: [\d.]+ at the start, [\d.]+ after 27 steps", printed)
-    assert "--run-dir outputs/one" in printed and "wandb sync outputs/one/wandb/offline-run" in printed
+    assert "--model one" in printed and "wandb sync outputs/one/wandb/offline-run" in printed
 
 
 def test_training_learns_and_logs_at_the_steps_asked_for(workplace):
