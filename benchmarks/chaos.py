@@ -279,7 +279,8 @@ async def schemathesis(url: str, seconds: float) -> str:
     with tempfile.TemporaryDirectory() as folder:  # for what it leaves where it runs
         child = await asyncio.create_subprocess_exec(
             str(Path(sys.executable).with_name("schemathesis")), "fuzz", f"{url}/openapi.json",
-            "--max-time", str(max(5, int(seconds))), "--workers", "2", "--continue-on-failure", "--suppress-health-check", "all",
+            "--max-time", str(max(5, int(seconds))), "--workers", "2", "--continue-on-failure",
+            "--suppress-health-check", "all",
             # No schema can say whether a description leaves room and messages are a conversation; and "1" is a number
             # to this server as 1 is.
             "--exclude-checks", "positive_data_acceptance,negative_data_rejection",
