@@ -159,10 +159,13 @@ class Automaton:
         return None in state
 
     def completion(self, state: State) -> str:
-        """Return the shortest text that completes what led to `state`."""
+        """Return the shortest text that completes what led to `state`; of several the first in the alphabet.
+
+        Not the first of the set: its order is another in each process, and a seed gives the same answer in all.
+        """
         text = self.completions.get(state)
         if text is None:
-            text = self.completions[state] = min(map(self._closing, state), key=len)
+            text = self.completions[state] = min(map(self._closing, state), key=lambda text: (len(text), text))
         return text
 
     def _closing(self, thread: Thread) -> str:
