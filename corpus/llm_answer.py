@@ -11,6 +11,8 @@ from typing import Any
 
 from corpus.chat_endpoint import AskFailed, Message
 from prompt_template import build_prompt, extract_reasoning, extract_svg
+from qwen_svg.svg.render import picture_difference, render_rgb
+from svg_constraint import check
 
 STEPS = 7  # of the template's generation process
 MAX_VIOLATIONS = 5  # named in a follow-up
@@ -45,8 +47,6 @@ def answer_for(
     svg: legal in `dialect`. ask: like ChatEndpoint.ask; its AskFailed is a reason like others, and ends the attempts.
     max_error: greatest difference to svg's picture, mean and of the worst tile (qwen_svg/svg/render.py), 0 to 1.
     """
-    from qwen_svg.svg.render import render_rgb
-
     picture = render_rgb(svg)
     question = {"role": "user", "content": _question(description, svg)}
     conversation = [question]
@@ -83,9 +83,6 @@ def _question(description: str, svg: str) -> str:
 
 def _judge(said: str, picture: Any, dialect: str, max_error: tuple[float, float]) -> tuple[str, Fault | None]:
     """Return (the answer in its final form, None) or ("", what is wrong with it)."""
-    from qwen_svg.svg.render import picture_difference, render_rgb
-    from svg_constraint import check
-
     reasoning = extract_reasoning(said)
     if reasoning is None:
         return "", Fault("no reasoning", "The answer has no <reasoning>...</reasoning> section before the SVG.")

@@ -25,6 +25,8 @@ from svg_constraint import SVG_OPEN
 from tests.chat_server import DROP, chat_server, completion
 from tests.paths import ROOT
 from tests.tiny_vlm import make_vlm
+from corpus.captioning.transformers_engine import TransformersEngine
+import torch
 
 SEED = 12343  # the script's own
 SVGS = [f'{SVG_OPEN}<circle cx="{60 + 8 * i}" cy="128" r="50" fill="#{i:02x}8040"/></svg>' for i in range(12)]
@@ -191,8 +193,6 @@ def tiny_vlm(tmp_path_factory, tokenizer):
 
 @pytest.fixture
 def engine(tiny_vlm):
-    from corpus.captioning.transformers_engine import TransformersEngine
-
     return TransformersEngine(str(tiny_vlm), batch_size=16, temperature=0.0, max_new_tokens=6, seed=1)
 
 
@@ -213,8 +213,6 @@ def test_the_script_with_a_transformers_model(tiny_vlm, mined, run_caption):
 
 
 def test_out_of_memory_halves_the_batch_and_remembers(engine, monkeypatch):
-    import torch
-
     expected, sizes, generate = engine.captions(PICTURES, PROMPTS), [], engine.model.generate
 
     def crowded(**inputs):

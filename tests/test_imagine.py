@@ -13,6 +13,7 @@ from qwen_svg.common.errors import UserError
 from qwen_svg.common.jsonl import append
 from svg_constraint import check
 from tests.tiny_diffusion import PIXELS, make_pipeline
+from qwen_svg.common.descriptions import Asked
 
 WORDS = ["a red fox", "a blue boat on a lake"]
 
@@ -82,8 +83,6 @@ def test_the_pipeline_gets_prompts_and_only_what_it_knows(run_imagine, monkeypat
 
 
 def test_a_seed_is_of_the_description_its_id_and_the_constant():
-    from qwen_svg.common.descriptions import Asked
-
     seeds = {seed_of(Asked(id, words), seed) for id in "ab" for words in WORDS for seed in (1, 2)}
     assert len(seeds) == 8 and all(0 <= seed < 2**32 for seed in seeds)
 

@@ -28,6 +28,13 @@ from corpus.mining.urls import read_urls
 from qwen_svg.common.errors import UserError
 from tests.paths import ROOT
 from tests.web import FAST, Local, Web, constants, http, mine_locally
+from aiohttp import ThreadedResolver
+import pyarrow
+import pyarrow.parquet
+from corpus import mine
+from qwen_svg.common.errors import disk_full
+import numpy as np
+from corpus.mining.plot import draw_growth, heaps
 
 SVG = '<svg viewBox="0 0 9 9"><path d="M0 0h{}v9z"/></svg>'
 
@@ -94,8 +101,6 @@ def sockets(monkeypatch) -> list[str]:
 
 def test_no_connection_to_private_addresses_by_literal_or_name(tmp_path, sockets):
     """As the script runs, but for what names resolve to; the system's resolver reads the odd literals."""
-    from aiohttp import ThreadedResolver
-
     class System(Local):
         async def resolve(self, host, port=0, family=0):
             if host in self.addresses:
@@ -416,9 +421,6 @@ async def headers_of(contact: str) -> dict:
 
 
 def test_lists_of_every_kind_from_any_row(tmp_path):
-    import pyarrow
-    import pyarrow.parquet
-
     urls = [f"http://a.org/{i}" for i in range(10)]
     lines = "".join(f"{url}\n" for url in urls)
     objects = "".join(json.dumps({"link": url, "n": 1}) + "\n" for url in urls)
@@ -435,8 +437,6 @@ def test_lists_of_every_kind_from_any_row(tmp_path):
 
 
 def test_what_a_user_can_get_wrong_is_named(tmp_path, monkeypatch):
-    from corpus import mine
-
     (tmp_path / "u.jsonl").write_text('{"url": "http://a.test"}\n{"uri": 1}\n')
     (tmp_path / "u.csv").write_text("a,b\n1,2\n")
     (tmp_path / "u.parquet").write_text("no")
@@ -569,8 +569,6 @@ def test_a_half_written_record_is_cut_away(tmp_path):
 
 def test_a_full_disk_costs_nothing_but_the_time(tmp_path, monkeypatch):
     """The disk is full at one commit and has room again at the next: nothing of the failed one may be recorded."""
-    from qwen_svg.common.errors import disk_full
-
     with Web(lambda host, path: http("" if path == "/robots.txt" else drawn(int(path[1:])))) as web:
         urls = [web.url(f"/{i}", f"h{i % 9}.test") for i in range(200)]
         original, calls = Store.commit, []
@@ -619,10 +617,6 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
 
 
 def test_the_growth_curve_is_fitted_and_drawn(tmp_path):
-    import numpy as np
-
-    from corpus.mining.plot import draw_growth, heaps
-
     found = np.geomspace(10, 1e6, 200)
     k, beta = heaps(found, 3 * found**0.7)
     assert (k, beta) == (pytest.approx(3), pytest.approx(0.7))

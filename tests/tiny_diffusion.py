@@ -2,18 +2,16 @@
 
 from pathlib import Path
 from typing import Any
+import copy
+import torch
+from transformers import CLIPTextConfig, CLIPTextModel
 
 PIXELS = 32
 
 
 def make_pipeline(folder: Path, tokenizer: Any) -> Path:
     """Save the pipeline as `--model` takes it."""
-    import copy
-
-    import torch
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
-
     tokenizer = copy.deepcopy(tokenizer)
     tokenizer.model_max_length = 16
     tokenizer.padding_side = "right"

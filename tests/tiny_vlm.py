@@ -4,6 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.tiny import qwen2_config
+import copy
+import torch
+from transformers import CLIPVisionConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 CHAT = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% for part in m['content'] %}"
@@ -15,12 +19,6 @@ EYE = 28  # pixels
 
 def make_vlm(folder: Path, tokenizer: Any) -> Path:
     """Save model and processor as `--model` takes them. The last token it may write is always the end of turn."""
-    import copy
-
-    import torch
-    from transformers import CLIPVisionConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
-    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-
     tokenizer = copy.deepcopy(tokenizer)
     tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
     torch.manual_seed(0)

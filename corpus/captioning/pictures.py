@@ -6,7 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from PIL import Image
+
 from qwen_svg.svg.content_hash import content_hash
+from qwen_svg.svg.render import render_rgb
 
 T = TypeVar("T")
 
@@ -51,10 +54,6 @@ def batches(
 
 def draw(svg: str, resolution: int, seconds: float) -> tuple[Any, str]:
     """Return (PIL image, "") or (None, why not)."""
-    from PIL import Image
-
-    from qwen_svg.svg.render import render_rgb
-
     try:
         pixels = render_rgb(svg, resolution, seconds)
     except UnicodeError:

@@ -14,6 +14,7 @@ from pathlib import Path
 from datatrove.data import Document
 from datatrove.executor import LocalPipelineExecutor, RayPipelineExecutor, SlurmPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
+from tqdm import tqdm
 
 from corpus.dataset.plan import Plan
 from corpus.workers import in_processes
@@ -112,8 +113,6 @@ def run_on(
 
 def _run_locally(blocks: list[PipelineStep], logs: str, tasks: int, workers: int) -> None:
     """Run each task in a process that may die: it is then run once more, alone. (datatrove's own pool would wait.)"""
-    from tqdm import tqdm
-
     incomplete = _executor(blocks, logs, tasks).get_incomplete_ranks(range(tasks))
     run = partial(_run_task, blocks=blocks, logs=logs, tasks=tasks)
     results = in_processes(run, incomplete, workers, lambda rank: "its process died twice")

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
+from corpus.chat_endpoint import ChatEndpoint
 from corpus.dataset.record import Rules
 from corpus.llm_answer import Answered, answer_for
 from prompt_template import extract_svg
@@ -32,8 +33,6 @@ def explained(
 
     A piece's answers are appended to a file in `folder` as they come, so that a killed run does not ask again.
     """
-    from corpus.chat_endpoint import ChatEndpoint
-
     endpoint = ChatEndpoint(asking.base_url, asking.model, asking.at_once)
     answer = partial(answer_for, ask=endpoint.ask, dialect=rules.dialect, max_error=rules.max_error,
                      attempts=asking.attempts)  # fmt: skip

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from corpus.dataset.near_duplicates import find
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.vectors import pairs_alike, read_vectors
@@ -65,8 +67,6 @@ def join(
 
 def alike_by_vectors(path: Path, hashes: list[str], similarity: float) -> Iterator[Any]:
     """Yield int64 (P, 2): pairs of indices into `hashes`, the smaller first, whose vectors in the file are alike."""
-    import numpy as np
-
     content = read_vectors(path)
     row_of = {hash: row for row, hash in enumerate(content.hashes)}
     indices = np.asarray([i for i, hash in enumerate(hashes) if hash in row_of], dtype=np.int64)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+import numpy as np
+
 from corpus.dataset.fingerprint import THUMBNAIL, unpack
 
 SAME_TEXT = 0.8  # Jaccard similarity from which two drawings are of one group
@@ -35,8 +37,6 @@ def find(
     max_error: (mean absolute difference, that of the worst tile) up to which two pictures are the same, 0 to 1;
     near: arrays int64 (P, 2) of pairs that are known to be alike, the smaller index first.
     """
-    import numpy as np
-
     thumbnails, texts = unpack(fingerprints)
     hashes = difference_hash(thumbnails)
     duplicate_of = [-1] * len(groups)
@@ -59,8 +59,6 @@ def find(
 
 def difference_hash(thumbnails: Any) -> Any:
     """Return bool (N, 480): is a tile brighter than its left, then its upper neighbour? (the "dHash", both ways)"""
-    import numpy as np
-
     light = thumbnails @ np.array([0.299, 0.587, 0.114])
     across, down = np.diff(light, axis=2) > 1, np.diff(light, axis=1).transpose(0, 2, 1) > 1
     return np.concatenate([across.reshape(len(light), -1), down.reshape(len(light), -1)], axis=1)
@@ -68,8 +66,6 @@ def difference_hash(thumbnails: Any) -> Any:
 
 def _candidates(texts: Any, hashes: Any) -> Any:
     """Return int64 (P, 2): pairs of indices, the smaller first, each once, in order."""
-    import numpy as np
-
     bands = [_keys(texts[:, i : i + TEXT_BAND]) for i in range(0, texts.shape[1], TEXT_BAND)]
     width = 2 * (THUMBNAIL - 1)  # two rows or two columns of the picture
     for i in range(0, hashes.shape[1], width):
@@ -83,8 +79,6 @@ def _candidates(texts: Any, hashes: Any) -> Any:
 
 def _keys(band: Any) -> Any:
     """Return one uint64 for each row, equal for equal rows; never 0."""
-    import numpy as np
-
     raw = np.ascontiguousarray(band).view(np.uint8).astype(np.uint64)
     key = np.full(len(raw), 1469598103934665603, np.uint64)
     for column in raw.T:  # FNV-1a
@@ -93,8 +87,6 @@ def _keys(band: Any) -> Any:
 
 
 def _equal(keys: Any) -> Iterator[tuple[Any, Any]]:
-    import numpy as np
-
     order = np.argsort(keys, kind="stable")
     ranked = keys[order]
     for distance in range(1, NEIGHBOURS + 1):
