@@ -76,10 +76,15 @@ def run_to_resume(name: str) -> Path:
     return folder
 
 
-def constants_to_resume(script: str, name: str, config: str = CONFIG) -> SimpleNamespace:
-    """Return the constants of the run to go on with, with what the command line changes. config: in its folder."""
+def constants_to_resume(
+    script: str, name: str, config: str = CONFIG, formerly: dict[str, str] | None = None
+) -> SimpleNamespace:
+    """Return the constants of the run to go on with, with what the command line changes.
+
+    config: the file in the run's folder. formerly: as of `constants_in_force`, for runs of older versions.
+    """
     folder = run_to_resume(name)
-    c = constants_in_force(script, base_config=folder / config)
+    c = constants_in_force(script, base_config=folder / config, formerly=formerly)
     c.RUN_NAME, c.RESUME = folder.name, True
     return c
 
