@@ -22,6 +22,8 @@ from qwen_svg.common.errors import UserError
 from qwen_svg.common.run_folder import constants_to_resume
 from qwen_svg.generation.predictor import Predictor, Settings
 from qwen_svg.model.load import load_base, load_model
+from qwen_svg.training.callbacks import SafeStop
+from qwen_svg.training.trainer import run_training
 from reinforce import train_grpo
 from reinforce.rewards import REWARDS, answer_format, content, legality, make_rewards
 from reinforce.rollouts import sample
@@ -366,6 +368,19 @@ def test_errors_are_one_sentence_and_write_nothing(workplace, monkeypatch, kind)
         call(train_grpo, monkeypatch, *own, *flags)
     assert words in str(raised.value) and "\n" not in str(raised.value)
     assert sorted(workplace.rglob("*")) == before
+
+
+@pytest.mark.parametrize("advice", [(), ("take fewer PAIRS",)])
+def test_a_gpu_too_small_is_one_sentence_that_is_true_for_the_training(advice):
+    class TooLarge:
+        def train(self, resume_from_checkpoint):
+            raise torch.OutOfMemoryError
+
+    with pytest.raises(UserError, match=r"^the GPU ran out of memory; ") as raised:
+        run_training(TooLarge(), SafeStop(0), None, *advice)
+    assert str(raised.value).endswith("; take fewer PAIRS." if advice else "with more GRADIENT_ACCUMULATION.")
+    sentence = set(re.findall("[A-Z_]{5,}", str(raised.value))) - {"PAIRS"}
+    assert sentence <= {constant.name for constant in declared_constants(train_grpo.__file__)}
 
 
 def test_other_data_is_refused(workplace, tmp_path, monkeypatch):
