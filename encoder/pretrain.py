@@ -30,7 +30,8 @@ from qwen_svg.common.constants import (
 )
 from qwen_svg.common.errors import UserError, run
 from qwen_svg.common.processes import processes
-from qwen_svg.common.run_folder import OUTPUTS, check_run_name, constants_to_resume
+from qwen_svg.common.run_folder import OUTPUTS, check_run_name
+from qwen_svg.training.resume import constants_to_resume
 
 # Data
 DATA: str = ""  # file, pattern, folder or hub dataset with a drawing in each row (.jsonl, .csv, .parquet)

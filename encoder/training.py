@@ -105,6 +105,7 @@ def train_and_save(
     records = [r for r in read_jsonl(folder / "metrics.jsonl") if any(name.startswith("eval_") for name in r)]
     if not records or records[-1]["step"] != step:
         records.append(trainer.evaluate())
+    trainer.require_finite()
     trainer.model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     if stopped:

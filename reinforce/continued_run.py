@@ -8,18 +8,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from transformers import Trainer
 
 from qwen_svg.common.constants import write_config
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.files import write_json
 from qwen_svg.common.run_folder import CONFIG, Run, environment, new_run_folder, open_run, run_to_resume
+from qwen_svg.common.run_split import read_split, split_sha256
 from qwen_svg.common.tracking import finish_run
 from qwen_svg.model.load import LoadedModel
 from qwen_svg.training.arguments import shared_arguments
 from qwen_svg.training.callbacks import install_callbacks, refuse_interrupted
 from qwen_svg.training.checkpoints import checkpoint_to_resume
-from qwen_svg.training.trainer import run_training
+from qwen_svg.training.trainer import CompleteCheckpoints, run_training
 
 
 def open_origin(c: SimpleNamespace) -> Run:
@@ -46,6 +46,7 @@ def open_folder(
         return folder, checkpoint_to_resume(folder)
     script, sha256 = f"-m reinforce.train_{method}", origin.environment["data"]["sha256"]
     about = environment(script, loaded.device, loaded.dtype, c.DATA_PATH, sha256) | (facts or {})
+    about["data"]["split_sha256"] = split_sha256(read_split(origin.folder))
     about["packages"]["trl"] = metadata.version("trl")
     folder = new_run_folder(c.RUN_NAME)
     c.RUN_NAME = folder.name
@@ -75,7 +76,7 @@ def trl_arguments(c: SimpleNamespace, folder: Path, loaded: LoadedModel) -> dict
 def train_and_save(
     c: SimpleNamespace,
     method: str,
-    trainer: Trainer,
+    trainer: CompleteCheckpoints,
     folder: Path,
     checkpoint: Path | None,
     line: Callable[[dict], str | None],
@@ -87,6 +88,7 @@ def train_and_save(
     stopped = run_training(trainer, install_callbacks(trainer, folder, c.MAX_MINUTES, line), checkpoint)
     step = trainer.state.global_step
     refuse_interrupted(stopped, step, f"-m reinforce.train_{method}", folder)
+    trainer.require_finite()
     trainer.model.save_pretrained(folder)  # the adapter alone
     if stopped:
         print(f"{stopped} after step {step} of {trainer.state.max_steps}")

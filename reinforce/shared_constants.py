@@ -9,22 +9,23 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.run_folder import check_run_name, constants_to_resume, run_to_resume
+from qwen_svg.common.run_folder import check_run_name, run_to_resume
+from qwen_svg.training.resume import constants_to_resume
 
 FORMERLY = {"RUN_DIR": "MODEL"}
 
 
-def constants_of(script: str, c: SimpleNamespace) -> SimpleNamespace:
+def constants_of(script: str, c: SimpleNamespace, argv: list[str] | None = None) -> SimpleNamespace:
     """Return the script's constants; with RESUME those of the run to resume, with what the command line changes.
 
-    script: the path of train_<method>.py. c: what `start` has returned.
+    script: the path of train_<method>.py. c: what `start` has returned. argv: None = the command line.
     """
     if not c.RESUME:
         return c
     folder, config = run_to_resume(c.RUN_NAME), f"{Path(script).stem.removeprefix('train_')}.yml"
     if not (folder / config).is_file():
         raise UserError(f"{folder} is no run of this script (no {config}); name one with `--run-name`.")
-    return constants_to_resume(script, folder.name, config, FORMERLY)
+    return constants_to_resume(script, folder.name, config, argv, FORMERLY)
 
 
 def check_constants(c: SimpleNamespace) -> None:

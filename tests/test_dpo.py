@@ -39,10 +39,10 @@ def workplace(tmp_path_factory, tiny_base, data_file):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        call(train, patch, "--no-wandb", run_name="sft", data_path=data_file, base_model=tiny_base, **SFT)
+        call(train, "--no-wandb", run_name="sft", data_path=data_file, base_model=tiny_base, **SFT)
         write_pairs(folder, data_file)
         patch.setattr(PairTrainer, "compute_loss", watched)
-        call(train_dpo, patch, "--no-wandb", run_name="dpo", **DPO)
+        call(train_dpo, "--no-wandb", run_name="dpo", **DPO)
     torch.save(fed, folder / "fed.pt")
     return folder
 
@@ -171,7 +171,7 @@ def test_a_run_is_left_that_others_take_for_any_run(workplace, monkeypatch):
     drawn = Predictor("outputs/dpo").draw("a red circle", Settings(max_new=8, free=True))
     assert drawn.tokens == 8 or drawn.finished
     with pytest.raises(UserError, match="reinforced"):
-        call(train, monkeypatch, "--resume", run_name="dpo")
+        call(train, "--resume", run_name="dpo")
 
 
 def test_resumed_run_repeats_the_uninterrupted_one(workplace, tmp_path, monkeypatch):
@@ -180,9 +180,9 @@ def test_resumed_run_repeats_the_uninterrupted_one(workplace, tmp_path, monkeypa
     shutil.copy(workplace / "pairs.jsonl", tmp_path)
     monkeypatch.chdir(tmp_path)
     run, whole = tmp_path / "outputs/stopped", workplace / "outputs/dpo"
-    call(train_dpo, monkeypatch, "--no-wandb", run_name="stopped", max_minutes=1e-6, **DPO)
+    call(train_dpo, "--no-wandb", run_name="stopped", max_minutes=1e-6, **DPO)
     assert (run / "adapter_model.safetensors").is_file() and steps(run) == steps(whole)[:1]
-    call(train_dpo, monkeypatch, "--resume", run_name="stopped", max_minutes=0)
+    call(train_dpo, "--resume", run_name="stopped", max_minutes=0)
     assert steps(run) == steps(whole)
     weights = [(folder / "adapter_model.safetensors").read_bytes() for folder in (run, whole)]
     assert weights[0] == weights[1]
@@ -198,7 +198,7 @@ def test_other_pairs_are_refused_when_resuming(workplace, tmp_path, monkeypatch)
     others.write_text("".join((workplace / "pairs.jsonl").read_text().splitlines(keepends=True)[1:]))
     monkeypatch.chdir(workplace)
     with pytest.raises(UserError, match="restore the file"):
-        call(train_dpo, monkeypatch, "--resume", run_name="dpo", pairs=others)
+        call(train_dpo, "--resume", run_name="dpo", pairs=others)
 
 
 def lines(*records: dict | str) -> str:
@@ -232,7 +232,7 @@ ERRORS = {
     "new tokens": (["--model", "outputs/svg_tokens"], "SVG_TOKENS"),
     "base in 4 bits": (["--model", "outputs/base_quantization"], "BASE_QUANTIZATION"),
     "run exists": (["--model", "outputs/sft", "--run-name", "dpo"], "outputs/dpo exists"),
-    "no beta": (["--model", "outputs/sft", "--beta", "0"], "--beta must be above 0"),
+    "no beta": (["--model", "outputs/sft", "--beta", "0"], "BETA must be above 0"),
     "resuming another script's run": (["--resume", "--run-name", "sft"], "no run of this script"),
 }
 
@@ -261,6 +261,6 @@ def refused(workplace, monkeypatch, words: str, *flags: str) -> None:
     before = sorted(workplace.rglob("*"))
     monkeypatch.chdir(workplace)
     with pytest.raises(UserError) as raised:
-        call(train_dpo, monkeypatch, *flags)
+        call(train_dpo, *flags)
     assert words in str(raised.value) and "\n" not in str(raised.value)
     assert sorted(workplace.rglob("*")) == before

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +27,13 @@ from encoder.pretraining.packs import Masking, Packs
 from encoder.pretraining.token_file import TokenFile, make
 from encoder.unpadded import UNPADDED, unpadded_batch
 from encoder.vectors import Encoder
-from qwen_svg.common.constants import constants_in_force
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.run_folder import constants_to_resume
 from qwen_svg.common.tokens import IGNORED
 from qwen_svg.common.vectors import KINDS, Vectors, nearest, pairs_alike, read_vectors, write_vectors
 from qwen_svg.svg.render import picture_difference, render_rgb
 from svg_constraint import SVG_OPEN
 from tests import flexbert
+from tests.scripts import run_main
 
 TWEMOJI = [optimize_svg_string(drawing.svg, comments=False) for drawing in list(drawings("twemoji"))[::45]]
 SMALL = {
@@ -48,17 +46,11 @@ SMALL = {
 
 def script(module, **constants) -> None:
     """Run a script's main() as from the command line, in this process: importing torch takes seconds."""
-    argv = [module.__name__]
+    argv = []
     for name, value in constants.items():
         flag = name.replace("_", "-")
         argv += ([f"--{flag}"] if value else [f"--no-{flag}"]) if isinstance(value, bool) else [f"--{flag}", str(value)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", argv)
-        c = constants_in_force(module.__file__)
-        if getattr(c, "RESUME", False):
-            c = constants_to_resume(module.__file__, c.RUN_NAME)
-        module.check_constants(c)
-        module.main(c)
+    run_main(module, *argv)
 
 
 @pytest.fixture(scope="module")
@@ -273,7 +265,7 @@ def test_a_resumed_run_ends_as_the_one_that_was_not_stopped(here):
         ({"init_from": "nowhere"}, "nowhere holds no model"),
         ({"heads": 3}, "HIDDEN_SIZE .32. must be a multiple of 2 × HEADS"),
         ({"warmup_tokens": 20_000}, "together exceed TOKENS"),
-        ({"masked": 1.0}, "--masked must be from 0.01 to 0.99"),
+        ({"masked": 1.0}, "MASKED must be from 0.01 to 0.99"),
         ({"run_name": "small"}, "run folder outputs/small exists"),
     ],
 )

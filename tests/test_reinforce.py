@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import sys
 
 import pytest
 import torch
@@ -17,9 +16,8 @@ from corpus.build_dataset import MAX_ERROR, MAX_TILE_ERROR
 from corpus.dataset.record import Rules, build
 from corpus.sources import drawings as emoji
 from prompt_template import build_prompt, extract_svg
-from qwen_svg.common.constants import constants_in_force, declared_constants
+from qwen_svg.common.constants import declared_constants
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.run_folder import constants_to_resume
 from qwen_svg.generation.predictor import Predictor, Settings
 from qwen_svg.model.load import load_base, load_model
 from qwen_svg.training.callbacks import SafeStop
@@ -27,12 +25,12 @@ from qwen_svg.training.trainer import run_training
 from reinforce import train_grpo
 from reinforce.rewards import REWARDS, answer_format, content, legality, make_rewards
 from reinforce.rollouts import sample
-from reinforce.shared_constants import FORMERLY, constants_of
 from reinforce.visible import visible
 from scoring.candidate import Candidate
 from scoring.similarity import score as similarity
 from svg_constraint import SVG_OPEN, check
 from tests.paths import ROOT
+from tests.scripts import run_main
 from tests.test_decoding import Scripted
 from tests.test_end_to_end import metrics_of
 from tests.tiny import answer
@@ -215,17 +213,10 @@ GRPO = {"steps": 3, "batch_size": 4, "gradient_accumulation": 1, "generations": 
         "save_steps": 2, "learning_rate": 0.01, "sample_steps": 2}  # fmt: skip
 
 
-def call(module, monkeypatch, *flags: str, **changes) -> None:
+def call(module, *flags: str, **changes) -> None:
     """Run a script's main() in this process: loading the libraries anew takes longer than what is tested."""
     arguments = [text for key, value in changes.items() for text in ("--" + key.replace("_", "-"), str(value))]
-    monkeypatch.setattr(sys, "argv", [module.__file__, *flags, *arguments])
-    if module is train:
-        c = constants_in_force(module.__file__)
-        c = constants_to_resume(module.__file__, c.RUN_NAME) if c.RESUME else c
-    else:
-        c = constants_of(module.__file__, constants_in_force(module.__file__, formerly=FORMERLY))
-    module.check_constants(c)
-    module.main(c)
+    run_main(module, *flags, *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -234,9 +225,9 @@ def workplace(tmp_path_factory, tiny_base, data_file):
     folder = tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        call(train, patch, "--no-wandb", run_name="sft", data_path=data_file, base_model=tiny_base, **SFT)
+        call(train, "--no-wandb", run_name="sft", data_path=data_file, base_model=tiny_base, **SFT)
         patch.setattr("reinforce.rewards.answer_format", chance)
-        call(train_grpo, patch, "--no-wandb", run_dir="outputs/sft", run_name="grpo", **GRPO)
+        call(train_grpo, "--no-wandb", run_dir="outputs/sft", run_name="grpo", **GRPO)
     return folder
 
 
@@ -279,7 +270,7 @@ def test_predictor_and_resume_of_train_py(workplace, monkeypatch):
     drawn = Predictor("outputs/grpo").draw("a red circle", Settings(max_new=8, free=True))
     assert drawn.tokens == 8 or drawn.finished
     with pytest.raises(UserError, match="reinforced"):
-        call(train, monkeypatch, "--resume", run_name="grpo")
+        call(train, "--resume", run_name="grpo")
 
 
 def test_resumed_run_repeats_the_uninterrupted_one(workplace, tmp_path, monkeypatch):
@@ -292,7 +283,7 @@ def test_resumed_run_repeats_the_uninterrupted_one(workplace, tmp_path, monkeypa
     (run / "grpo.yml").write_text(written.replace("model:", "run_dir:", 1))  # as an older version left it
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("reinforce.rewards.answer_format", chance)
-    call(train_grpo, monkeypatch, "--resume", run_name="grpo")
+    call(train_grpo, "--resume", run_name="grpo")
     timings = {"step_time", "train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss"}
     runs = [[{k: v for k, v in r.items() if k not in timings} for r in records]
             for records in (metrics_of(run), expected)]  # fmt: skip
@@ -343,13 +334,13 @@ def test_trl_sees_the_probabilities_that_the_model_has(workplace, tokenizer):
 
 ERRORS = {
     "no such run": (["--model", "outputs/nowhere"], "is not a run"),
-    "no group": (["--generations", "1"], "--generations must be 2 or more"),
+    "no group": (["--generations", "1"], "GENERATIONS must be 2 or more"),
     "unfinished run": (["--model", "unfinished"], "has no adapter yet"),
     "run exists": (["--run-name", "grpo"], "outputs/grpo exists"),
     "odd groups": (["--generations", "3"], "GENERATIONS (3)"),
     "nothing to reward": ([f"--weight-{name}=0" for name in REWARDS], "nothing to reward"),
     "unknown score": (["--likeness", "similarty"], "did you mean similarity?"),
-    "unknown dialect": (["--dialect", "html"], "--dialect must be one of"),
+    "unknown dialect": (["--dialect", "html"], "DIALECT must be one of"),
     "too few descriptions": (["--gradient-accumulation", "500"], "36 descriptions"),
     "resuming another script's run": (["--resume", "--run-name", "sft"], "no run of this script"),
 }
@@ -365,7 +356,7 @@ def test_errors_are_one_sentence_and_write_nothing(workplace, monkeypatch, kind)
     monkeypatch.chdir(workplace)
     own = () if "--model" in flags or "--resume" in flags else ("--model", "outputs/sft")
     with pytest.raises(UserError) as raised:
-        call(train_grpo, monkeypatch, *own, *flags)
+        call(train_grpo, *own, *flags)
     assert words in str(raised.value) and "\n" not in str(raised.value)
     assert sorted(workplace.rglob("*")) == before
 
@@ -389,4 +380,4 @@ def test_other_data_is_refused(workplace, tmp_path, monkeypatch):
     changed.write_text("".join(json.dumps(sample) + "\n" for sample in renamed))
     monkeypatch.chdir(workplace)
     with pytest.raises(UserError, match="not the ones"):
-        call(train_grpo, monkeypatch, model="sft", data_path=changed)
+        call(train_grpo, model="sft", data_path=changed)

@@ -17,7 +17,6 @@ from transformers import AutoModel, AutoProcessor, CLIPModel, PaliGemmaForCondit
 
 import evaluate_test
 import generate
-from qwen_svg.common.constants import constants_in_force
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.errors import UserError, run
 from qwen_svg.common.tokens import encode
@@ -45,6 +44,7 @@ from scoring.scores import NEED_REFERENCE, SCORES, find_score, find_scores
 from svg_constraint import SVG_OPEN
 from tests import tiny_scorers
 from tests.paths import SHARED
+from tests.scripts import constants_of
 from tests.tiny import answer
 
 COLOURS = ("gold", "navy", "teal", "crimson", "olive", "orchid", "black", "orange")
@@ -473,12 +473,8 @@ def said(capsys, module, *arguments) -> str:
     positional = "INPUT" if module is pairs else "FILES"
 
     def main(_) -> None:
-        c = constants_in_force(module.__file__, [*map(str, arguments)], positional=positional)
-        if module is pairs:
-            pairs.check_constants(c)
-            pairs.main(c)
-        else:
-            score_files(module.score, c)
+        c = constants_of(module, *map(str, arguments), positional=positional)
+        pairs.main(c) if module is pairs else score_files(module.score, c)
 
     with pytest.raises(SystemExit) as stopped:
         run(main, None)
@@ -513,8 +509,8 @@ def test_files_and_tables_are_scored_from_the_shell(tmp_path, capsys):
     ):
         found = said(capsys, similarity, *arguments)
         assert words in found and found.startswith("error: ") and found.count("\n") == 1
-    assert "--dialect must be one of 'prompt', " in said(capsys, legality, tmp_path / "a.svg", "--dialect", "strict")
-    assert "--batch-size must be above 0" in said(capsys, dino, tmp_path / "a.svg", "--batch-size", "0")
+    assert "DIALECT must be one of 'prompt', " in said(capsys, legality, tmp_path / "a.svg", "--dialect", "strict")
+    assert "BATCH_SIZE must be above 0" in said(capsys, dino, tmp_path / "a.svg", "--batch-size", "0")
     (tmp_path / "t.jsonl").write_text('{"svg_content": ""}\n')
     with pytest.raises(UserError, match=r"t.jsonl:1: no text in 'svg_content'"):
         read_candidates([str(tmp_path / "t.jsonl")])
@@ -546,7 +542,7 @@ def test_pairs_are_the_best_and_the_worst(tmp_path, monkeypatch, capsys):
         ((source, *options), "exists; give another one"),
         (("--score", "dino", source, "--output", tmp_path / "p"), "needs a reference"),
         ((source, "--score", "legality", "--output", tmp_path / "p", "--margin", "0.9"), "differ by MARGIN 0.9"),
-        ((source, "--score", "legality", "--output", tmp_path / "p", "--margin", "0"), "--margin must be above 0"),
+        ((source, "--score", "legality", "--output", tmp_path / "p", "--margin", "0"), "MARGIN must be above 0"),
         ((source, "--score", "legality", "--output", source / "p"), f"{source} cannot be read or written"),
         (("--output", tmp_path / "p"), "there is nothing to compare"),
     ):

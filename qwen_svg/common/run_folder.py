@@ -5,14 +5,13 @@ import subprocess
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import yaml
 
-from qwen_svg.common.constants import ROOT, constants_in_force, declared_constants
+from qwen_svg.common.constants import ROOT, declared_constants
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.files import read_json
 from qwen_svg.common.processes import processes, sharding
@@ -76,19 +75,6 @@ def run_to_resume(name: str) -> Path:
     return folder
 
 
-def constants_to_resume(
-    script: str, name: str, config: str = CONFIG, formerly: dict[str, str] | None = None
-) -> SimpleNamespace:
-    """Return the constants of the run to go on with, with what the command line changes.
-
-    config: the file in the run's folder. formerly: as of `constants_in_force`, for runs of older versions.
-    """
-    folder = run_to_resume(name)
-    c = constants_in_force(script, base_config=folder / config, formerly=formerly)
-    c.RUN_NAME, c.RESUME = folder.name, True
-    return c
-
-
 @dataclass(frozen=True)
 class Run:
     """A run whose training has ended."""
@@ -120,7 +106,8 @@ def open_run(name: str) -> Run:
     if folder is None:
         raise UserError(f"{name} is not a run (no {CONFIG} there or in {OUTPUTS}/{name}); give one with `--model`.")
     if not (folder / ADAPTER).is_file():
-        script = read_json(folder / "environment.json").get("script", "train.py")
+        facts = folder / "environment.json"
+        script = read_json(facts).get("script", "train.py") if facts.is_file() else "train.py"
         raise UserError(
             f"{folder} has no adapter yet: its training has not ended; go on with "
             f"`python {script} --resume --run-name {folder.name}`."
@@ -136,6 +123,8 @@ def environment(script: str, device: Any, dtype: Any, data_path: str, data_sha25
 
     script: as python is asked for it, to be resumed: "train.py", "-m reinforce.train_grpo".
     """
+    from importlib import metadata  # 40 ms, which --help need not wait for
+
     return {
         "script": script,
         "python": platform.python_version(),

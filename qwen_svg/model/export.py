@@ -9,17 +9,41 @@ Each is loaded back and compared with the model it was made from, base and adapt
 prompt. Afterwards: `ollama create first -f exported/first/gguf/Modelfile`, `ollama run first "a red fox"`.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
 
-MODEL: str = ""  # folder of a run, an adapter or a merged model; a .gguf file; a hub id; "" = the newest run
+MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run
 OUTPUT: str = ""  # folder to write, which must not exist
-FORMAT: str = "safetensors"  # or "gguf", or "both"
-DTYPE: str = "float16"  # of the matrices; "float32" is exact, and twice as large
+FORMAT: Literal["safetensors", "gguf", "both"] = "safetensors"
+DTYPE: Literal["float16", "float32"] = "float16"  # of the matrices; "float32" is exact, and twice as large
+
+
+def check_constants(c: SimpleNamespace) -> None:
+    """Refuse a folder that cannot be written to, before anything heavy is imported."""
+    if not c.OUTPUT:
+        raise UserError("OUTPUT is empty; name a folder to write with `--output`.")
+    if Path(c.OUTPUT).exists():
+        raise UserError(f"OUTPUT {c.OUTPUT} exists; name another folder with `--output`.")
+
+
+if __name__ == "__main__":
+    c = start(__file__)
+    check_constants(c)
+
+import torch
+from transformers import GenerationConfig
+
+from prompt_template import format_prompt
+from qwen_svg.common.tokens import stop_tokens
+from qwen_svg.model.gguf import write_gguf
+from qwen_svg.model.load import load_base, load_model
+from qwen_svg.model.source import ModelSource, find_model, find_source
+from qwen_svg.model.tokenizer import load_tokenizer
 
 # Largest difference of a logit, as a share of the largest logit. Half precision rounds each weight by up to 2^-11 of
 # itself (0.05 %), and the layers add that up; float32 leaves the order in which sums are taken.
@@ -28,26 +52,18 @@ DESCRIPTION = "a blue circular button with power symbol"
 
 
 def main(c: SimpleNamespace) -> None:
-    refuse(c)
-    from qwen_svg.model.source import find_model
-
-    chosen = find_model(c.MODEL)
-    from qwen_svg.model.source import find_source
-
-    source = find_source(chosen)
-    name, output = Path(chosen).stem, Path(c.OUTPUT)
+    found = find_model(c.MODEL)
+    source, name, output = find_source(found), Path(found).stem, Path(c.OUTPUT)
     model, tokenizer, prompt, expected = load(source)
     output.mkdir(parents=True)
     if c.FORMAT != "safetensors":
-        from qwen_svg.model.gguf import write_gguf
-
         folder = output / "gguf"
         folder.mkdir()
         file = folder / f"{name}.{'f16' if c.DTYPE == 'float16' else 'f32'}.gguf"
         write_gguf(file, model, tokenizer, name, c.DTYPE)
-        if source.tokenizer != source.base:
+        if source.tokenizer:
             tokenizer.save_pretrained(folder)  # for load_tokenizer; llama.cpp needs the file alone
-        text = modelfile(file.name, tokenizer, source.prompt_form, source.max_total)
+        text = modelfile(file.name, tokenizer, source.prompt_form, source.max_length)
         (folder / "Modelfile").write_text(text, encoding="utf-8")
         compare(file, prompt, expected, c.DTYPE)
     if c.FORMAT != "gguf":
@@ -55,50 +71,24 @@ def main(c: SimpleNamespace) -> None:
         compare(output, prompt, expected, c.DTYPE)
 
 
-def refuse(c: SimpleNamespace) -> None:
-    if c.FORMAT not in ("safetensors", "gguf", "both"):
-        raise UserError(f"FORMAT must be 'safetensors', 'gguf' or 'both', not {c.FORMAT!r}.")
-    if c.DTYPE not in TOLERANCE:
-        raise UserError(f"DTYPE must be one of {', '.join(TOLERANCE)}, not {c.DTYPE!r}.")
-    if not c.OUTPUT:
-        raise UserError("OUTPUT is empty; name a folder to write with `--output`.")
-    if Path(c.OUTPUT).exists():
-        raise UserError(f"OUTPUT {c.OUTPUT} exists; name another folder with `--output`.")
-
-
-def load(source: Any) -> tuple[Any, Any, Any, Any]:
+def load(source: ModelSource) -> tuple[Any, Any, torch.Tensor, torch.Tensor]:
     """Return (merged model in float32, tokenizer, a prompt's token ids (1, T), logits (T, V) before merging)."""
-    import torch
-
-    from prompt_template import format_prompt
-    from qwen_svg.model.adapter import with_adapter
-    from qwen_svg.model.load import load_base
-    from qwen_svg.model.tokenizer import load_tokenizer
-
-    tokenizer = load_tokenizer(source.tokenizer)
-    model = load_base(source.base, torch.device("cpu"), torch.float32)  # whole, also where it was trained in 4 bits
-    text = format_prompt(tokenizer, DESCRIPTION, source.prompt_form)
-    prompt = tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
-    if source.adapter:
-        model = with_adapter(model, source.adapter)
-    expected = logits(model, prompt)
-    return model.merge_and_unload().eval() if source.adapter else model, tokenizer, prompt, expected
+    whole = replace(source, quantization="")  # also where it was trained in 4 bits
+    loaded = load_model(whole, "beside", torch.device("cpu"), torch.float32)
+    text = format_prompt(loaded.tokenizer, DESCRIPTION, loaded.prompt_form)
+    prompt = loaded.tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
+    expected = logits(loaded.model, prompt)
+    merged = loaded.model.merge_and_unload().eval() if source.adapter else loaded.model
+    return merged, loaded.tokenizer, prompt, expected
 
 
 def logits(model: Any, prompt: Any) -> Any:
-    import torch
-
     with torch.no_grad():
         return model(prompt).logits[0].float()
 
 
 def write_folder(folder: Path, model: Any, tokenizer: Any, dtype: str) -> None:
     """Write what `from_pretrained` reads. The model's own weights become `dtype`."""
-    import torch
-    from transformers import GenerationConfig
-
-    from qwen_svg.common.tokens import stop_tokens
-
     if hasattr(model.config, "quantization_config"):  # of a GGUF base, whose blocks have been unpacked
         del model.config.quantization_config
         model.hf_quantizer = None
@@ -109,9 +99,6 @@ def write_folder(folder: Path, model: Any, tokenizer: Any, dtype: str) -> None:
 
 def modelfile(weights: str, tokenizer: Any, prompt_form: str, max_total: int) -> str:
     """Return Ollama's Modelfile. The whole instruction is in its template: a user gives the description alone."""
-    from prompt_template import format_prompt
-    from qwen_svg.common.tokens import stop_tokens
-
     template = format_prompt(tokenizer, "{{ .Prompt }}", prompt_form)
     stops = "".join(f'PARAMETER stop "{token}"\n' for token in tokenizer.convert_ids_to_tokens(stop_tokens(tokenizer)))
     return (
@@ -123,11 +110,6 @@ def modelfile(weights: str, tokenizer: Any, prompt_form: str, max_total: int) ->
 
 def compare(path: Path, prompt: Any, expected: Any, dtype: str) -> None:
     """Load what was written and print how far its logits are off. Raises RuntimeError beyond TOLERANCE."""
-    import torch
-
-    from qwen_svg.model.load import load_base
-    from qwen_svg.model.tokenizer import load_tokenizer
-
     read = load_tokenizer(str(path))
     found = logits(load_base(str(path), torch.device("cpu"), torch.float32), prompt)
     off = float((found - expected).abs().max())
@@ -142,4 +124,4 @@ def compare(path: Path, prompt: Any, expected: Any, dtype: str) -> None:
 
 
 if __name__ == "__main__":
-    run(main, start(__file__))
+    run(main, c)
