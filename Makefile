@@ -1,5 +1,5 @@
 # make quickstart   from nothing to pictures: install, data, lengths, training, test (2 cores, about 10 minutes)
-# make test         the whole test suite       make lint   ruff check and format
+# make test         the whole test suite       make lint   ruff check and format, direction of imports
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -11,7 +11,7 @@ RUN := outputs/quickstart
 quickstart: .venv/installed $(MODEL) data/twemoji.jsonl clean-quickstart
 	$(PY) preprocess_token_lengths.py --data-path data/twemoji.jsonl --tokenizer $(MODEL)
 	$(PY) train.py --config configs/quickstart.yml
-	$(PY) evaluate_test.py --run-dir $(RUN) --generate-samples 8 --temperature 0.7  # greedy, so small a model runs in circles
+	$(PY) evaluate_test.py --model $(RUN) --generate-samples 8 --temperature 0.7  # greedy, so small a model runs in circles
 
 test: .venv/installed-dev
 	$(PY) -m pytest
@@ -19,6 +19,7 @@ test: .venv/installed-dev
 lint: .venv/installed-dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	.venv/bin/lint-imports --no-logo
 
 # The environments of benchmarks.training, benchmarks.mining and benchmarks.drawing. Unsloth's last three come without what only GPUs use of their requirements.
 peers: .venv/installed

@@ -43,6 +43,8 @@ points transform paint reference id comment-missing comment-empty comment-markup
 no-shape invisible; embedded (kaggle). Warnings: root path outside.
 """
 
+import argparse
+import json
 import re
 import sys
 from dataclasses import dataclass
@@ -485,9 +487,6 @@ def _corners(left: float, top: float, right: float, bottom: float) -> list[tuple
 
 
 def main(argv: list[str] | None = None) -> int:
-    import argparse
-    import json
-
     parser = argparse.ArgumentParser(
         prog="python svg_constraint.py", description="Check SVG files against the constraints of the prompt."
     )
@@ -525,6 +524,10 @@ def _read(name: str) -> bytes:
 
 
 if __name__ == "__main__":
-    from qwen_svg.common.errors import run
-
-    run(main)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # `… | head` closed our output
+        sys.stderr.close()
+        sys.exit(2)

@@ -27,7 +27,8 @@ from qwen_svg.common.constants import (
 from qwen_svg.common.errors import LossIsNotANumber, UserError, run
 from qwen_svg.common.files import write_json
 from qwen_svg.common.processes import broadcast, init_distributed, is_main, processes, sharding
-from qwen_svg.common.run_folder import check_run_name, constants_to_resume, environment, new_run_folder, run_to_resume
+from qwen_svg.common.run_folder import check_run_name, environment, new_run_folder, run_to_resume
+from qwen_svg.training.resume import constants_to_resume
 
 # Data
 DATA_PATH: str = "data/svg_results.jsonl"  # JSON lines with id, description, svg_content (and group, optional)
@@ -106,7 +107,7 @@ import torch
 from transformers import EarlyStoppingCallback, set_seed
 
 from qwen_svg.common.plots import draw_loss
-from qwen_svg.common.run_split import refuse_other_data
+from qwen_svg.common.run_split import read_split, refuse_other_data, split_sha256
 from qwen_svg.common.tracking import finish_run, log_data, start_run
 from qwen_svg.model.adapter import add_adapter
 from qwen_svg.model.batches import LeftPaddingCollator
@@ -133,7 +134,7 @@ def main(c: SimpleNamespace) -> None:
 
     # 2. Data: read, checked, tokenised, split.
     tokenizer, new_tokens = pick_tokenizer(c)
-    data = prepare_data(c, tokenizer)
+    data = prepare_data(c, tokenizer, read_split(run_to_resume(c.RUN_NAME)) if c.RESUME else None)
 
     # 3. Memory: an estimate from shapes alone decides about activation checkpointing.
     device = pick_device(c.DEVICE)
@@ -147,6 +148,7 @@ def main(c: SimpleNamespace) -> None:
 
     # 4. The model, then the run folder: a base that cannot be loaded leaves none behind.
     facts = environment("train.py", device, dtype, c.DATA_PATH, data.fingerprint)
+    facts["data"]["split_sha256"] = split_sha256(data.ids)
     init_distributed(device)
     checkpoint = pick_checkpoint(c, data) if c.RESUME else None
     set_seed(c.SEED)
@@ -212,7 +214,7 @@ def pick_checkpoint(c: SimpleNamespace, data: TrainingData) -> Path:
     folder = run_to_resume(c.RUN_NAME)
     refuse_other_data(folder, c.DATA_PATH, data.fingerprint, "; restore the file, or start a new run.")
     refuse_other_steps(__file__, c, folder)
-    return checkpoint_to_resume(folder)
+    return checkpoint_to_resume(folder, __file__, c)
 
 
 def build_model(c: SimpleNamespace, tokenizer: Any, new_tokens: dict, device: torch.device, dtype: Any) -> LoadedModel:
@@ -292,6 +294,7 @@ def finish(c: SimpleNamespace, trainer: SVGTrainer, folder: Path, data: Training
     if not best and not any("eval_cross_entropy" in record and record["step"] == step for record in history):
         trainer.evaluate()
     records = [record for record in history if "eval_cross_entropy" in record]
+    trainer.require_finite()
     trainer.save_model(str(folder))  # the adapter alone
     if not is_main():
         return

@@ -11,7 +11,7 @@ import tracemalloc
 
 from defusedxml import ElementTree
 
-from benchmarks.measure import paired, report
+from benchmarks.measure import paired, report, seconds
 from prompt_template import extract_svg
 from qwen_svg.common.dataset import read_samples
 from svg_constraint import DIALECTS, HARD_CAP, SVG_OPEN, check
@@ -45,8 +45,6 @@ def main() -> None:
 
 def worst_case() -> dict[str, float]:
     """The longest time and the largest extra memory over documents as long as are read at all."""
-    from benchmarks.measure import seconds
-
     fill = HARD_CAP - len(SVG_OPEN) - 40
     bodies = {
         "elements": "<g/>" * (fill // 4),

@@ -16,6 +16,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import report
+from qwen_svg.common.jsonl import read_jsonl
+from tests.tiny import make_base, make_data, make_tokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = "--epochs 2 --max-length 1100 --lora-rank 4 --lora-alpha 8 --save-steps 1 --logging-steps 1 --no-wandb".split()
@@ -39,8 +41,6 @@ def main() -> None:
 
 
 def prepare(work: Path) -> list[str]:
-    from tests.tiny import make_base, make_data, make_tokenizer
-
     base, data = make_base(work / "base", make_tokenizer()), make_data(work / "data.jsonl")
     return [sys.executable, str(ROOT / "train.py"), "--data-path", str(data), "--base-model", str(base), *FLAGS]
 
@@ -74,8 +74,6 @@ def end_state(work: Path, start: list[str], moments: random.Random | None, figur
             shutil.rmtree(run, ignore_errors=True)
     names = ("adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth")
     state: dict[str, object] = {name: contents(run / LAST / name) for name in names}
-    from qwen_svg.common.jsonl import read_jsonl
-
     state["losses"] = [(r["step"], r["loss"]) for r in read_jsonl(run / "metrics.jsonl") if "loss" in r]
     return state
 

@@ -13,6 +13,7 @@ import sys
 import time
 
 from benchmarks.measure import peak_bytes, report
+from qwen_svg.model.loss import _FrozenHeadLoss
 
 CONTENDERS = {
     "transformers: logits of all positions": "full",
@@ -49,8 +50,6 @@ def measure(kind: str) -> dict[str, float]:
     """One forward and backward of one contender, after a warm-up on a few rows."""
     import torch
     import torch.nn.functional as F
-
-    from qwen_svg.model.loss import _FrozenHeadLoss
 
     cuda = torch.cuda.is_available()
     device, dtype = ("cuda", torch.float16) if cuda else ("cpu", torch.float32)

@@ -13,6 +13,14 @@ import tempfile
 from types import SimpleNamespace
 
 from benchmarks.measure import peak_bytes, report
+from qwen_svg.common.environment import configure_environment
+from qwen_svg.common.tokens import Encoded
+from qwen_svg.model.adapter import add_adapter
+from qwen_svg.model.batches import LeftPaddingCollator
+from qwen_svg.model.device import pick_device, pick_dtype
+from qwen_svg.model.load import load_base, load_config
+from qwen_svg.model.loss import summed_loss
+from qwen_svg.training.memory import GIB, estimate
 
 SMOLLM = "models/SmolLM2-135M-Instruct.Q4_1.gguf"
 CASES = [
@@ -62,18 +70,8 @@ def qwen_05b(folder: str) -> str:
 
 
 def measure(base: str, rows: int, width: int, checkpointing: bool) -> dict[str, float]:
-    from qwen_svg.common.environment import configure_environment
-
     configure_environment()
     import torch
-
-    from qwen_svg.common.tokens import Encoded
-    from qwen_svg.model.adapter import add_adapter
-    from qwen_svg.model.batches import LeftPaddingCollator
-    from qwen_svg.model.device import pick_device, pick_dtype
-    from qwen_svg.model.load import load_base, load_config
-    from qwen_svg.model.loss import summed_loss
-    from qwen_svg.training.memory import GIB, estimate
 
     device = pick_device()
     dtype = pick_dtype(device, fp16=True)

@@ -18,6 +18,10 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import report
+from qwen_svg.common.dataset import read_samples
+from qwen_svg.common.tokens import encode
+from qwen_svg.model.load import load_base
+from qwen_svg.model.tokenizer import load_tokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
 BATCH_SIZE, BATCHES, MAX_LENGTH, RANK = 2, 4, 1560, 64
@@ -53,9 +57,6 @@ def bases(scratch: Path, tokenizer: str | None):
     """Yield (name, folder) of each base, as safetensors: what every contender can load."""
     import torch
 
-    from qwen_svg.model.load import load_base
-    from qwen_svg.model.tokenizer import load_tokenizer
-
     folder = scratch / "SmolLM2-135M"
     gguf = "models/SmolLM2-135M-Instruct.Q4_1.gguf"
     load_base(gguf, torch.device("cpu"), torch.float32).save_pretrained(folder)
@@ -76,10 +77,6 @@ def bases(scratch: Path, tokenizer: str | None):
 
 
 def write_job(scratch: Path, base: Path, data: str) -> Path:
-    from qwen_svg.common.dataset import read_samples
-    from qwen_svg.common.tokens import encode
-    from qwen_svg.model.tokenizer import load_tokenizer
-
     rows = encode(load_tokenizer(str(base)), read_samples(data).samples, "chat")
     rows = sorted((row for row in rows if row.length <= MAX_LENGTH), key=lambda row: row.length)
     middles = [len(rows) * (2 * i + 1) // (2 * BATCHES) for i in range(BATCHES)]

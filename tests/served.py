@@ -11,6 +11,15 @@ from types import SimpleNamespace
 
 import httpx2
 
+from qwen_svg.common.errors import UserError
+from qwen_svg.generation.engine import Answer, RowState
+from qwen_svg.generation.predictor import Predictor
+from qwen_svg.serving.app import make_app
+from qwen_svg.serving.metrics import Metrics
+from qwen_svg.serving.service import Limits, Service
+from qwen_svg.serving.store import DrawingStore
+from qwen_svg.serving.worker import Worker
+from serve import listen
 from tests.paths import ROOT
 from tests.tiny import answer
 
@@ -22,8 +31,6 @@ class Script:
     """
 
     def __init__(self, tokenizer, text: str = "", slots: int = 2):
-        from qwen_svg.generation.predictor import Predictor
-
         self.tokenizer, self.text, self.engine = tokenizer, text or answer(), self
         self.size, self.waiting, self.rows = slots, deque(), []
         self.gate, self.fault, self.hold_after = threading.Event(), None, None
@@ -33,17 +40,12 @@ class Script:
         self.drawing = partial(Predictor.drawing, self)
 
     def row(self, description, settings, before=()):
-        from qwen_svg.common.errors import UserError
-        from qwen_svg.generation.engine import RowState
-
         if "too long" in description:
             raise UserError("the prompt is too long.")
         self.asked = (description, settings, before)
         return RowState(self.tokenizer.encode(description), 10_000, 0.0, None)
 
     def answer(self, row):
-        from qwen_svg.generation.engine import Answer
-
         return Answer(self.tokenizer.decode(row.tokens), len(row.tokens), 0.1, True)
 
     @property
@@ -84,13 +86,6 @@ class Script:
 def serving(predictor, waiting: int = 2, free: bool = False, token: str = "", kept: int = 10_000_000, **limits):
     """Serve in this process, on a free port of 127.0.0.1. Yields a client; .worker, .service and .url beside it."""
     import uvicorn
-
-    from qwen_svg.serving.app import make_app
-    from qwen_svg.serving.metrics import Metrics
-    from qwen_svg.serving.service import Limits, Service
-    from qwen_svg.serving.store import DrawingStore
-    from qwen_svg.serving.worker import Worker
-    from serve import listen
 
     worker = Worker(predictor, waiting, Metrics())
     worker.start()

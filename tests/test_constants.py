@@ -52,7 +52,7 @@ def test_written_config_gives_the_same_constants_back(script, tmp_path):
         (["--length", "abc"], ["--length", "whole number", "'abc'"]),
         (["--length", "1.5"], ["--length", "whole number"]),
         (["--length"], ["--length", "expected one argument"]),
-        (["--rate", "fast"], ["--rate", "a number"]),
+        (["--rate", "fast"], ["--rate", "a finite number"]),
         (["--name", "none"], ["--name", "text"]),
         (["--config", "nowhere.yml"], ["nowhere.yml"]),
     ],

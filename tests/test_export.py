@@ -12,7 +12,7 @@ from qwen_svg.model.adapter import add_adapter, with_adapter
 from qwen_svg.model.export import compare, load, logits, modelfile, write_folder
 from qwen_svg.model.gguf import pre_tokenizer, write_gguf
 from qwen_svg.model.load import load_base
-from qwen_svg.model.source import Source, find_source
+from qwen_svg.model.source import ModelSource, find_source
 from qwen_svg.model.tokenizer import load_tokenizer
 from tests.paths import ROOT
 
@@ -73,7 +73,7 @@ def test_both_forms_from_the_shell_are_the_adapted_model(adapter, tiny_base, tmp
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_llamas_heads_are_reordered_and_read_back(llama, tmp_path, dtype):
     model, tokenizer, prompt, expected = load(find_source(str(llama)))
-    write_gguf(tmp_path / "m.gguf", model, tokenizer, "tiny", dtype)
+    write_gguf(tmp_path / "m.gguf", model, tokenizer, "tiny", dtype, {})
     compare(tmp_path / "m.gguf", prompt, expected, dtype)
     tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(tmp_path / "m.gguf").tensors}
     assert tensors["blk.0.attn_q.weight"].tensor_type.name == {"float32": "F32", "float16": "F16"}[dtype]
@@ -85,7 +85,7 @@ def test_llamas_heads_are_reordered_and_read_back(llama, tmp_path, dtype):
 
 
 def test_a_half_precision_folder_says_so_and_is_close(llama, tmp_path):
-    model, tokenizer, prompt, expected = load(Source(str(llama)))
+    model, tokenizer, prompt, expected = load(ModelSource(str(llama)))
     write_folder(tmp_path, model, tokenizer, "float16")
     compare(tmp_path, prompt, expected, "float16")
     assert '"dtype": "float16"' in (tmp_path / "config.json").read_text()

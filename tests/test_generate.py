@@ -11,24 +11,28 @@ import sys
 import termios
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from PIL import Image
+from tqdm import tqdm
 
 import generate
 from qwen_svg.common.constants import constants_in_force
 from qwen_svg.common.descriptions import read_descriptions
-from qwen_svg.common.errors import UserError
+from qwen_svg.common.errors import UserError, run
 from qwen_svg.evaluation.judge import judge
 from qwen_svg.generation.batch import draw_file
-from qwen_svg.generation.best_of_n import Attempt, Plan, Wish, draw_each
+from qwen_svg.generation.best_of_n import Attempt, DrawingPlan, Request, draw_each
 from qwen_svg.generation.drawings import save, slug
+from qwen_svg.generation.engine import rows_for
 from qwen_svg.generation.predictor import Drawing, Predictor, Settings
 from qwen_svg.generation.terminal import Reasoning
 from qwen_svg.model.source import find_model
 from svg_constraint import check
 from tests.paths import ROOT
+from tests.scripts import run_main
 from tests.tiny import answer
 
 ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -83,21 +87,19 @@ def test_a_description_becomes_files_and_their_paths(tiny_base, tmp_path):
         (["a fox", "--score", "text_match"], "SCORE chooses among several drawings"),
         (["a fox", "--n", "2", "--score", "txt", "--model", "a/b"], "there is no score 'txt'; did you mean text_match"),
         (["a fox", "--n", "2", "--score", "dino", "--model", "a/b"], "new drawings have none"),
-        (["a fox", "--n", "0"], "N and SLOTS must be 1 or more"),
-        (["a fox", "--temperature", "nan"], "TEMPERATURE 0 or more"),
+        (["a fox", "--n", "0"], "N must be above 0"),
+        (["a fox", "--temperature", "nan"], "--temperature must be a finite number"),
         (["a fox", "--output", "x.jsonl"], "give one with `--input`"),
         (["a fox", "--model", "no/such/folder"], "MODEL no/such/folder does not exist"),
         (["a fox", "--model", "small.gguf"], "MODEL small.gguf does not exist"),
-        (["a fox"], "holds no trained run"),
+        (["a fox"], "holds no run whose training has ended"),
         (["--input", "d.pdf"], "none of .txt, .jsonl, .csv"),
     ],
 )
-def test_what_is_wrong_is_one_sentence(here, capsys, monkeypatch, arguments, words):
-    monkeypatch.setattr(sys, "argv", ["generate.py", *arguments, *(["--model", "."] if "d.pdf" in arguments else [])])
-    from qwen_svg.common.errors import run
-
+def test_what_is_wrong_is_one_sentence(here, capsys, arguments, words):
+    model = ["--model", "."] if "d.pdf" in arguments else []
     with pytest.raises(SystemExit) as stopped:
-        run(generate.main)
+        run(lambda _: run_main(generate, *arguments, *model, positional="DESCRIPTION"), SimpleNamespace())
     said = capsys.readouterr().err
     assert stopped.value.code == 2 and words in said and said.count("\n") == 1, said
     assert list(here.iterdir()) == []
@@ -134,10 +136,6 @@ def test_nothing_is_overwritten_and_names_are_safe(tmp_path):
 
 
 def test_the_reasoning_is_shown_while_it_is_written(tokenizer, capsys):
-    from tqdm import tqdm
-
-    from qwen_svg.generation.engine import rows_for
-
     text = "Well: <reasoning>\n1. A <b> and\n2. 🦊 \x1b[2J</reasoning><svg>"
     tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
     (row,) = rows_for([[1]], 99, 99, 0.0, 0)
@@ -164,11 +162,11 @@ def test_the_best_is_legal_then_renders_then_shows_something(tmp_path):
 
 
 def test_several_are_drawn_with_their_seeds(predictor):
-    (wish,) = draw_each(predictor, [Wish("1", "a fox")], Plan(FREE, n=3))
-    assert sorted(attempt.seed for attempt in wish.attempts) == [5, 6, 7]
-    assert [a.rank for a in wish.attempts] == sorted((a.rank for a in wish.attempts), reverse=True)
+    (request,) = draw_each(predictor, [Request("1", "a fox")], DrawingPlan(FREE, n=3))
+    assert sorted(attempt.seed for attempt in request.attempts) == [5, 6, 7]
+    assert [a.rank for a in request.attempts] == sorted((a.rank for a in request.attempts), reverse=True)
     alone = predictor.draw("a fox", replace(FREE, seed=6))
-    assert [alone.answer] == [attempt.drawing.answer for attempt in wish.attempts if attempt.seed == 6]
+    assert [alone.answer] == [attempt.drawing.answer for attempt in request.attempts if attempt.seed == 6]
 
 
 def test_a_score_decides_among_those_that_are_alike(predictor, tmp_path):
@@ -180,32 +178,34 @@ def test_a_score_decides_among_those_that_are_alike(predictor, tmp_path):
         asked.append([drawing.description for drawing in drawings])
         return [len(drawing.answer) / 10_000 for drawing in drawings]
 
-    (wish,) = draw_each(predictor, [Wish("1", "a fox")], Plan(held, n=2, score=by_length, scored_by="length"))
-    lengths = [len(attempt.drawing.answer) for attempt in wish.attempts]
+    (request,) = draw_each(
+        predictor, [Request("1", "a fox")], DrawingPlan(held, n=2, score=by_length, scored_by="length")
+    )
+    lengths = [len(attempt.drawing.answer) for attempt in request.attempts]
     assert asked == [["a fox"] * 2] and lengths == sorted(lengths, reverse=True) and len(set(lengths)) > 1
-    assert [attempt.score for attempt in wish.attempts] == [length / 10_000 for length in lengths]
+    assert [attempt.score for attempt in request.attempts] == [length / 10_000 for length in lengths]
     illegal = drawn(answer().replace("<circle", '<circle id="x"'))
     assert Attempt(1, 1, drawn(answer()), 0.1).rank > Attempt(2, 1, illegal, 0.9).rank
     assert Attempt(1, 1, drawn(answer()), 0.1).rank < Attempt(2, 1, drawn(answer()), 0.2).rank
 
     (tmp_path / "d.txt").write_text("a fox\n")
     output = tmp_path / "o.jsonl"
-    scored = Plan(held, n=2, score=by_length, scored_by="length")
+    scored = DrawingPlan(held, n=2, score=by_length, scored_by="length")
     draw_file(lambda: predictor, "m", scored, True, tmp_path / "d.txt", output)
     (record,) = map(json.loads, output.read_text().splitlines())
     assert record["score"] == len(record["svg_content"]) / 10_000 and record["way"]["score"] == "length"
     with pytest.raises(UserError, match="begun with another score"):
-        draw_file(lambda: predictor, "m", Plan(held, n=2), True, tmp_path / "d.txt", output)
+        draw_file(lambda: predictor, "m", DrawingPlan(held, n=2), True, tmp_path / "d.txt", output)
 
 
 def test_a_file_from_before_there_were_scores_is_gone_on_with(predictor, tmp_path):
     (tmp_path / "d.txt").write_text("a fox\n")
     output = tmp_path / "o.jsonl"
-    draw_file(lambda: predictor, "m", Plan(FREE), False, tmp_path / "d.txt", output)
+    draw_file(lambda: predictor, "m", DrawingPlan(FREE), False, tmp_path / "d.txt", output)
     record = json.loads(output.read_text())
     assert record.pop("score") is None and record["way"].pop("score") == ""
     output.write_text(json.dumps(record) + "\n")
-    draw_file(lambda: predictor, "m", Plan(FREE), False, tmp_path / "d.txt", output)
+    draw_file(lambda: predictor, "m", DrawingPlan(FREE), False, tmp_path / "d.txt", output)
     assert len(output.read_text().splitlines()) == 1
 
 
@@ -218,19 +218,19 @@ def test_a_free_answer_is_retried_until_it_is_legal(predictor, monkeypatch):
         return drawn(answer()) if len(seen) == 3 else taken_apart(description, row)
 
     monkeypatch.setattr(predictor, "drawing", third_is_legal)
-    (wish,) = draw_each(predictor, [Wish("1", "a fox")], Plan(FREE, retries=4))
-    assert [(a.seed, a.tries, a.drawing.legal) for a in wish.attempts] == [(7, 3, True)]
+    (request,) = draw_each(predictor, [Request("1", "a fox")], DrawingPlan(FREE, retries=4))
+    assert [(a.seed, a.tries, a.drawing.legal) for a in request.attempts] == [(7, 3, True)]
     seen += [None] * 9
-    (wish,) = draw_each(predictor, [Wish("1", "a fox")], Plan(FREE, n=2, retries=1))
-    assert [a.tries for a in wish.attempts] == [2, 2] and not wish.attempts[0].drawing.legal
-    (wish,) = draw_each(predictor, [Wish("1", "a fox")], Plan(Settings(free=True, max_new=5), retries=4))
-    assert wish.attempts[0].tries == 1  # greedy: the same again
+    (request,) = draw_each(predictor, [Request("1", "a fox")], DrawingPlan(FREE, n=2, retries=1))
+    assert [a.tries for a in request.attempts] == [2, 2] and not request.attempts[0].drawing.legal
+    (request,) = draw_each(predictor, [Request("1", "a fox")], DrawingPlan(Settings(free=True, max_new=5), retries=4))
+    assert request.attempts[0].tries == 1  # greedy: the same again
 
 
 def test_giving_up_leaves_nothing_behind(predictor):
-    wishes = draw_each(predictor, [Wish(str(i), "a fox") for i in range(9)], Plan(FREE, n=2))
-    next(wishes)
-    wishes.close()
+    requests = draw_each(predictor, [Request(str(i), "a fox") for i in range(9)], DrawingPlan(FREE, n=2))
+    next(requests)
+    requests.close()
     assert not predictor.engine.busy
 
 
@@ -273,7 +273,7 @@ def test_a_batch_goes_on_where_it_was_stopped(predictor, tmp_path, capsys, monke
     monkeypatch.setattr(predictor, "drawing", mostly_legal)
     source, output, whole = tmp_path / "d.txt", tmp_path / "o.jsonl", tmp_path / "whole.jsonl"
     source.write_text("".join(f"a fox{' and a tree' * i}\n" for i in range(5)) + "long " * 3000)
-    plan = Plan(FREE)
+    plan = DrawingPlan(FREE)
     assert draw_file(lambda: predictor, "m", plan, False, source, whole) == 1  # one is too long
     lines = whole.read_text().splitlines(keepends=True)
     records = [json.loads(line) for line in lines]
@@ -287,7 +287,7 @@ def test_a_batch_goes_on_where_it_was_stopped(predictor, tmp_path, capsys, monke
     assert strip_times(output) == strip_times(whole)
     draw_file(lambda: pytest.fail("nothing is left to draw"), "m", plan, False, source, output)
     for change, word in (("other model", "model"), ("m", "seed")):
-        again = Plan(FREE if word == "model" else replace(FREE, seed=9))
+        again = DrawingPlan(FREE if word == "model" else replace(FREE, seed=9))
         with pytest.raises(UserError, match=f"begun with another {word}"):
             draw_file(lambda: predictor, change, again, False, source, output)
     source.write_text("something else\n")
@@ -306,7 +306,7 @@ def test_files_of_others_stay_as_they_are(predictor, tmp_path, foreign):
     (tmp_path / foreign).write_text("a fox\n")
     output = tmp_path / foreign.replace(".png", ".jsonl")
     with pytest.raises(UserError):
-        draw_file(lambda: predictor, "m", Plan(FREE), False, tmp_path / "d.txt", output)
+        draw_file(lambda: predictor, "m", DrawingPlan(FREE), False, tmp_path / "d.txt", output)
     assert (tmp_path / foreign).read_text() == "a fox\n"
 
 

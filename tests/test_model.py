@@ -1,19 +1,22 @@
 """Numbers of the model: exact cross-entropy, left padding without effect or NaN, merged adapters, clear errors."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.tokens import encode
+from qwen_svg.common.tokens import Encoded, encode
+from qwen_svg.model import loss
 from qwen_svg.model.adapter import add_adapter, merge_adapter
 from qwen_svg.model.batches import LeftPaddingCollator
 from qwen_svg.model.cross_entropy import cross_entropy
-from qwen_svg.model.load import load_base
+from qwen_svg.model.load import load_base, load_config
 from qwen_svg.model.loss import summed_loss
 from qwen_svg.model.tokenizer import load_tokenizer
+from qwen_svg.training import memory
 from tests.tiny import answer
 
 CPU = torch.device("cpu")
@@ -78,8 +81,6 @@ def test_summed_loss_and_gradients_are_the_librarys(base, rows, collator):
 
 def test_frozen_head_loss_in_blocks_is_exact(monkeypatch):
     """Blocks of 16 rows against one matrix in double precision; half precision within its rounding."""
-    from qwen_svg.model import loss
-
     monkeypatch.setattr(loss, "LOGITS_BYTES", {"cpu": 1})
     random = torch.Generator().manual_seed(0)
     hidden, weight = (torch.randn(n, 32, generator=random, dtype=torch.float64) for n in (50, 300))
@@ -163,19 +164,12 @@ def test_a_base_that_cannot_be_had_is_one_sentence_with_ways_out(name):
 
 def test_a_folder_without_a_model_is_one_sentence(tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(UserError, match="cannot be had"):
+    with pytest.raises(UserError, match="cannot be loaded"):
         load_base(str(tmp_path), CPU, torch.float32)
 
 
 def test_memory_estimate_counts_what_autograd_keeps(tiny_base):
     """Against real tensors on the CPU: within 5 %, in fp32 and in half precision."""
-    from types import SimpleNamespace
-
-    from qwen_svg.common.tokens import Encoded
-    from qwen_svg.model.batches import LeftPaddingCollator
-    from qwen_svg.model.load import load_config
-    from qwen_svg.training import memory
-
     rows = [Encoded("a", [5] * 100, [6] * 92), Encoded("b", [5] * 100, [6] * 60)]
     batch = LeftPaddingCollator(0)(rows)
     c = SimpleNamespace(BASE_QUANTIZATION="", OPTIMIZER="adamw", LOSS_ON="answer")

@@ -12,13 +12,18 @@ import pytest
 import torch
 import yaml
 
+import train
 from qwen_svg.common.constants import constants_in_force
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import FILLER, Encoded
+from qwen_svg.model.adapter import add_adapter
 from qwen_svg.model.batches import LeftPaddingCollator, batches_by_length
+from qwen_svg.model.load import load_base
+from qwen_svg.model.loss import summed_loss
 from qwen_svg.training.sampler import LengthGroupedSampler, share
 from qwen_svg.training.token_store import TokenStore
 from tests.paths import ROOT
+from tests.scripts import run_main
 
 # 36 samples in steps of 8: the last step of an epoch has 4, and only one of two processes has samples for it.
 FLAGS = "--epochs 2 --max-length 1100 --lora-rank 4 --lora-alpha 8 --learning-rate 0.02 --batch-size 4 --no-wandb"
@@ -32,17 +37,17 @@ APART = {
     "train_samples_per_second",
     "train_steps_per_second",
     "train_loss",
+    "tokens_per_second",
+    "peak_memory_gb",
+    "minutes_left",
 }
 
 
 def train_here(folder: Path, *flags: str) -> None:
     """Run train.py in this process: its imports are there already."""
-    import train
-
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(sys, "argv", ["train.py", *flags])
-        train.main()
+        run_main(train, *flags)
 
 
 def records(run: Path) -> list[dict]:
@@ -173,10 +178,6 @@ def test_fillers_have_no_label(loss_on):
 
 
 def test_a_batch_of_fillers_gives_gradients_of_zero(tiny_base):
-    from qwen_svg.model.adapter import add_adapter
-    from qwen_svg.model.load import load_base
-    from qwen_svg.model.loss import summed_loss
-
     model = add_adapter(load_base(str(tiny_base), torch.device("cpu"), torch.float32), 2, 4, 0.0).train()
     loss = summed_loss(model, **LeftPaddingCollator(0)([FILLER, FILLER])) / 7
     loss.backward()

@@ -3,7 +3,6 @@
 import copy
 import json
 import math
-import sys
 
 import pytest
 import torch
@@ -11,6 +10,7 @@ import yaml
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
 
+import preprocess_token_lengths
 import train
 from qwen_svg.common.constants import constants_in_force
 from qwen_svg.common.errors import UserError
@@ -27,6 +27,7 @@ from qwen_svg.model.svg_tokens import add_svg_tokens
 from qwen_svg.model.tokenizer import load_tokenizer
 from qwen_svg.training import cpu_time, memory, trainer
 from tests.paths import ROOT
+from tests.scripts import constants_of, run_main
 from tests.tiny import make_llama
 
 CPU = torch.device("cpu")
@@ -60,9 +61,10 @@ def test_a_recipe_builds_the_adapter_it_is_named_for(name, monkeypatch):
     c = constants(name)
     # Whether or not it is installed here.
     monkeypatch.setattr("qwen_svg.model.quantization.find_spec", lambda name: True)
-    train.check(c)
+    train.check_constants(c)
+    train.check_machine(c)
     with torch.device("meta"):
-        model = add_adapter(AutoModelForCausalLM.from_config(config), **train.adapter_of(c, {}))
+        model = add_adapter(AutoModelForCausalLM.from_config(config), **train.adapter_arguments(c, {}))
     found_trained, found_of = model.get_nb_trainable_parameters()
     assert found_trained / 1e6 == pytest.approx(trained, rel=1e-3) and found_of / 1e6 == pytest.approx(of, rel=1e-3)
     adapted = [(path.rpartition(".")[2], m) for path, m in model.named_modules() if hasattr(m, "lora_A")]
@@ -88,7 +90,7 @@ def llama(tmp_path_factory):
 def run_train(monkeypatch, tmp_path, tiny_base, llama, data_file):
     """train.py in this process, in an empty folder, on a tiny base of the recipe's family; without the picture."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("qwen_svg.common.plots.draw_loss", lambda *_: None)
+    monkeypatch.setattr("train.draw_loss", lambda *_: None)
     monkeypatch.setattr("gc.collect", lambda *_: 0)  # the Trainer asks for it; here it searches all of pytest
 
     def run(*arguments, recipe="", resume=False):
@@ -96,8 +98,7 @@ def run_train(monkeypatch, tmp_path, tiny_base, llama, data_file):
         given = ["--config", str(ROOT / "configs" / f"{recipe}.yml")] if recipe else []
         given += ["--base-model", str(base), "--data-path", str(data_file), "--run-name", "r", "--max-length", "6400"]
         given = ["--resume", "--run-name", "r"] if resume else [*given, "--no-wandb"]
-        monkeypatch.setattr(sys, "argv", ["train.py", *given, *map(str, arguments)])
-        train.main()
+        run_main(train, *given, *map(str, arguments))
         return tmp_path / "outputs" / "r"
 
     return run
@@ -193,32 +194,29 @@ def test_a_resumed_run_remembers_the_best_and_how_long_ago_it_was(run_train, scr
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 REFUSED = {
-    "unknown quantization": ({"BASE_QUANTIZATION": "int4"}, "BASE_QUANTIZATION must be one of"),
-    "unknown optimizer": ({"OPTIMIZER": "adam"}, "OPTIMIZER must be one of"),
-    "unknown device": ({"DEVICE": "cuda:7"}, "DEVICE must be one of"),
-    "no targets": ({"LORA_TARGETS": []}, "LORA_TARGETS is empty"),
-    "negative patience": ({"EARLY_STOPPING": -1}, "EARLY_STOPPING must be 0 or more"),
-    "best not saved": ({"EARLY_STOPPING": 3, "EVAL_STEPS": 50, "SAVE_STEPS": 200}, "set SAVE_STEPS"),
-    "quantised already": ({"BASE_QUANTIZATION": "nf4", "BASE_MODEL": "a/b.gguf"}, "quantised already"),
+    "unknown quantization": (["--base-quantization", "int4"], "BASE_QUANTIZATION must be one of '', 'nf4', not 'int4'"),
+    "unknown optimizer": (["--optimizer", "adam"], "OPTIMIZER must be one of"),
+    "unknown device": (["--device", "cuda:7"], "DEVICE must be one of"),
+    "no targets": (["--lora-targets"], "LORA_TARGETS is empty"),
+    "negative patience": (["--early-stopping", "-1"], "EARLY_STOPPING must be 0 or more"),
+    "best not saved": (["--early-stopping", "3", "--eval-steps", "50", "--save-steps", "200"], "set SAVE_STEPS"),
+    "quantised already": (["--base-quantization", "nf4", "--base-model", "a/b.gguf"], "quantised already"),
 }
 
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_combinations_without_sense_are_refused(kind):
-    changes, words = REFUSED[kind]
-    c = constants_in_force(ROOT / "train.py", [])
-    vars(c).update(changes)
+    arguments, words = REFUSED[kind]
     with pytest.raises(UserError, match=words):
-        train.check(c)
+        constants_of(train, *arguments)
 
 
-@pytest.mark.parametrize("changes", [{"BASE_QUANTIZATION": "nf4"}, {"OPTIMIZER": "adamw_8bit"}])
-def test_without_bitsandbytes_the_requirement_is_named(monkeypatch, changes):
-    c = constants_in_force(ROOT / "train.py", [])
-    vars(c).update(changes)
+@pytest.mark.parametrize("arguments", [["--base-quantization", "nf4"], ["--optimizer", "adamw_8bit"]])
+def test_without_bitsandbytes_the_requirement_is_named(monkeypatch, arguments):
+    c = constants_of(train, *arguments)
     monkeypatch.setattr("qwen_svg.model.quantization.find_spec", lambda name: None)
     with pytest.raises(UserError, match="requirements/gpu"):
-        train.check(c)
+        train.check_machine(c)
 
 
 @pytest.mark.parametrize("target", ["q_porj", "lm_head", "embed_tokens"])
@@ -259,7 +257,7 @@ def test_gradients_of_a_4bit_base_are_the_libraries_also_behind_an_evaluation(qu
     gradients = []
     for ours in (True, False):
         if not ours:
-            monkeypatch.setattr("qwen_svg.model.load.recompute_cheap_inputs", lambda module: None)
+            monkeypatch.setattr("qwen_svg.model.adapter.recompute_cheap_inputs", lambda module: None)
         torch.manual_seed(0)
         model = add_adapter(copy.deepcopy(quantized), 4, 8, dropout, rslora=True)
         for name, p in model.named_parameters():
@@ -293,7 +291,7 @@ def test_layers_of_a_kind_that_is_not_known_go_pefts_way():
 
 def test_the_memory_estimate_of_a_4bit_base_is_what_it_takes(quantized, llama):
     c = constants("code_llama_4bit")
-    adapter = train.adapter_of(c, {})
+    adapter = train.adapter_arguments(c, {})
     estimate = memory.estimate(
         load_config(str(llama)), c, adapter, rows_of(llama), torch.device("cuda"), torch.float32, False
     )
@@ -319,14 +317,11 @@ def test_a_4bit_base_keeps_its_adapter_beside_it(quantized, llama, tmp_path):
 
 
 def test_token_lengths_can_be_counted_with_new_tokens(tmp_path, monkeypatch, tiny_base, data_file):
-    import preprocess_token_lengths
-
-    monkeypatch.setattr("qwen_svg.common.token_lengths.draw", lambda *_: None)
+    monkeypatch.setattr("preprocess_token_lengths.draw", lambda *_: None)
     figures = []
     for flag in ("--no-svg-tokens", "--svg-tokens"):
         arguments = ["--data-path", str(data_file), "--tokenizer", str(tiny_base), "--output-dir", str(tmp_path)]
-        monkeypatch.setattr(sys, "argv", ["preprocess_token_lengths.py", *arguments, flag])
-        preprocess_token_lengths.main()
+        run_main(preprocess_token_lengths, *arguments, flag)
         figures.append(json.loads((tmp_path / "token_lengths.json").read_text()))
     tokenizer = load_tokenizer(str(tiny_base))
     add_svg_tokens(tokenizer)
@@ -339,4 +334,4 @@ def test_a_run_of_the_past_without_the_new_constants_still_opens(tmp_path):
     old = {"base_model": "owner/name", "prompt_form": "chat", "max_length": 99, "fp16": True}
     (tmp_path / "config.yml").write_text(yaml.safe_dump(old))
     source = find_source(str(tmp_path))
-    assert source.quantization == "" and source.tokenizer == "owner/name"
+    assert source.quantization == "" and source.tokenizer == ""

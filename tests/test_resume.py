@@ -5,7 +5,7 @@ import io
 import pytest
 
 from qwen_svg.common.errors import UserError, run
-from qwen_svg.common.jsonl import append, written_before
+from qwen_svg.common.jsonl import append_all, written_before
 
 FIRST, SECOND = '{"id": "1", "svg": "a"}\n', '{"id": "2", "svg": "b"}\n'
 
@@ -15,7 +15,7 @@ def test_a_line_that_was_cut_anywhere_is_written_again(cut, tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_text(FIRST + SECOND[:cut])
     assert [record["id"] for record in written_before(path, "id", "svg")] == ["1"]
-    append(path, [{"id": "2", "svg": "b"}])
+    append_all(path, [{"id": "2", "svg": "b"}])
     assert path.read_text() == FIRST + SECOND
 
 
@@ -55,7 +55,7 @@ def test_a_disk_that_takes_a_part_of_a_line_is_asked_again_and_then_says_so(tmp_
     path = tmp_path / "x.jsonl"
     monkeypatch.setattr(type(path), "open", lambda self, *_, **__: Full(self, "ab"))
     with pytest.raises(OSError, match="No space left"):
-        append(path, [{"id": "1", "svg": "a"}, {"id": "2", "svg": "b"}])
+        append_all(path, [{"id": "1", "svg": "a"}, {"id": "2", "svg": "b"}])
     monkeypatch.undo()
     assert [record["id"] for record in written_before(path, "id", "svg")] == ["1"]
     assert path.read_text() == FIRST
@@ -69,7 +69,7 @@ def test_a_path_that_does_not_allow_it_is_one_sentence(path, said, tmp_path, cap
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     with pytest.raises(SystemExit) as stopped:
-        run(lambda: append(tmp_path / path, [{"id": "1"}]))
+        run(lambda _: append_all(tmp_path / path, [{"id": "1"}]), None)
     error = capsys.readouterr().err
     assert stopped.value.code == 2 and error.startswith(f"error: {tmp_path / said} cannot be read or written")
     assert error.count("\n") == 1
@@ -77,4 +77,4 @@ def test_a_path_that_does_not_allow_it_is_one_sentence(path, said, tmp_path, cap
 
 def test_a_bug_keeps_its_traceback(tmp_path):
     with pytest.raises(FileNotFoundError):
-        run(lambda: append(tmp_path / "none" / "x", []))
+        run(lambda _: append_all(tmp_path / "none" / "x", []), None)

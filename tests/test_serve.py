@@ -12,7 +12,9 @@ import httpx2
 import pytest
 from openai import APIError, OpenAI, RateLimitError
 
+from qwen_svg.serving.store import DrawingStore
 from svg_constraint import check
+from tests.paths import ROOT
 from tests.served import Script, events, process, serving
 from tests.tiny import answer
 
@@ -112,9 +114,7 @@ def test_requests_that_come_together_share_the_steps(site, script):
 
 
 def test_only_so_many_bytes_of_drawings_are_kept(tokenizer):
-    from qwen_svg.serving.store import Store
-
-    store = Store(1000)
+    store = DrawingStore(1000)
     ids = [store.add("s" * 100, b"p" * 200) for _ in range(5)]
     assert [store.get(id) is not None for id in ids] == [False, False, True, True, True] and store.used == 900
     assert store.get(store.add("s" * 2000, b"")) is None and store.used == 0
@@ -437,13 +437,11 @@ def test_what_it_cannot_do_is_said_in_a_sentence():
     import subprocess
     import sys
 
-    from tests.paths import ROOT
-
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         for arguments, words in (
             (["--port", port], "cannot listen on 127.0.0.1"),
-            (["--port", "0", "--slots", "0"], "SLOTS must be more than 0"),
+            (["--port", "0", "--slots", "0"], "SLOTS must be above 0"),
             (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1"),
         ):
             done = subprocess.run([sys.executable, "serve.py", *arguments], cwd=ROOT, capture_output=True, text=True)

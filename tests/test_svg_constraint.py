@@ -430,6 +430,13 @@ def test_command_prints_json_and_exit_codes(tmp_path):
     assert command("-", input=VALID[0]).returncode == 0
 
 
+def test_template_and_specification_reach_no_heavy_library():
+    code = "import sys, prompt_template; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"prompt_template", "svg_constraint"} <= set(ran.stdout.split())
+    assert not {"torch", "transformers", "numpy", "lxml", "PIL", "yaml"} & set(ran.stdout.split())
+
+
 def test_importing_takes_milliseconds():
     code = "import time; t = time.perf_counter(); import svg_constraint; print(time.perf_counter() - t)"
     seconds = min(

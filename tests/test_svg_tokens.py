@@ -10,17 +10,18 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from transformers import Qwen2ForCausalLM
 
-from qwen_svg.common.dataset import Sample
+from qwen_svg.common.dataset import Sample, read_samples
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import encode, ids_behind
 from qwen_svg.evaluation.judge import judge
 from qwen_svg.generation.constrained import tokens_needed
 from qwen_svg.generation.engine import generate_answers
-from qwen_svg.model import load as model
 from qwen_svg.model import loss
 from qwen_svg.model.adapter import add_adapter, merge_adapter, with_adapter
 from qwen_svg.model.batches import LeftPaddingCollator
 from qwen_svg.model.cross_entropy import cross_entropy
+from qwen_svg.model.export import compare, load, write_folder
+from qwen_svg.model.gguf import write_gguf
 from qwen_svg.model.load import load_base
 from qwen_svg.model.loss import summed_loss
 from qwen_svg.model.source import find_source, tokenizer_of
@@ -64,8 +65,6 @@ def test_each_is_one_token_behind_another_text(kind):
 
 @pytest.mark.skipif(not (SHARED / "data/qwen_tokenizer").is_dir(), reason="the real tokenizer is not here")
 def test_real_drawings_come_back_from_qwens_tokenizer_in_fewer_tokens():
-    from qwen_svg.common.dataset import read_samples
-
     samples = read_samples(SHARED / "data/svg_results.jsonl").samples[:40]
     tokenizer = load_tokenizer(str(SHARED / "data/qwen_tokenizer"))
     before = sum(row.length for row in encode(tokenizer, samples, "chat"))
@@ -124,7 +123,7 @@ def test_loss_and_gradients_are_those_of_peft_and_transformers(base, monkeypatch
     value = summed_loss(ours, **batch) / count
     value.backward()
     assert cross_entropy(ours, rows, collator, 2).mean == pytest.approx(value.item(), rel=1e-6)
-    monkeypatch.setattr(model, "recompute_cheap_inputs", lambda module: None)
+    monkeypatch.setattr("qwen_svg.model.adapter.recompute_cheap_inputs", lambda module: None)
     theirs = adapted(base)
     expected = theirs(**batch, num_items_in_batch=count).loss
     expected.backward()
@@ -178,21 +177,18 @@ def test_only_new_rows_are_saved_and_give_the_same_answers_reloaded_and_merged(s
     source = find_source(str(folder / "adapter"))
     tokenizer = load_tokenizer(source.tokenizer)
     assert encode(tokenizer, [Sample("0", "a circle", answer())], "chat")[0].prompt == ids[0].tolist()
-    for load in (with_adapter, merge_adapter):
+    for put_on in (with_adapter, merge_adapter):
         with torch.no_grad():
-            found = load(load_base(source.base, CPU, torch.float32), source.adapter)(ids).logits
+            found = put_on(load_base(source.base, CPU, torch.float32), source.adapter)(ids).logits
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_both_exports_are_the_adapted_model(saved, tmp_path):
-    from qwen_svg.model.export import compare, load, write_folder
-    from qwen_svg.model.gguf import write_gguf
-
     folder, _, _ = saved
     loaded, tokenizer, prompt, expected = load(find_source(str(folder / "adapter")))
     assert max(prompt[0]) >= min(TOKENIZERS["byte-level"][1])  # the prompt has new tokens
     (tmp_path / "gguf").mkdir()
-    write_gguf(tmp_path / "gguf" / "m.gguf", loaded, tokenizer, "m", "float32")
+    write_gguf(tmp_path / "gguf" / "m.gguf", loaded, tokenizer, "m", "float32", {})
     tokenizer.save_pretrained(tmp_path / "gguf")
     compare(tmp_path / "gguf" / "m.gguf", prompt, expected, "float32")
     write_folder(tmp_path / "merged", loaded, tokenizer, "float32")
@@ -204,10 +200,10 @@ def test_a_checkpoint_finds_the_runs_tokenizer_and_an_orphan_is_refused(saved, t
     checkpoint = shutil.copytree(adapter, tmp_path / "run" / "checkpoint-1")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.move(checkpoint / name, tmp_path / "run" / name)
-    assert tokenizer_of(checkpoint, "base") == str(tmp_path / "run")
+    assert tokenizer_of(checkpoint) == str(tmp_path / "run")
     (tmp_path / "run" / "tokenizer.json").unlink()
     with pytest.raises(UserError, match="tokenizer is missing"):
-        tokenizer_of(checkpoint, "base")
+        tokenizer_of(checkpoint)
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)

@@ -6,7 +6,9 @@ import time
 
 import pytest
 
+from corpus.optimization.outline import canonical, points_on
 from qwen_svg.svg import values
+from qwen_svg.svg.render import render_rgb
 from qwen_svg.svg.values import ValueFault
 
 
@@ -68,8 +70,6 @@ def test_absolute_path_ends_where_the_relative_one_does():
 
 
 def test_hull_holds_the_curve():
-    from corpus.optimization.outline import canonical, points_on
-
     for d in (
         "M10 10C200 0 0 200 100 100S250 250 20 200",
         "M10 10Q200 0 50 90T100 10T0 0",
@@ -136,8 +136,6 @@ def test_paints(text, expected):
 
 def test_named_colours_are_the_148_of_css_and_render_so():
     """Compared with resvg's own table, which is SVG 1.1's: all but the younger rebeccapurple."""
-    from qwen_svg.svg.render import render_rgb
-
     assert len(values.NAMED_COLOURS) == 148
     colours = {name: code for name, code in values.NAMED_COLOURS.items() if name != "rebeccapurple"}
     cell = '<rect x="{x}" y="0" width="1" height="1" fill="{fill}"/>'

@@ -62,12 +62,12 @@ def test_a_hub_dataset_is_streamed(monkeypatch):
     made = datasets.Dataset.from_list(RECORDS[:3]).to_iterable_dataset()
     asked = []
     monkeypatch.setattr(datasets, "load_dataset", lambda *a, **k: asked.append((a, k)) or made)
-    monkeypatch.setattr("qwen_svg.common.hub.hub_reachable", lambda: True)
+    monkeypatch.setattr("qwen_svg.common.tables.hub_reachable", lambda: True)
     for name in ("VectorGraphics/svg-corpus", "hub:VectorGraphics/svg-corpus"):
         assert [row.values for row in rows(name, "*_stage2*")] == RECORDS[:3]
     options = {"data_files": "*_stage2*", "split": "train", "streaming": True}
     assert asked == [(("VectorGraphics/svg-corpus",), options)] * 2
-    monkeypatch.setattr("qwen_svg.common.hub.hub_reachable", lambda: False)
+    monkeypatch.setattr("qwen_svg.common.tables.hub_reachable", lambda: False)
     with pytest.raises(UserError, match="neither a file nor a folder here, and the hub cannot be reached"):
         list(rows("VectorGraphics/svg-corpus"))
 

@@ -4,6 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from prompt_template import TEMPLATE
+from qwen_svg.common.dataset import Sample
+from qwen_svg.common.tokens import encode
+
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -30,8 +34,6 @@ def make_tokenizer() -> Any:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    from prompt_template import TEMPLATE
-
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
@@ -50,12 +52,8 @@ def make_tokenizer() -> Any:
 
 def make_llama_tokenizer() -> Any:
     """Code Llama's kind: spaces as "▁", one more before a text's first word, bytes where there is no token."""
-    import json
-
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import CodeLlamaTokenizer
-
-    from prompt_template import TEMPLATE
 
     bpe = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
     bpe.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
@@ -135,8 +133,5 @@ def make_data(path: Path) -> Path:
 
 def make_prompts(tokenizer, count: int) -> list[list[int]]:
     """Token ids of `count` prompts with different descriptions."""
-    from qwen_svg.common.dataset import Sample
-    from qwen_svg.common.tokens import encode
-
     samples = [Sample(str(i), f"thing {i}", answer()) for i in range(count)]
     return [row.prompt for row in encode(tokenizer, samples, "chat")]

@@ -18,9 +18,11 @@ import transformers  # noqa: F401 - before the fork: once for both
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType
 
-import qwen_svg.training.trainer
+import qwen_svg.training.callbacks
 import train
 from qwen_svg.common.errors import run
+from qwen_svg.common.processes import quiet_unless_main
+from tests.scripts import run_main
 
 
 def main() -> None:
@@ -30,9 +32,8 @@ def main() -> None:
     os.environ.update(ACCELERATE_TORCH_DEVICE="cpu", FSDP_VERSION="2", FSDP_AUTO_WRAP_POLICY="TRANSFORMER_BASED_WRAP")
     os.environ.update(FSDP_CPU_RAM_EFFICIENT_LOADING="true", FSDP_STATE_DICT_TYPE="SHARDED_STATE_DICT")
     torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    choose, train.check_launch = PartialState._prepare_backend, lambda: None  # which would refuse FSDP
+    choose, train.check_machine = PartialState._prepare_backend, lambda c: None  # which would refuse FSDP
     for sharding, name, step, *constants in json.loads(sys.argv[1]):
-        sys.argv[1:] = constants
         os.environ["ACCELERATE_USE_FSDP"] = "true" if sharding else "false"
         PartialState._prepare_backend = (lambda *_: ("gloo", DistributedType.MULTI_GPU)) if sharding else choose
         AcceleratorState._reset_state(reset_partial_state=True)
@@ -44,9 +45,10 @@ def main() -> None:
                 if rank == 1:
                     os.kill(os.getpid(), number)
 
-        qwen_svg.training.trainer.SafeStop.on_step_begin = on_step_begin
+        qwen_svg.training.callbacks.SafeStop.on_step_begin = on_step_begin
+        quiet_unless_main()
         try:
-            run(train.main)
+            run(lambda _, constants=constants: run_main(train, *constants), None)
         except SystemExit as end:
             print(f"exit code {end.code}", flush=True)
 

@@ -275,10 +275,12 @@ def _typed(constant: Constant, value: Any, where: str) -> Any:
         value = _converted(constant.type, value)
     except (TypeError, ValueError, OverflowError):
         raise UserError(f"{where} must be {_type_name(constant)}, not {_shown(value)}.") from None
+    origin = f" ({where})" if ": " in where else ""  # of a config file: its path and the key
     if constant.choices and value not in constant.choices:
-        raise UserError(f"{where} must be one of {', '.join(map(repr, constant.choices))}, not {_shown(value)}.")
+        allowed = ", ".join(map(repr, constant.choices))
+        raise UserError(f"{constant.name} must be one of {allowed}, not {_shown(value)}{origin}.")
     if constant.bounds and not constant.bounds.allows(value):
-        raise UserError(f"{where} must be {constant.bounds}, not {_shown(value)}.")
+        raise UserError(f"{constant.name} must be {constant.bounds}, not {_shown(value)}{origin}.")
     return value
 
 

@@ -5,14 +5,13 @@ import subprocess
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import yaml
 
-from qwen_svg.common.constants import ROOT, constants_in_force, declared_constants
+from qwen_svg.common.constants import ROOT, declared_constants
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.files import read_json
 from qwen_svg.common.processes import processes, sharding
@@ -76,14 +75,6 @@ def run_to_resume(name: str) -> Path:
     return folder
 
 
-def constants_to_resume(script: str, name: str, config: str = CONFIG) -> SimpleNamespace:
-    """Return the constants of the run to go on with, with what the command line changes. config: in its folder."""
-    folder = run_to_resume(name)
-    c = constants_in_force(script, base_config=folder / config)
-    c.RUN_NAME, c.RESUME = folder.name, True
-    return c
-
-
 @dataclass(frozen=True)
 class Run:
     """A run whose training has ended."""
@@ -115,15 +106,31 @@ def open_run(name: str) -> Run:
     if folder is None:
         raise UserError(f"{name} is not a run (no {CONFIG} there or in {OUTPUTS}/{name}); give one with `--model`.")
     if not (folder / ADAPTER).is_file():
-        script = read_json(folder / "environment.json").get("script", "train.py")
+        facts = folder / "environment.json"
+        script = read_json(facts).get("script", "train.py") if facts.is_file() else "train.py"
         raise UserError(
             f"{folder} has no adapter yet: its training has not ended; go on with "
             f"`python {script} --resume --run-name {folder.name}`."
         )
-    written = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    return Run(folder, constants_of(folder))
+
+
+def constants_of(run: Path) -> SimpleNamespace:
+    """Return the constants of a run's training, BASE_MODEL and DATA_PATH as the paths where they lie now."""
+    written = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))
     # A constant that is newer than the run has its default.
     values = {constant.name: constant.default for constant in declared_constants(ROOT / "train.py")}
-    return Run(folder, SimpleNamespace(**values | {key.upper(): value for key, value in written.items()}))
+    c = SimpleNamespace(**values | {key.upper(): value for key, value in written.items()})
+    c.BASE_MODEL, c.DATA_PATH = located(c.BASE_MODEL, run), located(c.DATA_PATH, run)
+    return c
+
+
+def located(path: str, run: Path) -> str:
+    """Return where a file or folder lies that a run names: as it is written there, or relative to the run, to the
+    folder that it was trained in, or to this project. What is nowhere (a hub id) comes back as it is.
+    """
+    places = (Path(), run, run.resolve().parent.parent, ROOT)
+    return next((str(place / path) for place in places if (place / path).exists()), path)
 
 
 def environment(script: str, device: Any, dtype: Any, data_path: str, data_sha256: str) -> dict:
@@ -131,6 +138,8 @@ def environment(script: str, device: Any, dtype: Any, data_path: str, data_sha25
 
     script: as python is asked for it, to be resumed: "train.py", "-m reinforce.train_grpo".
     """
+    from importlib import metadata  # 40 ms, which --help need not wait for
+
     return {
         "script": script,
         "python": platform.python_version(),

@@ -9,17 +9,47 @@ Each is loaded back and compared with the model it was made from, base and adapt
 prompt. Afterwards: `ollama create first -f exported/first/gguf/Modelfile`, `ollama run first "a red fox"`.
 """
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
 
-MODEL: str = ""  # folder of a run, an adapter or a merged model; a .gguf file; a hub id; "" = the newest run
+MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run
+BASE_MODEL: str = ""  # where the base of a run or adapter lies; "" = where its training says
 OUTPUT: str = ""  # folder to write, which must not exist
-FORMAT: str = "safetensors"  # or "gguf", or "both"
-DTYPE: str = "float16"  # of the matrices; "float32" is exact, and twice as large
+FORMAT: Literal["safetensors", "gguf", "both"] = "safetensors"
+DTYPE: Literal["float16", "float32"] = "float16"  # of the matrices; "float32" is exact, and twice as large
+
+
+def check_constants(c: SimpleNamespace) -> None:
+    """Refuse a folder that cannot be written to, before anything heavy is imported."""
+    if not c.OUTPUT:
+        raise UserError("OUTPUT is empty; name a folder to write with `--output`.")
+    if Path(c.OUTPUT).exists():
+        raise UserError(f"OUTPUT {c.OUTPUT} exists; name another folder with `--output`.")
+
+
+if __name__ == "__main__":
+    c = start(__file__)
+    check_constants(c)
+
+import torch
+from transformers import GenerationConfig
+
+from prompt_template import format_prompt
+from qwen_svg.common.files import write_json
+from qwen_svg.common.tokens import stop_tokens
+from qwen_svg.model.chat_template import trained_chat_template
+from qwen_svg.model.gguf import require_known, write_gguf
+from qwen_svg.model.load import load_base, load_config, load_model
+from qwen_svg.model.source import EXPORTED, KEY, SETTINGS, ModelSource, find_model, find_source
+from qwen_svg.model.tokenizer import load_tokenizer
 
 # Largest difference of a logit, as a share of the largest logit. Half precision rounds each weight by up to 2^-11 of
 # itself (0.05 %), and the layers add that up; float32 leaves the order in which sums are taken.
@@ -28,77 +58,67 @@ DESCRIPTION = "a blue circular button with power symbol"
 
 
 def main(c: SimpleNamespace) -> None:
-    refuse(c)
-    from qwen_svg.model.source import find_model
-
-    chosen = find_model(c.MODEL)
-    from qwen_svg.model.source import find_source
-
-    source = find_source(chosen)
-    name, output = Path(chosen).stem, Path(c.OUTPUT)
-    model, tokenizer, prompt, expected = load(source)
-    output.mkdir(parents=True)
+    name, source = Path(find_model(c.MODEL)).stem, find_source(c.MODEL, c.BASE_MODEL)
     if c.FORMAT != "safetensors":
-        from qwen_svg.model.gguf import write_gguf
-
-        folder = output / "gguf"
-        folder.mkdir()
-        file = folder / f"{name}.{'f16' if c.DTYPE == 'float16' else 'f32'}.gguf"
-        write_gguf(file, model, tokenizer, name, c.DTYPE)
-        if source.tokenizer != source.base:
-            tokenizer.save_pretrained(folder)  # for load_tokenizer; llama.cpp needs the file alone
-        text = modelfile(file.name, tokenizer, source.prompt_form, source.max_total)
-        (folder / "Modelfile").write_text(text, encoding="utf-8")
-        compare(file, prompt, expected, c.DTYPE)
-    if c.FORMAT != "gguf":
-        write_folder(output, model, tokenizer, c.DTYPE)  # last: it rounds the model itself
-        compare(output, prompt, expected, c.DTYPE)
-
-
-def refuse(c: SimpleNamespace) -> None:
-    if c.FORMAT not in ("safetensors", "gguf", "both"):
-        raise UserError(f"FORMAT must be 'safetensors', 'gguf' or 'both', not {c.FORMAT!r}.")
-    if c.DTYPE not in TOLERANCE:
-        raise UserError(f"DTYPE must be one of {', '.join(TOLERANCE)}, not {c.DTYPE!r}.")
-    if not c.OUTPUT:
-        raise UserError("OUTPUT is empty; name a folder to write with `--output`.")
-    if Path(c.OUTPUT).exists():
-        raise UserError(f"OUTPUT {c.OUTPUT} exists; name another folder with `--output`.")
+        require_known(load_config(source.base))  # before minutes of work
+    model, tokenizer, prompt, expected = load(source)
+    tokenizer.chat_template = trained_chat_template(tokenizer, source.prompt_form)
+    settings = {key: getattr(source, key) for key in EXPORTED}
+    with new_folder(Path(c.OUTPUT)) as output:
+        if c.FORMAT != "safetensors":
+            write_gguf_folder(output / "gguf", c, name, model, tokenizer, source)
+            compare(next((output / "gguf").glob("*.gguf")), prompt, expected, c.DTYPE)
+        if c.FORMAT != "gguf":
+            write_folder(output, model, tokenizer, c.DTYPE)  # last: it rounds the model itself
+            write_json(output / SETTINGS, settings)
+            compare(output, prompt, expected, c.DTYPE)
+    print(f"exported: {c.OUTPUT}")
 
 
-def load(source: Any) -> tuple[Any, Any, Any, Any]:
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Yield a folder beside `folder`, whose place it takes at the end; nothing is left of an export that fails."""
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def write_gguf_folder(
+    folder: Path, c: SimpleNamespace, name: str, model: Any, tokenizer: Any, source: ModelSource
+) -> None:
+    """Write the GGUF file, Ollama's Modelfile and, where tokens are new, the tokenizer."""
+    folder.mkdir()
+    file = folder / f"{name}.{'f16' if c.DTYPE == 'float16' else 'f32'}.gguf"
+    write_gguf(file, model, tokenizer, name, c.DTYPE, {KEY + key: getattr(source, key) for key in EXPORTED})
+    if source.tokenizer:
+        tokenizer.save_pretrained(folder)  # for load_tokenizer; llama.cpp needs the file alone
+    text = modelfile(file.name, tokenizer, source.prompt_form, source.max_length)
+    (folder / "Modelfile").write_text(text, encoding="utf-8")
+
+
+def load(source: ModelSource) -> tuple[Any, Any, torch.Tensor, torch.Tensor]:
     """Return (merged model in float32, tokenizer, a prompt's token ids (1, T), logits (T, V) before merging)."""
-    import torch
-
-    from prompt_template import format_prompt
-    from qwen_svg.model.adapter import with_adapter
-    from qwen_svg.model.load import load_base
-    from qwen_svg.model.tokenizer import load_tokenizer
-
-    tokenizer = load_tokenizer(source.tokenizer)
-    model = load_base(source.base, torch.device("cpu"), torch.float32)  # whole, also where it was trained in 4 bits
-    text = format_prompt(tokenizer, DESCRIPTION, source.prompt_form)
-    prompt = tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
-    if source.adapter:
-        model = with_adapter(model, source.adapter)
-    expected = logits(model, prompt)
-    return model.merge_and_unload().eval() if source.adapter else model, tokenizer, prompt, expected
+    whole = replace(source, quantization="")  # also where it was trained in 4 bits
+    loaded = load_model(whole, "beside", torch.device("cpu"), torch.float32)
+    text = format_prompt(loaded.tokenizer, DESCRIPTION, loaded.prompt_form)
+    prompt = loaded.tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
+    expected = logits(loaded.model, prompt)
+    merged = loaded.model.merge_and_unload().eval() if source.adapter else loaded.model
+    return merged, loaded.tokenizer, prompt, expected
 
 
 def logits(model: Any, prompt: Any) -> Any:
-    import torch
-
     with torch.no_grad():
         return model(prompt).logits[0].float()
 
 
 def write_folder(folder: Path, model: Any, tokenizer: Any, dtype: str) -> None:
     """Write what `from_pretrained` reads. The model's own weights become `dtype`."""
-    import torch
-    from transformers import GenerationConfig
-
-    from qwen_svg.common.tokens import stop_tokens
-
     if hasattr(model.config, "quantization_config"):  # of a GGUF base, whose blocks have been unpacked
         del model.config.quantization_config
         model.hf_quantizer = None
@@ -109,9 +129,6 @@ def write_folder(folder: Path, model: Any, tokenizer: Any, dtype: str) -> None:
 
 def modelfile(weights: str, tokenizer: Any, prompt_form: str, max_total: int) -> str:
     """Return Ollama's Modelfile. The whole instruction is in its template: a user gives the description alone."""
-    from prompt_template import format_prompt
-    from qwen_svg.common.tokens import stop_tokens
-
     template = format_prompt(tokenizer, "{{ .Prompt }}", prompt_form)
     stops = "".join(f'PARAMETER stop "{token}"\n' for token in tokenizer.convert_ids_to_tokens(stop_tokens(tokenizer)))
     return (
@@ -123,11 +140,6 @@ def modelfile(weights: str, tokenizer: Any, prompt_form: str, max_total: int) ->
 
 def compare(path: Path, prompt: Any, expected: Any, dtype: str) -> None:
     """Load what was written and print how far its logits are off. Raises RuntimeError beyond TOLERANCE."""
-    import torch
-
-    from qwen_svg.model.load import load_base
-    from qwen_svg.model.tokenizer import load_tokenizer
-
     read = load_tokenizer(str(path))
     found = logits(load_base(str(path), torch.device("cpu"), torch.float32), prompt)
     off = float((found - expected).abs().max())
@@ -142,4 +154,4 @@ def compare(path: Path, prompt: Any, expected: Any, dtype: str) -> None:
 
 
 if __name__ == "__main__":
-    run(main, start(__file__))
+    run(main, c)

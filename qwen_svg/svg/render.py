@@ -15,9 +15,13 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
+import numpy as np
+from PIL import Image
+
 from qwen_svg.svg.render_worker import read_frame, write_frame
 
 TIME_LIMIT = 5.0  # seconds for one drawing; an honest one takes milliseconds
+SPECK = 1 / 4096  # of the pixels, 16 of 256 × 256; a circle of radius 1, which closes many an answer, has about 5
 _READS_FILES = {"image", "feImage"}  # resvg opens the file they name
 
 
@@ -36,15 +40,11 @@ def png_bytes(svg: str, size: int = 256, background: str | None = "#ffffff", sec
 
 def render_rgb(svg: str, size: int = 256, seconds: float | None = None) -> Any:
     """Return the drawing, centred on white, as a uint8 array (size, size, 3); ValueError as `png_bytes`."""
-    import numpy as np
-
     return np.asarray(on_white(png_bytes(svg, size, seconds=seconds), size))
 
 
 def on_white(png: bytes, size: int) -> Any:
     """Return a drawing that fills size pixels one way, centred on white, as a PIL image (RGB, size × size)."""
-    from PIL import Image
-
     canvas = Image.new("RGB", (size, size), "white")
     with Image.open(io.BytesIO(png)) as image:
         canvas.paste(image.convert("RGB"), ((size - image.width) // 2, (size - image.height) // 2))
@@ -52,16 +52,17 @@ def on_white(png: bytes, size: int) -> Any:
 
 
 def is_blank(png: bytes | None) -> bool:
-    """Is there no picture, or one that is all one colour?"""
-    from PIL import Image
-
-    return not png or all(low == high for low, high in Image.open(io.BytesIO(png)).convert("RGB").getextrema())
+    """Is there no picture, or one that is all one colour but for a speck that nobody would see?"""
+    if not png:
+        return True
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    pixels = image.width * image.height
+    most = max(count for count, _ in image.getcolors(pixels))
+    return pixels - most < SPECK * pixels
 
 
 def picture_difference(a: Any, b: Any, tile: int = 16) -> tuple[float, float]:
     """Return (mean absolute error, that of the worst tile) of two uint8 arrays (S, S, 3), both in [0, 1]."""
-    import numpy as np
-
     error = np.abs(a.astype(np.int16) - b.astype(np.int16)).mean(axis=2) / 255
     tiles = error.reshape(error.shape[0] // tile, tile, error.shape[1] // tile, tile).mean(axis=(1, 3))
     return float(error.mean()), float(tiles.max())

@@ -10,17 +10,21 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+import psutil
 import torch
+from transformers import AutoModelForCausalLM
 from transformers.masking_utils import AttentionMaskInterface
 from transformers.modeling_utils import AttentionInterface
 
 from qwen_svg.common.processes import processes as launched
 from qwen_svg.common.processes import sharding
 from qwen_svg.common.tokens import Encoded
+from qwen_svg.model.adapter import add_adapter
 from qwen_svg.model.attention import Rows, rows_attention
 from qwen_svg.model.batches import LeftPaddingCollator
 from qwen_svg.model.loss import rows_at_a_time
 from qwen_svg.model.quantization import BITS
+from qwen_svg.model.svg_tokens import make_rows
 from qwen_svg.training.cpu_time import tell_time
 from qwen_svg.training.token_store import StoredRows
 
@@ -107,8 +111,6 @@ def divided(needed: MemoryEstimate, config, dtype: torch.dtype, by: str | None =
 def free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    import psutil
-
     return psutil.virtual_memory().available
 
 
@@ -122,11 +124,6 @@ def estimate(
     checkpointing: bool,
 ) -> MemoryEstimate:
     """Estimate the peak of training on one batch of `rows`."""
-    from transformers import AutoModelForCausalLM
-
-    from qwen_svg.model.adapter import add_adapter
-    from qwen_svg.model.svg_tokens import make_rows
-
     batch = LeftPaddingCollator(0, c.LOSS_ON)(rows)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=SHAPES)
