@@ -1,8 +1,9 @@
 """A tiny random Stable Diffusion in diffusers' own form: CLIP reads 16 tokens, the picture has 32 × 32 pixels."""
 
+import copy
 from pathlib import Path
 from typing import Any
-import copy
+
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -12,6 +13,7 @@ PIXELS = 32
 def make_pipeline(folder: Path, tokenizer: Any) -> Path:
     """Save the pipeline as `--model` takes it."""
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+
     tokenizer = copy.deepcopy(tokenizer)
     tokenizer.model_max_length = 16
     tokenizer.padding_side = "right"

@@ -1,13 +1,14 @@
 """A tiny random vision-language model in `transformers`' own form: LLaVA, with CLIP for eyes and Qwen2 for a mouth."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
-from tests.tiny import qwen2_config
-import copy
 import torch
 from transformers import CLIPVisionConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+from tests.tiny import qwen2_config
 
 CHAT = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% for part in m['content'] %}"

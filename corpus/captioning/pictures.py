@@ -15,14 +15,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Job:
+class PictureTask:
     hash: str
     picture: Any  # PIL image, RGB, RESOLUTION × RESOLUTION pixels
 
 
 @dataclass
 class Batch:
-    jobs: list[Job] = field(default_factory=list)
+    jobs: list[PictureTask] = field(default_factory=list)
     records: int = 0  # read for it
     refused: Counter = field(default_factory=Counter)  # records without a picture, by reason
 
@@ -44,7 +44,7 @@ def batches(
         if reason:
             batch.refused[reason] += 1
         else:
-            batch.jobs.append(Job(hash, picture))
+            batch.jobs.append(PictureTask(hash, picture))
         if len(batch.jobs) == batch_size:
             yield batch
             batch = Batch()

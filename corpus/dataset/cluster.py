@@ -16,7 +16,7 @@ from datatrove.executor import LocalPipelineExecutor, RayPipelineExecutor, Slurm
 from datatrove.pipeline.base import PipelineStep
 from tqdm import tqdm
 
-from corpus.dataset.plan import Plan
+from corpus.dataset.plan import BuildPlan
 from corpus.workers import in_processes
 from qwen_svg.common.errors import UserError
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class _OfPlan(PipelineStep):
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: BuildPlan):
         super().__init__()
         self.plan = plan
 
@@ -78,13 +78,13 @@ class Join(PipelineStep):
         yield from ()
 
 
-def _share(plan: Plan, rank: int, world_size: int) -> list[int]:
+def _share(plan: BuildPlan, rank: int, world_size: int) -> list[int]:
     """Return the task's pieces that no earlier run has finished."""
     return [piece for piece in plan.missing() if piece % world_size == rank]
 
 
 def run_on(
-    executor: str, plan: Plan, finish: Callable[[], None], tasks: int, workers: int, slurm: dict[str, str]
+    executor: str, plan: BuildPlan, finish: Callable[[], None], tasks: int, workers: int, slurm: dict[str, str]
 ) -> None:
     """Prepare the plan's pieces in `tasks` tasks, `workers` at a time, then call `finish` as a task of its own.
 

@@ -12,7 +12,7 @@ from corpus.chat_endpoint import ChatEndpoint
 from corpus.dataset.record import Rules
 from corpus.llm_answer import Answered, answer_for
 from prompt_template import extract_svg
-from qwen_svg.common.jsonl import append, written_before
+from qwen_svg.common.jsonl import append_all, written_before
 from qwen_svg.svg.content_hash import content_hash
 
 
@@ -79,5 +79,5 @@ class _Answers:
                 return "", said.reason
             with self.writing:
                 self.known[key] = said.text
-                append(self.path, [{"hash": key, "text": said.text}])
+                append_all(self.path, [{"hash": key, "text": said.text}])
         return self.known[key], ""

@@ -1,7 +1,8 @@
 """Which drawings are the same picture again, and which belong to one group because they are alike.
 
 Candidates are pairs that share a band of their MinHash (like text) or of their difference hash (like picture);
-all work is on sorted arrays, so it grows with the number of drawings, not with its square.
+all work is on sorted arrays, so it grows with the number of drawings, not with its square. datatrove has MinHash as
+well, for text alone, as four jobs over files; here a pair must also look alike.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from corpus.dataset.fingerprint import THUMBNAIL, unpack
+from qwen_svg.common.union_find import UnionFind
 
 SAME_TEXT = 0.8  # Jaccard similarity from which two drawings are of one group
 SAME_HASH = 24  # of the 480 bits of the difference hash; up to so many differ within one group
@@ -21,7 +23,7 @@ CHUNK = 4096  # pairs compared at a time
 
 
 @dataclass(frozen=True)
-class Found:
+class Likenesses:
     """duplicate_of: for each drawing the index of the kept one it repeats, or -1. groups: a name for each."""
 
     duplicate_of: list[int]
@@ -30,7 +32,7 @@ class Found:
 
 def find(
     fingerprints: bytes | bytearray, groups: list[str], max_error: tuple[float, float], near: Iterable[Any] = ()
-) -> Found:
+) -> Likenesses:
     """Compare all drawings; an earlier one is kept, a later one repeats it.
 
     fingerprints: corpus/dataset/fingerprint.py's, one after the other; groups: the group each belongs to so far;
@@ -54,7 +56,7 @@ def find(
             joined.join(groups[a], groups[b])
             if repeats and duplicate_of[a] < 0 and duplicate_of[b] < 0:
                 duplicate_of[b] = a
-    return Found(duplicate_of, [joined.name(group) for group in groups])
+    return Likenesses(duplicate_of, [joined.name(group) for group in groups])
 
 
 def difference_hash(thumbnails: Any) -> Any:
@@ -102,18 +104,13 @@ def _chunks(pairs: Any) -> Iterator[Any]:
 
 
 class _Joined:
-    """Groups that have turned out to be one (union-find); a joined group has the name of its first member."""
+    """Groups that have turned out to be one; a joined group has the name of its first member."""
 
     def __init__(self, names: list[str]):
-        self.parent = {name: name for name in names}
-        self.rank = {name: i for i, name in enumerate(dict.fromkeys(names))}
+        self.sets, self.rank = UnionFind(), {name: i for i, name in enumerate(dict.fromkeys(names))}
 
     def name(self, group: str) -> str:
-        while self.parent[group] != group:
-            self.parent[group] = self.parent[self.parent[group]]
-            group = self.parent[group]
-        return group
+        return self.sets.find(group)
 
     def join(self, a: str, b: str) -> None:
-        a, b = sorted((self.name(a), self.name(b)), key=self.rank.__getitem__)
-        self.parent[b] = a
+        self.sets.join(*sorted((self.name(a), self.name(b)), key=self.rank.__getitem__))
