@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from prompt_template import format_prompt
 from qwen_svg.common.errors import UserError
+from qwen_svg.common.tokens import prompt_ids
 from qwen_svg.evaluation.judge import judge
 from qwen_svg.generation.engine import Engine, RowState, rows_for
 from qwen_svg.model.load import load_model
@@ -60,10 +60,8 @@ class Predictor:
 
         Raises UserError when the prompt leaves too little room.
         """
-        text = format_prompt(self.tokenizer, description, self.prompt_form, before)
-        prompt = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        single = format_prompt(self.tokenizer, description, self.prompt_form)
-        room = self.max_total - len(self.tokenizer(single, add_special_tokens=False)["input_ids"])
+        prompt = prompt_ids(self.tokenizer, description, self.prompt_form, before)
+        room = self.max_total - len(prompt_ids(self.tokenizer, description, self.prompt_form))
         total = min(len(prompt) + room, self.positions)
         if total - len(prompt) < 1:
             limit = min(self.max_total, self.positions)
