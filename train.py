@@ -27,7 +27,8 @@ from qwen_svg.common.constants import (
 from qwen_svg.common.errors import LossIsNotANumber, UserError, run
 from qwen_svg.common.files import write_json
 from qwen_svg.common.processes import broadcast, init_distributed, is_main, processes, sharding
-from qwen_svg.common.run_folder import check_run_name, constants_to_resume, environment, new_run_folder, run_to_resume
+from qwen_svg.common.run_folder import check_run_name, environment, new_run_folder, run_to_resume
+from qwen_svg.training.resume import constants_to_resume, record_changes
 
 # Data
 DATA_PATH: str = "data/svg_results.jsonl"  # JSON lines with id, description, svg_content (and group, optional)
@@ -107,7 +108,7 @@ import torch
 from transformers import EarlyStoppingCallback, set_seed
 
 from qwen_svg.common.plots import draw_loss
-from qwen_svg.common.run_split import refuse_other_data
+from qwen_svg.common.run_split import read_split, refuse_other_data, split_sha256
 from qwen_svg.common.tracking import finish_run, log_data, start_run
 from qwen_svg.model.adapter import add_adapter
 from qwen_svg.model.batches import LeftPaddingCollator
@@ -119,7 +120,7 @@ from qwen_svg.model.svg_tokens import add_svg_tokens, init_new_embeddings, make_
 from qwen_svg.model.tokenizer import load_tokenizer
 from qwen_svg.training.arguments import training_arguments
 from qwen_svg.training.callbacks import SafeStop, install_callbacks, refuse_interrupted
-from qwen_svg.training.checkpoints import checkpoint_to_resume, refuse_other_steps
+from qwen_svg.training.checkpoints import checkpoint_to_resume, refuse_other_steps, step_of
 from qwen_svg.training.data import TrainingData, prepare_data
 from qwen_svg.training.dry_run import show_batch
 from qwen_svg.training.lr_sweep import print_sweep, short_training, sweep
@@ -134,7 +135,7 @@ def main(c: SimpleNamespace) -> None:
 
     # 2. Data: read, checked, tokenised, split.
     tokenizer, new_tokens = pick_tokenizer(c)
-    data = prepare_data(c, tokenizer)
+    data = prepare_data(c, tokenizer, read_split(run_to_resume(c.RUN_NAME)) if c.RESUME else None)
 
     # 3. Memory: an estimate from shapes alone decides about activation checkpointing.
     device = pick_device(c.DEVICE)
@@ -148,6 +149,7 @@ def main(c: SimpleNamespace) -> None:
 
     # 4. The model, then the run folder: a base that cannot be loaded leaves none behind.
     facts = environment("train.py", device, dtype, c.DATA_PATH, data.fingerprint)
+    facts["data"]["split_sha256"] = split_sha256(data.ids)
     init_distributed(device)
     checkpoint = pick_checkpoint(c, data) if c.RESUME else None
     set_seed(c.SEED)
@@ -213,7 +215,10 @@ def pick_checkpoint(c: SimpleNamespace, data: TrainingData) -> Path:
     folder = run_to_resume(c.RUN_NAME)
     refuse_other_data(folder, c.DATA_PATH, data.fingerprint, "; restore the file, or start a new run.")
     refuse_other_steps(__file__, c, folder)
-    return checkpoint_to_resume(folder)
+    checkpoint = checkpoint_to_resume(folder)
+    if is_main():
+        record_changes(__file__, c, folder, step_of(checkpoint))
+    return checkpoint
 
 
 def build_model(c: SimpleNamespace, tokenizer: Any, new_tokens: dict, device: torch.device, dtype: Any) -> LoadedModel:
@@ -293,6 +298,7 @@ def finish(c: SimpleNamespace, trainer: SVGTrainer, folder: Path, data: Training
     if not best and not any("eval_cross_entropy" in record and record["step"] == step for record in history):
         trainer.evaluate()
     records = [record for record in history if "eval_cross_entropy" in record]
+    trainer.require_finite()
     trainer.save_model(str(folder))  # the adapter alone
     if not is_main():
         return

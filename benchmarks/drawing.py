@@ -35,7 +35,7 @@ def main() -> None:
     contenders: dict[str, Callable[[], tuple[str, Clock]]] = {
         "transformers generate": lambda: clocked(plain(predictor, prompt)),
         "Predictor, free": lambda: clocked(ours(predictor, free=True)),
-        "Predictor, held to the grammar": lambda: clocked(ours(predictor, free=False)),
+        "Predictor, constrained": lambda: clocked(ours(predictor, free=False)),
     }
     if LLAMA_CPP.exists():
         contenders["llama.cpp"] = lambda: llama_cpp(path, threads, prompt)

@@ -3,7 +3,7 @@
 from types import ModuleType, SimpleNamespace
 
 from qwen_svg.common.constants import constants_in_force
-from qwen_svg.common.run_folder import constants_to_resume
+from qwen_svg.training.resume import constants_to_resume
 
 
 def constants_of(script: ModuleType, *argv: str, positional: str = "") -> SimpleNamespace:

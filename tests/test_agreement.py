@@ -1,13 +1,13 @@
 """Our verdict beside people's labels: the figures, the reading of labels, the command on an earlier test."""
 
 import json
-import sys
 
 import pytest
 from PIL import Image
 
 import evaluate_test
-from qwen_svg.common.errors import UserError, run
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.errors import UserError
 from qwen_svg.evaluation.agreement import Verdict, agreement, read_labels, verdicts
 from tests.tiny import answer
 
@@ -46,7 +46,7 @@ def test_ok_is_legal_and_shown_and_following():
     answers = [answer(), answer(), blank, answer().replace("<circle", '<circle id="x"'), "I cannot"]
     found = verdicts(answers, [0.3, 0.1, 0.9, 0.9, 0.0], 0.2)
     assert [one.ok for one in found] == [True, False, False, False, False]
-    words = ["", "does not follow the description (0.100)", "shows nothing", "attribute ×1", "no <svg> section"]
+    words = ["", "does not follow the description (0.100)", "legal, but blank", "attribute ×1", "no <svg> section"]
     assert [one.why for one in found] == words
     assert [one.ok for one in verdicts(answers[:2], None, 0.2)] == [True, True]
 
@@ -78,8 +78,11 @@ def test_labels_are_read_as_people_write_them(tmp_path):
 
 
 def test_an_earlier_test_is_labelled_without_drawing_again(tmp_path, monkeypatch, capsys):
-    folder = tmp_path / "run" / "test"
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "outputs" / "first" / "test"
     folder.mkdir(parents=True)
+    (folder.parent / "config.yml").write_text("seed: 42\n")
+    (folder.parent / "adapter_model.safetensors").touch()
     records = [
         {
             "id": f"s{i}",
@@ -95,12 +98,9 @@ def test_an_earlier_test_is_labelled_without_drawing_again(tmp_path, monkeypatch
     )
 
     def said(*more: str) -> str:
-        run_dir = ["--run-dir", str(tmp_path / "run"), "--labels", str(tmp_path / "l.csv")]
-        monkeypatch.setattr(sys, "argv", ["evaluate_test.py", *run_dir, *more])
-        with pytest.raises(SystemExit):
-            run(evaluate_test.main)
-        out, error = capsys.readouterr()
-        return out + error
+        arguments = ["--model", "first", "--labels", "l.csv", *more]
+        evaluate_test.main(constants_in_force(evaluate_test.__file__, arguments))
+        return capsys.readouterr().out
 
     printed = said()
     assert "accuracy 0.800 · precision 1.000 · recall 0.667" in printed and "s4: people say ok, we not ok" in printed
@@ -109,6 +109,8 @@ def test_an_earlier_test_is_labelled_without_drawing_again(tmp_path, monkeypatch
     assert "accuracy 0.400" in said("--follows-from", "0.31")
     # Scores that the test did not write are made now.
     assert "accuracy 0.800" in said("--follows-score", "legality", "--follows-from", "1")
-    assert "holds no drawings of 'base'" in said("--labels-of", "base")
+    with pytest.raises(UserError, match="holds no drawings of 'base'"):
+        said("--labels-of", "base")
     (folder / "samples.jsonl").unlink()
-    assert "samples.jsonl does not exist; run evaluate_test.py without" in said()
+    with pytest.raises(UserError, match=r"samples.jsonl does not exist; run evaluate_test.py without"):
+        said()

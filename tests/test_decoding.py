@@ -171,15 +171,16 @@ def test_an_answer_ends_with_its_svg_whatever_an_engine_adds(tokenizer):
 
 
 def test_engine_is_vllm_only_where_it_can_run(monkeypatch):
-    config = {"base_model": "owner/name"}
-    assert pick_engine("auto", config) == "transformers"
+    plain = {"BASE_MODEL": "owner/name", "BASE_QUANTIZATION": "", "SVG_TOKENS": False}
+    trained = SimpleNamespace(**plain)
+    assert pick_engine("auto", trained) == "transformers"
     with pytest.raises(UserError, match="--engine transformers"):
-        pick_engine("vllm", config)
+        pick_engine("vllm", trained)
     monkeypatch.setattr("qwen_svg.generation.vllm_engine.find_spec", lambda name: object())
-    assert pick_engine("auto", config) == pick_engine("vllm", config) == "vllm"
-    assert pick_engine("transformers", config) == "transformers"
-    for odd in ({"base_model": "models/small.gguf"}, {"svg_tokens": True}, {"base_quantization": "nf4"}):
-        assert pick_engine("auto", config | odd) == "transformers"
+    assert pick_engine("auto", trained) == pick_engine("vllm", trained) == "vllm"
+    assert pick_engine("transformers", trained) == "transformers"
+    for odd in ({"BASE_MODEL": "models/small.gguf"}, {"SVG_TOKENS": True}, {"BASE_QUANTIZATION": "nf4"}):
+        assert pick_engine("auto", SimpleNamespace(**plain | odd)) == "transformers"
 
 
 @pytest.mark.parametrize("growth", [2, 256])

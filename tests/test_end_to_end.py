@@ -44,8 +44,13 @@ def workplace(tmp_path_factory, tiny_base, data_file):
     common = {"data_path": data_file, "base_model": tiny_base}
     trained = script("train.py", cwd=folder, run_name="one", **common, **RUN, **STEPS)
     scores = ("--scores", "legality", "similarity")
-    tested = script("evaluate_test.py", *scores, cwd=folder, run_dir="outputs/one", max_new_tokens=260)
+    tested = script("evaluate_test.py", *scores, cwd=folder, model="one", max_new_tokens=260)
     return folder, common, trained.stdout, tested.stdout
+
+
+SHARES = {
+    "svg_accuracy", "reasoning_accuracy", "constraint_accuracy", "render_rate", "drawn_rate", "finished"
+}  # fmt: skip
 
 
 def metrics_of(run: Path) -> list[dict]:
@@ -66,7 +71,7 @@ def test_training_leaves_what_the_design_promises(workplace, data_file):
     assert (len(split["train"]), len(split["valid"]), len(split["test"])) == (36, 2, 2)
     assert json.loads((run / "environment.json").read_text())["dtype"] == "float32"
     assert re.search(r"validation cross-entropy: [\d.]+ at the start, [\d.]+ after 27 steps", printed)
-    assert "--run-dir outputs/one" in printed and "wandb sync outputs/one/wandb/offline-run" in printed
+    assert "--model one" in printed and "wandb sync outputs/one/wandb/offline-run" in printed
 
 
 def test_training_learns_and_logs_at_the_steps_asked_for(workplace):
@@ -91,13 +96,19 @@ def test_test_results_have_the_promised_form(workplace):
     for name, figures in metrics.items():
         assert set(figures["constraint_accuracy"]) == set(DIALECTS)
         assert figures["samples"] == 2
-        assert (figures["cross_entropy"] is None) == (name in ("reference", "constrained"))
+        for loss in ("cross_entropy", "perplexity", "bits_per_byte"):
+            assert (figures[loss] is None) == (name in ("reference", "constrained"))
+        assert figures["drawn_rate"] <= figures["render_rate"]
+        assert figures["intervals"].keys() == SHARES - ({"finished"} if name == "reference" else set())
     assert metrics["constrained"]["constraint_accuracy"]["prompt"] == 1.0
     reference = metrics["reference"]
-    assert reference["svg_accuracy"] == reference["reasoning_accuracy"] == reference["render_rate"] == 1.0
+    assert reference["svg_accuracy"] == reference["reasoning_accuracy"] == reference["drawn_rate"] == 1.0
+    assert reference["intervals"]["drawn_rate"] == [pytest.approx(0.3424, abs=1e-4), 1.0]  # 2 of 2
     assert reference["constraint_accuracy"] == dict.fromkeys(DIALECTS, 1.0) and reference["structural_score"] == 1.0
     assert metrics["tuned"]["cross_entropy"] < 0.7 * metrics["base"]["cross_entropy"]
-    assert "cross-entropy" in printed and "gallery.png" in printed
+    table = {line[:30].strip(): line[30:].split() for line in printed.splitlines()}
+    assert table["renders"][:2] == table["not blank"][:2] == ["100.0%", "[34–100]"]
+    assert "bits per byte" in table and "gallery.png" in printed and max(map(len, printed.splitlines())) <= 110
     split = json.loads((folder / "outputs" / "one" / "split.json").read_text())
     samples = [json.loads(line) for line in (test / "samples.jsonl").read_text().splitlines()]
     assert [s["id"] for s in samples] == split["test"]
@@ -136,7 +147,7 @@ def test_a_score_that_cannot_be_had_is_refused_before_drawing(workplace):
     run = workplace[0] / "outputs" / "one"
     before = (run / "test" / "metrics.json").read_bytes()
     asked = ("--scores", "legality", "text_match=no/model")
-    failed = script("evaluate_test.py", *asked, cwd=workplace[0], run_dir="outputs/one", check=False)
+    failed = script("evaluate_test.py", *asked, cwd=workplace[0], model="outputs/one", check=False)
     assert failed.returncode == 2 and "MODEL no/model cannot be had" in failed.stderr
     assert "tuned" not in failed.stdout + failed.stderr
     assert (run / "test" / "metrics.json").read_bytes() == before
@@ -163,8 +174,8 @@ def test_wandb_has_curves_constants_histogram_summary_and_table(workplace):
                 update = record.run.config.update if kind == "run" else record.config.update
                 seen["config"] |= {i.key or "/".join(i.nested_key) for i in update}
     expected = {
-        "history": ["train/loss", "eval/cross_entropy", "data/tokens_per_sample", "test/samples", "test/gallery"],
-        "summary": ["data/sha256", "data/train_samples", "test/tuned", "test/base", "test/reference"],
+        "history": ["train/loss", "valid/cross_entropy", "data/tokens_per_sample", "test/figures", "test/gallery"],
+        "summary": ["data/sha256", "data/train_samples", "test/tuned/cross_entropy", "test/reference/drawn_rate"],
         "config": ["LEARNING_RATE", "LORA_RANK", "environment", "evaluate"],
     }
     missing = {
@@ -175,8 +186,12 @@ def test_wandb_has_curves_constants_histogram_summary_and_table(workplace):
     assert missing == {"history": [], "summary": [], "config": []}
     # What the table is sent from lies in the run's folder too, drawings and references as pictures.
     staged = [path.read_bytes() for path in (workplace[0] / "outputs/one/wandb/data").rglob("*") if path.is_file()]
-    table = next(json.loads(content) for content in staged if content.startswith(b'{"_type": "table"'))
-    assert table["columns"] == ["id", "description", "reasoning", "svg", "drawing", "reference", "verdict"]
+    tables = [json.loads(content) for content in staged if content.startswith(b'{"_type": "table"')]
+    by_columns = {tuple(table["columns"]): table for table in tables}
+    table = by_columns["id", "description", "reasoning", "svg", "drawing", "reference", "verdict"]
+    assert ["not blank", "100.0% [34–100]"] in [
+        row[:2] for row in by_columns["figure", "reference", "base", "tuned", "constrained"]["data"]
+    ]
     assert len(table["data"]) == 2 and all(row[5]["_type"] == "image-file" for row in table["data"])
 
 
@@ -288,8 +303,8 @@ def test_evaluation_refuses_other_data_and_unfinished_runs(workplace, tmp_path, 
     other.write_text(data_file.read_text().replace("number 3 ", "number three "))
     done = script("evaluate_test.py", cwd=folder, check=False, run_dir="outputs/one", data_path=other)
     assert done.returncode == 2 and "not the ones" in done.stderr
-    done = script("evaluate_test.py", cwd=folder, check=False, run_dir="outputs")
-    assert done.returncode == 2 and "not the folder of a run" in done.stderr
+    done = script("evaluate_test.py", cwd=folder, check=False, model="outputs")
+    assert done.returncode == 2 and "outputs is not a run" in done.stderr
 
 
 def test_token_lengths_report(tmp_path, tiny_base, data_file):

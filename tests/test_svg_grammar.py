@@ -1,4 +1,4 @@
-"""The grammar of legal answers, and decoding that is held to it."""
+"""The grammar of legal answers, and decoding that is constrained by it."""
 
 import json
 import random

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from qwen_svg.common.constants import ROOT, constants_in_force, declared_constants
+from qwen_svg.common.constants import ROOT, declared_constants
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.files import read_json
 from qwen_svg.common.processes import processes, sharding
@@ -73,14 +73,6 @@ def run_to_resume(name: str) -> Path:
     if not is_run(folder):
         raise UserError(f"there is no run to resume in {folder}; name one with `--run-name`.")
     return folder
-
-
-def constants_to_resume(script: str, name: str, config: str = CONFIG, argv: list[str] | None = None) -> SimpleNamespace:
-    """Return the constants of the run to go on with, with what the command line changes. config: in its folder."""
-    folder = run_to_resume(name)
-    c = constants_in_force(script, argv, base_config=folder / config)
-    c.RUN_NAME, c.RESUME = folder.name, True
-    return c
 
 
 @dataclass(frozen=True)

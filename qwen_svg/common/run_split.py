@@ -1,9 +1,19 @@
 """The samples of a run's split: the parts it was trained, validated and will be tested on, from its split.json."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from qwen_svg.common.dataset import ReadResult, Sample, SampleKey, families_of, fingerprint, stream_samples
+from qwen_svg.common.dataset import (
+    SPLIT_SHARES,
+    ReadResult,
+    Sample,
+    SampleKey,
+    families_of,
+    fingerprint,
+    stream_samples,
+)
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.files import read_json
 
@@ -17,12 +27,29 @@ def refuse_other_data(run: Path, data_path: str, data_sha256: str, way_out: str)
         )
 
 
+def split_sha256(split: dict) -> str:
+    """Return a fingerprint of the three parts of a split.json: which samples were held out, in which order."""
+    return hashlib.sha256(json.dumps([split[part] for part in SPLIT_SHARES]).encode()).hexdigest()
+
+
+def read_split(run: Path) -> dict:
+    """Return the content of split.json. Raises UserError where it is not the split that the run was trained with."""
+    split = read_json(run / "split.json")
+    recorded = read_json(run / "environment.json")["data"].get("split_sha256")  # runs of the past have none
+    if recorded and split_sha256(split) != recorded:
+        raise UserError(
+            f"{run / 'split.json'} is not the split that {run} was trained with (environment.json holds its "
+            "fingerprint), so what it calls test may have been trained on; restore the file."
+        )
+    return split
+
+
 def samples_of(run: Path, part: str, data_path: str) -> list[Sample]:
     """Return the samples of one part of the run's split, "train", "valid" or "test", in the order of split.json.
 
     Raises what `all_samples` does.
     """
-    ids = read_json(run / "split.json")[part]
+    ids = read_split(run)[part]
     of_part = set(ids)
     found = {sample.id: sample for sample in all_samples(run, data_path) if sample.id in of_part}
     return [found[id] for id in ids]
@@ -33,7 +60,7 @@ def kin_of_held_out(run: Path, samples: Iterable[Sample], data_path: str) -> set
 
     Raises what `all_samples` does.
     """
-    split = read_json(run / "split.json")
+    split = read_split(run)
     held_ids, asked = {*split["valid"], *split["test"]}, set(samples)
     known = [SampleKey.of(sample) for sample in all_samples(run, data_path)]
     held_out = {key for key in known if key.id in held_ids}
@@ -46,7 +73,7 @@ def all_samples(run: Path, data_path: str) -> Iterator[Sample]:
 
     Raises UserError, behind the last one, where they are not what the run was trained on: then its split means nothing.
     """
-    split = read_json(run / "split.json")
+    split = read_split(run)
     wanted, used = {id for part in ("train", "valid", "test") for id in split[part]}, []
     for sample in stream_samples(ReadResult(Path(data_path)), answers=split.get("mend_answers", "keep")):
         if sample.id in wanted:

@@ -1,7 +1,7 @@
 """Our verdict on drawings beside people's: is it ok? Accuracy, precision, recall, F1, Cohen's kappa, confusion matrix.
 
-Ours is ok for a drawing that is legal in the prompt dialect, renders, shows something, and follows its description as
-far as a score tells. Positive = ok: precision is the share of our oks that people confirm.
+Ours is ok for what is legal in the prompt dialect, is drawn (it renders and is not blank), and follows its description
+as far as a score tells. Positive = ok: precision is the share of our oks that people confirm.
 """
 
 import csv
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.files import write_json
+from qwen_svg.common.plots import figure_grid, save
 from qwen_svg.common.tables import Row, rows, text_in
 from qwen_svg.evaluation.judge import judge
-from qwen_svg.svg.render import is_blank
 
 LABELS = {"ok": True, "not ok": False}
 
@@ -53,7 +53,7 @@ class Verdict:
     ok: bool
     why: str  # not, else ""
     follows: float | None  # the score; None where it was not asked for
-    drawn: bool  # legal, and shows something
+    good: bool  # legal and drawn; what is left to ask is whether it follows
 
 
 def verdicts(answers: list[str], follows: list[float] | None, least: float) -> list[Verdict]:
@@ -61,16 +61,11 @@ def verdicts(answers: list[str], follows: list[float] | None, least: float) -> l
     found = []
     for i, answer in enumerate(answers):
         judged, score = judge(answer), follows[i] if follows else None
-        if not judged.legal("prompt"):
-            why = judged.summary()
-        elif is_blank(judged.png):
-            why = "shows nothing" if judged.png else "does not render"
-        else:
-            why = ""
-        drawn = not why
-        if drawn and score is not None and score < least:
+        good = judged.legal("prompt") and judged.drawn
+        why = "" if good else judged.summary()
+        if good and score is not None and score < least:
             why = f"does not follow the description ({score:.3f})"
-        found.append(Verdict(not why, why, score, drawn))
+        found.append(Verdict(not why, why, score, good))
     return found
 
 
@@ -102,9 +97,9 @@ def agreement(labels: dict[str, bool], ours: list[Verdict]) -> dict:
 
 def best_threshold(people: list[bool], ours: list[Verdict]) -> dict | None:
     """Return the least score to ask for that agrees with most labels, and the accuracy then; None without scores."""
-    scores = sorted({verdict.follows for verdict in ours if verdict.drawn and verdict.follows is not None})
+    scores = sorted({verdict.follows for verdict in ours if verdict.good and verdict.follows is not None})
     agreed = {
-        least: sum(label == (v.drawn and v.follows >= least) for label, v in zip(people, ours, strict=True))
+        least: sum(label == (v.good and v.follows >= least) for label, v in zip(people, ours, strict=True))
         for least in scores
     }
     best = max(agreed, key=agreed.__getitem__, default=None)
@@ -127,8 +122,6 @@ def print_agreement(found: dict) -> None:
 
 def write_agreement(folder: Path, found: dict) -> None:
     """Write labels.json and confusion.png."""
-    from qwen_svg.common.plots import figure_grid, save
-
     write_json(folder / "labels.json", found)
     figure, axis = figure_grid(1, 1, (3.6, 3.2))
     top = max(max(row) for row in found["confusion"])

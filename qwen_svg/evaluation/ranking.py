@@ -3,6 +3,8 @@
 from pathlib import Path
 from textwrap import wrap
 
+from PIL import Image, ImageDraw, ImageFont
+
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.sheet import cell, save
 from qwen_svg.evaluation.judge import Judgement
@@ -14,8 +16,6 @@ CELL, INSET, CAPTION, HEAD, MARGIN = 132, 44, 48, 26, 8  # pixels
 
 def write_ranking(path: Path, samples: list[Sample], drawings: list[Judgement], references: list[Judgement]) -> None:
     """Write a PNG of two rows for each score: the ten best (half of them where there are fewer), and the ten worst."""
-    from PIL import Image, ImageDraw, ImageFont
-
     rows = []
     for name in drawings[0].scores:
         order = sorted(range(len(drawings)), key=lambda i: -drawings[i].scores[name])
@@ -32,10 +32,10 @@ def write_ranking(path: Path, samples: list[Sample], drawings: list[Judgement], 
             x, y = MARGIN + column * (CELL + MARGIN), top + HEAD
             for judgement, size in ((drawings[i], CELL), (references[i], INSET)):
                 corner = (x + CELL - size, y + CELL - size)
-                if size == CELL and not judgement.png:
-                    draw.text((x + 12, y + 40), "nothing to show", fill="#999999", font=small)
-                if judgement.png:
+                if judgement.renders:
                     sheet.paste(cell(judgement.png, size), corner)
+                if size == CELL:
+                    draw.text((x + 12, y + 40), judgement.why_not_drawn, fill="#999999", font=small)
                 draw.rectangle((*corner, x + CELL - 1, y + CELL - 1), outline="#bbbbbb")
             text = [f"{drawings[i].scores[name]:.3f}", *wrap(samples[i].description, 21, max_lines=2, placeholder=" …")]
             draw.multiline_text((x, y + CELL + 2), "\n".join(text), fill="#333333", font=small, spacing=1)

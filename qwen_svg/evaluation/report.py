@@ -1,60 +1,61 @@
-"""What people look at: gallery.png and report.html (one file, pictures inside, works offline)."""
+"""What people look at: samples.jsonl, gallery.png, report.html (one file, pictures inside, works offline), wandb."""
 
 import base64
 import html
+import io
+import json
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
+import wandb
+from PIL import Image, ImageDraw, ImageFont
+
 from qwen_svg.common.dataset import Sample
+from qwen_svg.common.files import write_text
 from qwen_svg.common.sheet import cell, save
 from qwen_svg.evaluation.judge import Judgement
+from qwen_svg.evaluation.metrics import FEW, Cell, Column, flat, metric_rows
 from qwen_svg.evaluation.ranking import RANKING
-from svg_constraint import DIALECTS
 
 TITLES = {
     "reference": "reference",
     "base": "before (base model)",
     "tuned": "after (fine-tuned)",
-    "constrained": "after, held to the rules",
+    "constrained": "after, constrained",
 }
 CELL, TEXT_WIDTH, MARGIN = 192, 220, 12  # pixels
 
 
-def metric_rows(metrics: dict) -> list[tuple[str, list[str]]]:
-    """Return (label, one text per column) for every figure, in the order people ask for them."""
+def write_samples(path: Path, samples: list[Sample], columns: dict[str, Column]) -> None:
+    """Write a line for each sample: what each column answered, and our verdict on it."""
+    records = [{"id": sample.id, "description": sample.description} for sample in samples]
+    for name, column in columns.items():
+        for i, record in enumerate(records):
+            record[name] = column.judged[i].to_json()
+            if column.answers:
+                record[name] |= {"tokens": column.answers[i].tokens, "finished": column.answers[i].finished}
+    write_text(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
 
-    def row(label: str, text: str, *keys: str) -> tuple[str, list[str]]:
-        values = []
-        for figures in metrics.values():
-            value: Any = figures
-            for key in keys:
-                value = value.get(key) if isinstance(value, dict) else None
-            values.append("–" if value is None else text.format(value))
-        return label, values
 
-    return [
-        row("cross-entropy (nats per token)", "{:.4f}", "cross_entropy"),
-        row("perplexity", "{:.3f}", "perplexity"),
-        row("cross-entropy (nats per character)", "{:.4f}", "nats_per_character"),
-        row("has an <svg> section", "{:.1%}", "svg_accuracy"),
-        row("has a <reasoning> section", "{:.1%}", "reasoning_accuracy"),
-        *(row(f"legal in {dialect}", "{:.1%}", "constraint_accuracy", dialect) for dialect in DIALECTS),
-        row("structural score (0 to 1)", "{:.3f}", "structural_score"),
-        row("renders", "{:.1%}", "render_rate"),
-        *(row(f"{name} (0 to 1)", "{:.3f}", "scores", name) for name in next(iter(metrics.values()))["scores"]),
-        row("answers ended by themselves", "{:.1%}", "finished"),
-        row("mean tokens per answer", "{:.0f}", "mean_tokens"),
-        row("mean seconds per answer", "{:.2f}", "mean_seconds"),
-        row("answers", "{}", "samples"),
-        row("samples for cross-entropy", "{}", "cross_entropy_samples"),
-    ]
+def log_test(
+    tracker: Any, metrics: dict, samples: list[Sample], judged: dict[str, list[Judgement]], folder: Path
+) -> None:
+    """Send a test to a wandb run: all figures as summary and as one table, some samples, the gallery in `folder`."""
+    figures = wandb.Table(columns=["figure", *metrics])
+    for label, cells in metric_rows(metrics):
+        figures.add_data(label, *(f"{one.value} {one.interval}".strip() for one in cells))
+    table = wandb.Table(columns=["id", "description", "reasoning", "svg", "drawing", "reference", "verdict"])
+    for sample, tuned, reference in zip(samples, judged["tuned"], judged["reference"], strict=True):
+        pictures = [wandb.Image(Image.open(io.BytesIO(one.png))) if one.png else None for one in (tuned, reference)]
+        table.add_data(sample.id, sample.description, tuned.reasoning, tuned.svg, *pictures, tuned.summary())
+    gallery = wandb.Image(str(folder / "gallery.png"))
+    tracker.log({"test/figures": figures, "test/samples": table, "test/gallery": gallery})
+    tracker.summary.update(flat(metrics))
 
 
 def write_gallery(path: Path, samples: list[Sample], judged: dict[str, list[Judgement]], rows: int) -> None:
     """Draw a PNG: one row per sample (the last ones), description on the left, one column per model."""
-    from PIL import Image, ImageDraw, ImageFont
-
     shown = list(range(max(0, len(samples) - rows), len(samples)))
     width = TEXT_WIDTH + (CELL + MARGIN) * len(judged) + 2 * MARGIN
     height = 36 + (CELL + MARGIN) * len(shown) + MARGIN
@@ -67,11 +68,8 @@ def write_gallery(path: Path, samples: list[Sample], judged: dict[str, list[Judg
         for row, i in enumerate(shown):
             y = 36 + row * (CELL + MARGIN)
             judgement = judged[name][i]
-            if judgement.png:
-                sheet.paste(cell(judgement.png, CELL), (x, y))
-            else:
-                reason = "no <svg> section" if judgement.svg is None else "does not render"
-                draw.text((x + 12, y + CELL // 2 - 8), reason, fill="#999999", font=small)
+            sheet.paste(cell(judgement.png, CELL), (x, y))
+            draw.text((x + 12, y + CELL // 2 - 8), judgement.why_not_drawn, fill="#999999", font=small)
             draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), outline="#dddddd")
     for row, i in enumerate(shown):
         y = 36 + row * (CELL + MARGIN)
@@ -96,16 +94,24 @@ def write_report(
         count=len(samples),
         samples="\n".join(_sample(sample, i, judged) for i, sample in enumerate(samples)),
     )
-    path.write_text(page, encoding="utf-8")
+    write_text(path, page)
 
 
 def _metric_table(metrics: dict) -> str:
+    rows = metric_rows(metrics)
+    few = any(one.interval for _, cells in rows for one in cells)
     head = "".join(f"<th>{html.escape(TITLES[name])}</th>" for name in metrics)
     body = "".join(
-        f"<tr><td>{html.escape(label)}</td>" + "".join(f"<td>{value}</td>" for value in values) + "</tr>"
-        for label, values in metric_rows(metrics)
+        f"<tr><td>{html.escape(label)}</td>" + "".join(f"<td>{_figure(one, few)}</td>" for one in cells) + "</tr>"
+        for label, cells in rows
     )
-    return f"<table><tr><th></th>{head}</tr>{body}</table>"
+    note = f"<p>[low–high]: 95 % confidence interval of the share, in %, as there are fewer than {FEW} answers.</p>"
+    return f"<table><tr><th></th>{head}</tr>{body}</table>" + (note if few else "")
+
+
+def _figure(one: Cell, few: bool) -> str:
+    """few: leave room for an interval also where there is none, so that the figures stand below each other."""
+    return one.value + (f' <span class="interval">{one.interval}</span>' if few else "")
 
 
 def _violation_table(metrics: dict) -> str:
@@ -131,10 +137,10 @@ def _sample(sample: Sample, i: int, judged: dict[str, list[Judgement]]) -> str:
         judgement = judgements[i]
         picture = (
             f'<img alt="{html.escape(TITLES[name])}" src="{_data_uri(judgement.png)}">'
-            if judgement.png
-            else '<div class="none">nothing to show</div>'
+            if judgement.drawn
+            else f'<div class="none">{html.escape(judgement.why_not_drawn)}</div>'
         )
-        badge = "good" if judgement.legal("prompt") and judgement.png else "bad"
+        badge = "good" if judgement.legal("prompt") and judgement.drawn else "bad"
         cells.append(
             f'<figure>{picture}<figcaption>{html.escape(TITLES[name])}<br><span class="{badge}">'
             f"{html.escape(judgement.summary())}</span></figcaption>"
@@ -157,6 +163,7 @@ body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem aut
 table {{ border-collapse: collapse; margin: 1rem 0; }}
 td, th {{ padding: .25rem .8rem; border-bottom: 1px solid #8884; text-align: right; }}
 td:first-child, th:first-child {{ text-align: left; }}
+.interval {{ display: inline-block; width: 5.5em; color: #777; font-size: 85%; text-align: left; }}
 .curve {{ max-width: 100%; background: white; }}
 .row {{ display: flex; flex-wrap: wrap; gap: 1rem; }}
 figure {{ margin: 0; width: 17rem; }}

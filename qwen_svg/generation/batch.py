@@ -46,7 +46,9 @@ def draw_file(
     write_sheet(sheet, _pictures(records[:SHEET]))
     legal = sum(record["legal"] for record in records)
     failed = [record for record in records if record["error"]]
-    print(f"{len(records)} drawings, {legal} legal, {sum(record['renders'] for record in records)} render")
+    renders = sum(record["renders"] for record in records)
+    drawn = sum(record.get("drawn", record["renders"]) for record in records)  # lines from before have no such field
+    print(f"{len(records)} drawings, {legal} legal, {renders} render, {drawn} not blank")
     for record in failed[:5]:
         print(f"not drawn: {record['id']}: {record['error']}")
     print(f"  {output}\n  {sheet}")
@@ -87,13 +89,15 @@ def _records(request: Request, best: bool, way: dict) -> Iterator[dict]:
     """Yield a line for each drawing that is kept, or the one that says why there is none."""
     asked = {"id": request.id, "description": request.description}
     if request.fault:
-        yield asked | {"svg_content": "", "legal": False, "renders": False, "error": request.fault, "way": way}
+        nothing = {"svg_content": "", "legal": False, "renders": False, "drawn": False}
+        yield asked | nothing | {"error": request.fault, "way": way}
     for attempt in request.attempts[: 1 if best else None]:
         made = attempt.drawing
         yield asked | {
             "svg_content": made.answer,
             "legal": made.legal,
             "renders": made.png is not None,
+            "drawn": made.drawn,
             "structural_score": made.verdict.score if made.verdict else 0.0,
             "finished": made.finished,
             "score": attempt.score,

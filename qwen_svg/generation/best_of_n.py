@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from qwen_svg.common.errors import UserError
 from qwen_svg.generation.engine import RowState
 from qwen_svg.generation.predictor import Drawing, Predictor, Settings, Turn
-from qwen_svg.svg.render import is_blank
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,10 @@ class Attempt:
 
     @property
     def rank(self) -> tuple:
-        """Larger is better: legal, renders, shows something, score, structural score."""
+        """Larger is better: legal, renders, drawn (not blank), score, structural score."""
         made = self.drawing
         structure = made.verdict.score if made.verdict else 0.0
-        return made.legal, bool(made.png), not is_blank(made.png), self.score or 0.0, structure
+        return made.legal, bool(made.png), made.drawn, self.score or 0.0, structure
 
 
 @dataclass

@@ -9,6 +9,7 @@ from qwen_svg.common.tokens import prompt_ids
 from qwen_svg.evaluation.judge import judge
 from qwen_svg.generation.engine import Engine, RowState, rows_for
 from qwen_svg.model.load import load_model
+from qwen_svg.svg.render import is_blank
 from svg_constraint import Verdict
 
 Turn = tuple[str, str]  # a description and the answer to it
@@ -41,6 +42,11 @@ class Drawing:
     @property
     def legal(self) -> bool:
         return bool(self.verdict and self.verdict.valid)
+
+    @property
+    def drawn(self) -> bool:
+        """Does it render, and show anything?"""
+        return not is_blank(self.png)
 
 
 class Predictor:

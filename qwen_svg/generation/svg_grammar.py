@@ -67,6 +67,7 @@ def answer_grammar() -> Rules:
 
 
 def _reachable(rules: Rules) -> Rules:
+    """Leave out what no answer needs: rules are made for every combination, whether or not a shape uses it."""
     wanted, todo = set(), ["root"]
     while todo:
         name = todo.pop()
@@ -78,6 +79,8 @@ def _reachable(rules: Rules) -> Rules:
 
 def _texts() -> Rules:
     """The reasoning: no "<" that begins one of its own tags or the drawing. Comments: no "<", no "--", never empty."""
+    # Behind "<" any letters but those that begin "svg" or "reasoning", told apart as early as they differ: no "v"
+    # behind "<s", no "a" behind "<re", and so on.
     letters = characters("a-qt-zA-Z")
     tag_like = choice(letters, sequence("r", characters("a-df-z")), sequence("re", characters("b-z")),
                       sequence("s", characters("a-uw-z")))  # fmt: skip
@@ -98,7 +101,7 @@ def _numbers() -> Rules:
     rules: Rules = {"decimals": optional(".", Repeat(DIGIT, 1, 2))}
     decimals = Rule("decimals")
     for name, last in (("even", "02468"), ("odd", "13579")):
-        end, first = characters(last), characters(last.replace("0", ""))
+        end, first = characters(last), characters(last.replace("0", ""))  # the last digit; a whole number of one digit
         even = name == "even"
         whole = choice(first, sequence(characters("1-9"), Repeat(DIGIT, 0, 1), end))
         below_256 = choice(
@@ -108,6 +111,7 @@ def _numbers() -> Rules:
             sequence("2", characters("0-4"), end),
             sequence("25", characters("024" if even else "135")),
         )
+        # Between 0 and 1, and not 0: it counts as even, as its whole part does.
         fraction = sequence("0.", choice(characters("1-9"), sequence("0", characters("1-9"))))
         from_256 = choice(
             sequence("25", characters("68" if even else "79")),
@@ -191,7 +195,11 @@ def _points(start: str) -> Rules:
     for tag, least in (("polyline", 2), ("polygon", 3)):
         for shown_x, shown_y, count in [("", "", 0), *product("lhd", "lhd", range(1, least + 1))]:
             options = []
-            if (shown_x, shown_y, count) == ("d", "d", least):
+            if (shown_x, shown_y, count) == (
+                "d",
+                "d",
+                least,
+            ):  # enough points, both axes have shown enough: may end
                 options.append("")
             for (x, after_x), (y, after_y) in product(
                 _merged(_coordinates(shown_x, start)), _merged(_coordinates(shown_y, start))
@@ -206,6 +214,8 @@ def _line(start: str) -> Rules:
     """x1 y1 x2 y2, the ends differing in the parity of x or of y, or in where they lie."""
     options = []
     for (x1, parity_x, shown_x), (y1, parity_y, shown_y) in product(_coordinates("", start), repeat=2):
+        # Two ends are not one point where an axis went from one side of the canvas to the other (it had not shown
+        # enough after the first end, and has after the second), or where whole parts differ in parity.
         ends = [
             sequence(' x2="', x2, '" y2="', y2, '"')
             for (x2, other_x, done_x), (y2, other_y, done_y) in product(
@@ -252,6 +262,8 @@ def _path(start: str) -> Rules:
             unknown = name(shown_x, shown_y, "unknown", True)
             arc = sequence(Rule("size"), comma, Rule("size"), comma, any_number, comma, characters("01"), comma,
                            characters("01"), comma)  # fmt: skip
+            # Absolute commands lead on by what their end point shows. Where a relative one ends is not known: it shows
+            # nothing more, and no arc may follow at once.
             options = [
                 sequence(choice("L", "T"), gap, there),
                 sequence("C", gap, pair, comma, pair, comma, there),

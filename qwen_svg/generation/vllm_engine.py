@@ -1,4 +1,4 @@
-"""Free decoding by vLLM, where it is installed: several times the speed of decoding.py on a GPU, the same answers.
+"""Free decoding by vLLM, where it is installed: several times the speed of engine.py on a GPU, the same answers.
 
 vLLM brings its own torch, so it is no requirement of this project: `pip install vllm` where a GPU is. It loads hub ids
 and folders, not .gguf files, and knows nothing of closing an answer before its budget ends: constrained decoding stays
@@ -9,7 +9,10 @@ import gc
 import time
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import torch
 
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import stop_tokens
@@ -20,26 +23,24 @@ RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 MEMORY_SHARE = 0.5  # of the GPU, for weights and caches; the rest is for the model that measures cross-entropy
 
 
-def can_run(config: dict) -> bool:
-    """Is vLLM installed, and can it load this run's base and adapter? It has no rows for tokens of an adapter's own."""
-    plain = not config["base_model"].endswith(".gguf") and not config.get("base_quantization")
-    return find_spec("vllm") is not None and plain and not config.get("svg_tokens")
+def can_run(constants: SimpleNamespace) -> bool:
+    """Is vLLM installed, and can it load this run's base and adapter? It has no rows for tokens of an adapter's own.
 
-
-def pick_engine(engine: str, config: dict) -> str:
-    """Return "vllm" or "transformers"; refuse vLLM where it is asked for and cannot run.
-
-    config: the run's constants, in lower case.
+    constants: of the run's training.
     """
-    if engine not in ("auto", "transformers", "vllm"):
-        raise UserError(f"ENGINE must be 'auto', 'transformers' or 'vllm', not {engine!r}.")
-    if engine == "vllm" and not can_run(config):
+    plain = not (constants.BASE_MODEL.endswith(".gguf") or constants.BASE_QUANTIZATION or constants.SVG_TOKENS)
+    return plain and find_spec("vllm") is not None
+
+
+def pick_engine(engine: Literal["auto", "transformers", "vllm"], constants: SimpleNamespace) -> str:
+    """Return "vllm" or "transformers"; refuse vLLM where it is asked for and cannot run. constants: the run's."""
+    if engine == "vllm" and not can_run(constants):
         raise UserError(
-            f"ENGINE is 'vllm', but vLLM is not installed or cannot load {config['base_model']} with this run's "
+            f"ENGINE is 'vllm', but vLLM is not installed or cannot load {constants.BASE_MODEL} with this run's "
             "adapter: `pip install vllm` on a machine with a GPU, a hub id or folder as base, no new tokens, no "
             "4 bits; or `--engine transformers`."
         )
-    return "vllm" if engine != "transformers" and can_run(config) else "transformers"
+    return "vllm" if engine != "transformers" and can_run(constants) else "transformers"
 
 
 class VLLMEngine:
@@ -94,8 +95,6 @@ class VLLMEngine:
 
     def close(self) -> None:
         """Give the GPU's memory back."""
-        import torch
-
         del self.llm
         gc.collect()
         torch.cuda.empty_cache()

@@ -103,12 +103,14 @@ class _FrozenHeadLoss(torch.autograd.Function):
         rows = rows_at_a_time(len(labels), len(weight), weight.device)
         for start in range(0, len(labels), rows):
             part = slice(start, start + rows)
-            logits = exponentials = probabilities = None  # the block before is given back first
+            logits = exponentials = probabilities = None  # the block before is given back first: one block at a time
             logits = linear(hidden[part], weight)
             if new is not None:
-                logits[:, ids] = linear(hidden[part], new)
+                logits[:, ids] = linear(hidden[part], new)  # the frozen rows of these columns are not what is used
             logits = logits.float()
             wanted = labels[part].unsqueeze(-1)
+            # loss = log Σ exp(logit) − logit of the label. With the largest logit taken off first, no exp overflows;
+            # the label's own is read before the block is written over.
             shift = logits.amax(dim=-1, keepdim=True)
             of_label = logits.gather(-1, wanted)
             exponentials = logits.sub_(shift).exp_()  # in place: torch.logsumexp would hold a second block
@@ -116,9 +118,10 @@ class _FrozenHeadLoss(torch.autograd.Function):
             losses[part] = (sums.log() + shift - of_label).squeeze(-1)
             if gradient is None:
                 continue
+            # d loss / d logits = softmax − one_hot(label): the same block once more, in place.
             probabilities = exponentials.div_(sums)
             probabilities.scatter_add_(-1, wanted, torch.full_like(wanted, -1.0, dtype=torch.float32))
-            if new is not None:
+            if new is not None:  # their columns lead to the trained rows, and to nothing of the frozen weight
                 of_new = probabilities[:, ids]
                 probabilities[:, ids] = 0
             gradient[part] = linear(probabilities.to(weight.dtype), weight.T)

@@ -114,6 +114,7 @@ class _LoRALinear(torch.autograd.Function):
 
         The weight is asked for again in the backward pass: one that is unpacked from 4 bits is not kept.
         """
+        # Of the two products only A x is kept (rank wide, small); x itself is kept, or what the recipe makes it from.
         weight = weight_of()
         dtype = weight.dtype  # fp32 adapters on an fp16 base are multiplied in fp16, as under autocast
         out = linear(x, weight, bias)
@@ -129,7 +130,8 @@ class _LoRALinear(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad):
         a, b, middle, keep, *sources = ctx.saved_tensors
-        x = ctx.compute(*sources) if ctx.compute else sources[0]
+        x = ctx.compute(*sources) if ctx.compute else sources[0]  # made again: an element-wise pass, no product
+        # With y = W x + s B A x:  dB = s dy (A x)ᵀ,  dA = s Bᵀ dy xᵀ,  dx = Wᵀ dy + s Aᵀ Bᵀ dy. W is frozen.
         grad = grad.reshape(-1, grad.shape[-1])
         middle_grad = linear(grad, b.to(grad.dtype).T).mul_(ctx.scale)
         b_grad = (grad.T @ middle.view(-1, len(a))).to(b.dtype).mul_(ctx.scale)
@@ -158,6 +160,7 @@ class _RMSNorm(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad):
         x, weight = ctx.saved_tensors
+        # With u = x · r, r = 1 / sqrt(mean(x²) + eps):  dx = r · (g − u · mean(g · u)),  g = dy · weight.
         unit, scale = _unit(x, ctx.eps)
         grad = (grad * weight).float()
         grad -= unit * (grad * unit).mean(-1, keepdim=True)
@@ -176,7 +179,7 @@ class _SwiGLU(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad):
         gate, up = ctx.saved_tensors
-        return torch.ops.aten.silu_backward(grad * up, gate), F.silu(gate).mul_(grad)
+        return torch.ops.aten.silu_backward(grad * up, gate), F.silu(gate).mul_(grad)  # d gate, d up
 
 
 def _gated(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:

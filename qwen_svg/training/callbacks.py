@@ -14,6 +14,7 @@ from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCall
 from qwen_svg.common.errors import LossIsNotANumber, UserError
 from qwen_svg.common.jsonl import append_jsonl
 from qwen_svg.common.processes import is_main
+from qwen_svg.training.checkpoints import what_is_intact
 from qwen_svg.training.malloc_trim import malloc_trim
 
 # wandb's panels: what is logged under which name. A key that is not here is not sent.
@@ -52,6 +53,13 @@ def log_line(record: dict) -> str | None:
     )
 
 
+def not_a_number(what: str, step: int, folder: Path) -> LossIsNotANumber:
+    return LossIsNotANumber(
+        f"{what} is not a finite number at step {step}: training stopped, and nothing of that was saved "
+        f"({what_is_intact(folder)}). Start again with a lower LEARNING_RATE, or without half precision."
+    )
+
+
 class RunLog(TrainerCallback):
     """Every logged figure goes to metrics.jsonl, training.log, the terminal and, with a tracker, to wandb's panels."""
 
@@ -61,11 +69,11 @@ class RunLog(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict | None = None, **kwargs: Any) -> None:
         logs = logs or {}
-        if "loss" in logs and not math.isfinite(logs["loss"]):
-            raise LossIsNotANumber(
-                f"the training loss is {logs['loss']} at step {state.global_step}: training stopped, and earlier "
-                "checkpoints are intact. Lower LEARNING_RATE, or train without half precision."
-            )
+        if not math.isfinite(logs.get("loss", 0)):
+            raise not_a_number("the training loss", state.global_step, self.folder)
+        # With fp16, gradients overflow now and then: their step is skipped and the loss scaled down.
+        if not args.fp16 and not math.isfinite(logs.get("grad_norm", 0)):
+            raise not_a_number("the gradient norm", state.global_step, self.folder)
         if not state.is_world_process_zero:
             return
         record = {"step": state.global_step, "epoch": round(state.epoch or 0, 3), **logs}
@@ -91,11 +99,13 @@ class ProgressBar(ProgressCallback):
 
 
 TIME_IS_OVER = "MAX_MINUTES is over"
-STOPS = ("", TIME_IS_OVER, "Ctrl-C", "SIGTERM")
+# SIGHUP: the terminal is gone. SIGUSR1: what Slurm sends ahead of a time limit, with `--signal=B:USR1@120`.
+SIGNALS = {"SIGINT": "Ctrl-C", "SIGTERM": "SIGTERM", "SIGHUP": "SIGHUP", "SIGUSR1": "SIGUSR1"}
+STOPS = ("", TIME_IS_OVER, *SIGNALS.values())
 
 
 class SafeStop(TrainerCallback):
-    """Ctrl-C, SIGTERM or the time limit: finish the step, save a checkpoint, stop. A second Ctrl-C stops at once.
+    """A signal or the time limit: finish the step, save a checkpoint, stop. A second Ctrl-C stops at once.
 
     `reason`, one of STOPS, says why training stopped early. Several processes stop in the same step.
     """
@@ -105,7 +115,9 @@ class SafeStop(TrainerCallback):
         self.reason = ""
 
     def __enter__(self) -> "SafeStop":
-        self._before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        known = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]  # Windows lacks the last two
+        watched = [number for number in known if signal.getsignal(number) is not signal.SIG_IGN]  # nohup's wish
+        self._before = {number: signal.signal(number, self._on_signal) for number in watched}
         return self
 
     def __exit__(self, *exception: Any) -> None:
@@ -116,7 +128,7 @@ class SafeStop(TrainerCallback):
         if self.reason and number == signal.SIGINT:
             raise KeyboardInterrupt
         if not self.reason:  # a cluster sends SIGTERM to the launcher and to us, and the launcher hands it on
-            self.reason = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+            self.reason = SIGNALS[signal.Signals(number).name]
             print(f"\n{self.reason}: finishing this step, then saving a checkpoint (Ctrl-C to stop at once)")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
@@ -148,6 +160,13 @@ def refuse_interrupted(reason: str, step: int, script: str, folder: Path) -> Non
     )
 
 
+class StepsOfNow(TrainerCallback):
+    """A resumed run logs, evaluates and saves as its constants say; transformers would go on as the checkpoint says."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        state.compute_steps(args, state.max_steps)
+
+
 class SmallHeap(TrainerCallback):
     """Lets no batch inherit the gaps of the one before; on a GPU torch has an allocator of its own for that."""
 
@@ -172,6 +191,6 @@ def install_callbacks(
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
     stop = SafeStop(max_minutes)
-    for callback in (RunLog(folder, line, tracker), ProgressBar(line), SmallHeap(), stop):
+    for callback in (RunLog(folder, line, tracker), ProgressBar(line), StepsOfNow(), SmallHeap(), stop):
         trainer.add_callback(callback)
     return stop

@@ -4,14 +4,21 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import torch
+from safetensors.torch import load_file
+
 from qwen_svg.common.constants import constants_in_force
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.files import read_json, sha256, write_json, write_text
 from qwen_svg.common.jsonl import read_jsonl
 from qwen_svg.common.processes import is_main, processes, sharding
-from qwen_svg.common.run_folder import CONFIG
+from qwen_svg.common.run_folder import ADAPTER, CONFIG
 
 COMPLETE = "complete.json"  # written last into a checkpoint: its files with their SHA-256
+
+
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
 
 
 def mark_complete(checkpoint: Path) -> None:
@@ -29,7 +36,7 @@ def checkpoint_to_resume(run: Path) -> Path:
     for warning in warnings:
         print(f"warning: {warning}")
     if is_main():
-        forget_after(run, int(checkpoint.name.rpartition("-")[2]))
+        forget_after(run, step_of(checkpoint))
     print(f"resuming from {checkpoint}")
     return checkpoint
 
@@ -41,7 +48,7 @@ def newest_complete_checkpoint(run: Path) -> tuple[Path, list[str]]:
     """
     numbered = [path for path in run.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
     warnings = []
-    for checkpoint in sorted(numbered, key=lambda path: -int(path.name.rpartition("-")[2])):
+    for checkpoint in sorted(numbered, key=step_of, reverse=True):
         fault = _fault(checkpoint)
         if fault is None:
             return checkpoint, warnings
@@ -64,7 +71,16 @@ def _fault(checkpoint: Path) -> str | None:
             return f"{name} is missing"
         if sha256(path) != digest:
             return f"{name} is damaged (its content is not what was saved)"
+    adapter = checkpoint / ADAPTER
+    if adapter.is_file() and not all(torch.isfinite(tensor).all() for tensor in load_file(adapter).values()):
+        return f"{ADAPTER} holds numbers that are not finite"  # saved before that was checked
     return None
+
+
+def what_is_intact(run: Path) -> str:
+    """Return the end of a sentence about a training that went wrong: which checkpoint is whole, if any."""
+    numbered = sorted((path for path in run.glob("checkpoint-*") if (path / COMPLETE).is_file()), key=step_of)
+    return f"{numbered[-1].name} is the last that was saved" if numbered else "no checkpoint has been saved"
 
 
 def forget_after(run: Path, step: int) -> None:

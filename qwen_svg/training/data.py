@@ -8,6 +8,7 @@ from typing import Any
 
 from prompt_template import extract_svg
 from qwen_svg.common.dataset import (
+    SPLIT_SHARES,
     ReadResult,
     Sample,
     SampleKey,
@@ -32,11 +33,12 @@ class TrainingData:
     fingerprint: str  # SHA-256 of the samples that are used
 
 
-def prepare_data(c: SimpleNamespace, tokenizer: Any) -> TrainingData:
+def prepare_data(c: SimpleNamespace, tokenizer: Any, split: dict | None = None) -> TrainingData:
     """Read, check, tokenise, drop what does not fit, and split. Prints what happened to every sample.
 
-    The file is streamed: what stays in memory of a sample is its id, description and length. Raises UserError where
-    nothing is left.
+    The file is streamed: what stays in memory of a sample is its id, description and length. split: the content of
+    split.json, of a run that is resumed: its parts stay what they were. Raises UserError where nothing is left, or
+    something is missing that the run was split with.
     """
     read, store = ReadResult(Path(c.DATA_PATH)), TokenStore()
     names, named = ControlNames(tokenizer), 0
@@ -70,8 +72,12 @@ def prepare_data(c: SimpleNamespace, tokenizer: Any) -> TrainingData:
             f"no sample of {c.DATA_PATH} is left to train on: {len(dropped)} dropped; raise MAX_LENGTH "
             f"({c.MAX_LENGTH}) or see `python preprocess_token_lengths.py` for the lengths."
         )
-    keys = take(keys, c.MAX_SAMPLES, c.SEED)
-    parts = {name: [key.id for key in part] for name, part in split_samples(keys, c.SEED).items()}
+    if split:
+        parts = {name: split[name] for name in SPLIT_SHARES}
+        keys = _keys_of_split(c, keys, parts)
+    else:
+        keys = take(keys, c.MAX_SAMPLES, c.SEED)
+        parts = {name: [key.id for key in part] for name, part in split_samples(keys, c.SEED).items()}
     alike = print_families(keys)
     print("split: " + ", ".join(f"{len(part)} {name}" for name, part in parts.items()))
     return TrainingData(
@@ -91,6 +97,18 @@ def print_families(keys: list[SampleKey]) -> dict[str, int]:
         f"{alike['group']} a group"
     )
     return alike
+
+
+def _keys_of_split(c: SimpleNamespace, keys: list[SampleKey], parts: dict[str, list[str]]) -> list[SampleKey]:
+    """Return the samples of a split that was made before."""
+    known = {key.id: key for key in keys}
+    wanted = [id for part in parts.values() for id in part]
+    if missing := [id for id in wanted if id not in known]:
+        raise UserError(
+            f"{c.DATA_PATH} has no usable sample {missing[0]!r}, with which the run was split ({len(missing)} are "
+            "missing); restore the file, or start a new run."
+        )
+    return [known[id] for id in wanted]
 
 
 def legal_dialects(sample: Sample) -> set[str]:

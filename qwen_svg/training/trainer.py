@@ -1,5 +1,6 @@
 """Hugging Face's Trainer, with exact validation loss, batches of like lengths and checkpoints that are whole."""
 
+import math
 import shutil
 import time
 from pathlib import Path
@@ -12,16 +13,29 @@ from transformers import Trainer, TrainingArguments
 from qwen_svg.common.errors import UserError
 from qwen_svg.model.cross_entropy import CrossEntropy, cross_entropy
 from qwen_svg.model.loss import summed_loss
-from qwen_svg.training.callbacks import SafeStop
-from qwen_svg.training.checkpoints import mark_complete
+from qwen_svg.training.callbacks import SafeStop, not_a_number
+from qwen_svg.training.checkpoints import mark_complete, step_of
 from qwen_svg.training.sampler import LengthGroupedSampler, share
 from qwen_svg.training.throughput import Throughput
 
 
 class CompleteCheckpoints(Trainer):
-    """A checkpoint is marked when it is whole, and removed when it could not be."""
+    """A checkpoint is marked when it is whole, and removed when it could not be; all numbers in it are finite."""
+
+    def require_finite(self) -> None:
+        """Raise LossIsNotANumber where a trained weight, or what the optimizer keeps of it, is not finite."""
+        tensors = [p for p in self.model.parameters() if p.requires_grad]
+        if self.optimizer is not None:
+            kept = getattr(self.optimizer, "optimizer", self.optimizer).state.values()  # within accelerate's wrapper
+            tensors += [value for state in kept for value in state.values() if torch.is_tensor(value)]
+        local = (getattr(tensor, "to_local", lambda t=tensor: t)() for tensor in tensors)
+        broken = not all(torch.isfinite(tensor).all() for tensor in local if tensor.is_floating_point())
+        flag = torch.tensor(float(broken), device=self.args.device)  # all processes stop, or none
+        if self.accelerator.reduce(flag) > 0:
+            raise not_a_number("an adapter weight", self.state.global_step, Path(self.args.output_dir))
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        self.require_finite()
         checkpoint = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         try:
             super()._save_checkpoint(*args, **kwargs)
@@ -60,6 +74,8 @@ class SVGTrainer(CompleteCheckpoints):
             sums = torch.tensor([part.nats, part.tokens], dtype=torch.float64, device=self.args.device)
             nats, tokens = self.accelerator.reduce(sums).tolist()
         result = CrossEntropy(nats, int(tokens))
+        if not math.isfinite(result.mean):
+            raise not_a_number("the validation cross-entropy", self.state.global_step, Path(self.args.output_dir))
         metrics = {
             f"{metric_key_prefix}_cross_entropy": result.mean,
             f"{metric_key_prefix}_perplexity": result.perplexity,
@@ -113,7 +129,7 @@ def run_training(trainer: Trainer, stop: SafeStop, checkpoint: Path | None = Non
     Raises UserError where a GPU's memory is too small.
     """
     if checkpoint and hasattr(trainer, "first_step"):
-        trainer.first_step = int(checkpoint.name.rpartition("-")[2])
+        trainer.first_step = step_of(checkpoint)
     try:
         with stop:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

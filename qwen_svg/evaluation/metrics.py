@@ -1,0 +1,171 @@
+"""The figures of a test: shares with their confidence intervals, bits per byte; and the table that shows them."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+from qwen_svg.evaluation.judge import Judgement
+from qwen_svg.model.cross_entropy import CrossEntropy
+from svg_constraint import DIALECTS
+
+Z = NormalDist().inv_cdf(0.975)  # 1.96: 95 % of a normal distribution lie within so many standard deviations
+FEW = 100  # answers; with fewer of them a share is shown beside its interval
+NOT_SENT = ("intervals", "violations")  # to wandb: what metrics.json is for
+
+
+def wilson(successes: int, n: int) -> tuple[float, float]:
+    """Return the 95 % confidence interval of a share, successes / n with n above 0 (Wilson 1927).
+
+    Unlike share ± 1.96 standard errors it stays within [0, 1], and 10 of 10 is not taken for certain.
+    """
+    share = successes / n
+    center = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    spread = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
+    return max(0.0, center - spread), min(1.0, center + spread)
+
+
+def bits_per_byte(nats: float, texts: list[str]) -> float:
+    """Return the summed cross-entropy of texts as bits for each byte of them, in UTF-8.
+
+    It compares models whose tokenizers differ: what has fewer tokens has more to say with each.
+    """
+    return nats / math.log(2) / sum(len(text.encode("utf-8")) for text in texts)
+
+
+def loss_figures(loss: CrossEntropy, texts: list[str]) -> dict[str, float]:
+    """Return the figures of the cross-entropy of reference answers. loss: over all their tokens, ends of turn too."""
+    return {
+        "cross_entropy": loss.mean,
+        "perplexity": loss.perplexity,
+        "bits_per_byte": bits_per_byte(loss.nats, texts),
+        "cross_entropy_samples": len(texts),
+    }
+
+
+@dataclass(frozen=True)
+class Column:
+    """Who answers the test, and how: the references, the base, the fine-tuned model, the same constrained."""
+
+    judged: list[Judgement]
+    answers: list[Any] | None = None  # an engine's, with tokens, seconds and finished; None: the references
+    losses: dict | None = None  # of `loss_figures`; None: the column has no cross-entropy of its own
+
+    def metrics(self) -> dict:
+        none = dict.fromkeys(("cross_entropy", "perplexity", "bits_per_byte"))
+        return (self.losses or none) | figures(self.judged, self.answers)
+
+
+def figures(judgements: list[Judgement], answers: list[Any] | None = None) -> dict:
+    """Return shares in [0, 1] over the answers, their intervals, mean scores, costs, and answers broken by rule.
+
+    `intervals` has the names, and the nesting, of the shares. `violations`: for each rule of the prompt dialect, how
+    many answers break it at least once.
+    """
+    n = len(judgements)
+    counts: dict[str, Any] = {
+        "svg_accuracy": sum(j.svg is not None for j in judgements),
+        "reasoning_accuracy": sum(j.reasoning is not None for j in judgements),
+        "constraint_accuracy": {dialect: sum(j.legal(dialect) for j in judgements) for dialect in DIALECTS},
+        "render_rate": sum(j.renders for j in judgements),
+        "drawn_rate": sum(j.drawn for j in judgements),
+    }
+    found: dict[str, Any] = {}
+    if answers is not None:
+        counts["finished"] = sum(a.finished for a in answers)
+        found["mean_tokens"] = sum(a.tokens for a in answers) / n
+        found["mean_seconds"] = sum(a.seconds for a in answers) / n
+    broken: Counter[str] = Counter()
+    for judgement in judgements:
+        verdict = judgement.verdicts["prompt"]
+        broken.update({violation.rule for violation in verdict.violations} if verdict else {"no-svg"})
+    return found | {
+        **_each(counts, lambda count: count / n),
+        "structural_score": sum(j.score for j in judgements) / n,
+        "scores": {name: sum(j.scores[name] for j in judgements) / n for name in judgements[0].scores},
+        "samples": n,
+        "intervals": _each(counts, lambda count: list(wilson(count, n))),
+        "violations": dict(broken.most_common()),
+    }
+
+
+def _each(counts: dict[str, Any], make: Callable[[int], Any]) -> dict[str, Any]:
+    """Return what `make` makes of each number of a nested dict, in the same nesting."""
+    return {name: _each(value, make) if isinstance(value, dict) else make(value) for name, value in counts.items()}
+
+
+class Cell(NamedTuple):
+    value: str
+    interval: str = ""  # of a share of few answers
+
+
+def metric_rows(metrics: dict[str, dict]) -> list[tuple[str, list[Cell]]]:
+    """Return (label, one cell per column) for every figure, in the order people ask for them."""
+
+    def row(label: str, text: str, *keys: str) -> tuple[str, list[Cell]]:
+        return label, [_cell(figures, text, keys) for figures in metrics.values()]
+
+    return [
+        row("cross-entropy (nats per token)", "{:.4f}", "cross_entropy"),
+        row("perplexity", "{:.3f}", "perplexity"),
+        row("bits per byte", "{:.4f}", "bits_per_byte"),
+        row("has an <svg> section", "{:.1%}", "svg_accuracy"),
+        row("has a <reasoning> section", "{:.1%}", "reasoning_accuracy"),
+        *(row(f"legal in {dialect}", "{:.1%}", "constraint_accuracy", dialect) for dialect in DIALECTS),
+        row("structural score (0 to 1)", "{:.3f}", "structural_score"),
+        row("renders", "{:.1%}", "render_rate"),
+        row("not blank", "{:.1%}", "drawn_rate"),
+        *(row(f"{name} (0 to 1)", "{:.3f}", "scores", name) for name in next(iter(metrics.values()))["scores"]),
+        row("answers ended by themselves", "{:.1%}", "finished"),
+        row("mean tokens per answer", "{:.0f}", "mean_tokens"),
+        row("mean seconds per answer", "{:.2f}", "mean_seconds"),
+        row("answers", "{}", "samples"),
+        row("samples for cross-entropy", "{}", "cross_entropy_samples"),
+    ]
+
+
+def _cell(figures: dict, text: str, keys: tuple[str, ...]) -> Cell:
+    value, interval = _at(figures, keys), _at(figures["intervals"], keys)
+    if value is None:
+        return Cell("–")
+    if interval is None or figures["samples"] >= FEW:
+        return Cell(text.format(value))
+    low, high = interval
+    return Cell(text.format(value), f"[{100 * low:.0f}–{100 * high:.0f}]")
+
+
+def _at(nested: Any, keys: tuple[str, ...]) -> Any:
+    for key in keys:
+        nested = nested.get(key) if isinstance(nested, dict) else None
+    return nested
+
+
+def table_text(metrics: dict[str, dict]) -> str:
+    """Return the table for a terminal; four columns with intervals are 110 characters wide."""
+    rows = metric_rows(metrics)
+    few = any(cell.interval for _, cells in rows for cell in cells)
+    left = max(len(label) for label, _ in rows)
+    right = 8 if few else 0  # of an interval: "[72–100]"
+    lines = [" " * left + "".join(f"{name:>11} {'':<{right}}" for name in metrics)]
+    lines += [
+        f"{label:<{left}}" + "".join(f"{cell.value:>11} {cell.interval:<{right}}" for cell in cells)
+        for label, cells in rows
+    ]
+    if few:
+        lines.append(f"[low–high]: 95 % confidence interval of the share, in %, as there are fewer than {FEW} answers")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def flat(metrics: dict[str, dict], prefix: str = "test") -> dict[str, float]:
+    """Return the figures by flat names, like test/tuned/cross_entropy, for wandb's summary."""
+    return dict(_flat(metrics, prefix))
+
+
+def _flat(nested: dict, prefix: str) -> Iterator[tuple[str, float]]:
+    for name, value in nested.items():
+        if isinstance(value, dict) and name not in NOT_SENT:
+            yield from _flat(value, f"{prefix}/{name}")
+        elif isinstance(value, int | float):
+            yield f"{prefix}/{name}", value

@@ -1,0 +1,152 @@
+"""Going on with a run, and what is never saved: its own split and constants, finite numbers, stops by any signal."""
+
+import json
+import os
+import shutil
+import signal
+from types import SimpleNamespace
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+
+import train
+from qwen_svg.common.errors import LossIsNotANumber, UserError
+from qwen_svg.common.files import read_json, write_json
+from qwen_svg.common.run_split import samples_of
+from qwen_svg.model.tokenizer import load_tokenizer
+from qwen_svg.training.callbacks import SafeStop
+from qwen_svg.training.checkpoints import mark_complete, newest_complete_checkpoint
+from qwen_svg.training.data import prepare_data
+from tests.scripts import constants_of, run_main
+
+SHORT = ["--max-length", "6400", "--lora-rank", "4", "--batch-size", "8", "--no-wandb", "--max-samples", "24"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, tiny_base, data_file):
+    """A run of two epochs with a checkpoint at each step; and its flags."""
+    folder = tmp_path_factory.mktemp("place")
+    flags = ["--base-model", str(tiny_base), "--data-path", str(data_file), *SHORT]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        run_main(train, *flags, "--run-name", "r", "--epochs", "2", "--save-steps", "2", "--save-total-limit", "9")
+    return folder, flags
+
+
+@pytest.fixture
+def run(trained, tmp_path, monkeypatch):
+    """A copy of that run, in an empty place."""
+    shutil.copytree(trained[0] / "outputs", tmp_path / "outputs")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "outputs" / "r"
+
+
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        (["--seed", "7"], "SEED"),
+        (["--learning-rate", "1e-6"], "LEARNING_RATE"),
+        (["--loss-on", "all"], "LOSS_ON"),
+        (["--lora-rank", "8"], "LORA_RANK"),
+        (["--lora-targets", "q_proj"], "LORA_TARGETS"),
+        (["--max-samples", "20"], "MAX_SAMPLES"),
+        (["--train-dialect", "prompt"], "TRAIN_DIALECT"),
+        (["--optimizer", "adamw_8bit"], "OPTIMIZER"),
+    ],
+)
+def test_what_would_be_another_training_is_refused(run, flags, name):
+    before = (run / "config.yml").read_text()
+    with pytest.raises(UserError, match=f"^{name} of outputs/r is .* leave out `{flags[0]}`"):
+        constants_of(train, "--resume", "--run-name", "r", *flags)
+    assert (run / "config.yml").read_text() == before
+
+
+def test_what_may_change_is_applied_and_written_down(run, capsys):
+    for checkpoint in run.glob("checkpoint-[56]"):
+        os.rename(checkpoint, checkpoint.with_name("gone-" + checkpoint.name))
+    run_main(train, "--resume", "--run-name", "r", "--epochs", "3", "--logging-steps", "1", "--eval-steps", "4")
+    printed = capsys.readouterr().out
+    assert "EPOCHS 2.0 → 3.0" in printed and "follows the schedule of 3 epochs from step 4 on" in printed
+    assert yaml.safe_load((run / "config.yml").read_text())["epochs"] == 3.0
+    assert not yaml.safe_load((run / "config.yml").read_text())["resume"]
+    (told,) = read_json(run / "environment.json")["resumed"]
+    assert told["step"] == 4 and told["changed"]["EPOCHS"] == {"before": 2.0, "now": 3.0}
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [r["step"] for r in records if "loss" in r and r["step"] > 4] == [
+        5,
+        6,
+        7,
+        8,
+        9,
+    ]  # each step, as asked for now
+    assert {r["step"] for r in records if "eval_cross_entropy" in r} >= {8}
+
+
+def test_a_resumed_run_keeps_its_split_whatever_the_seed(run, tiny_base, data_file):
+    split = read_json(run / "split.json")
+    c = constants_of(train, "--base-model", str(tiny_base), "--data-path", str(data_file), *SHORT, "--seed", "7")
+    data = prepare_data(c, load_tokenizer(str(tiny_base)), split)
+    assert {name: data.ids[name] for name in ("train", "valid", "test")} == {
+        name: split[name] for name in ("train", "valid", "test")
+    }
+    assert [row.id for row in data.parts["test"]] == split["test"]
+    anew = prepare_data(c, load_tokenizer(str(tiny_base)))
+    assert anew.ids["test"] != split["test"]  # so the seed would have changed it
+    with pytest.raises(UserError, match="no usable sample 'nobody'"):
+        prepare_data(c, load_tokenizer(str(tiny_base)), split | {"train": [*split["train"], "nobody"]})
+
+
+def test_a_split_that_is_not_the_one_trained_with_is_refused(run, data_file):
+    split = read_json(run / "split.json")
+    assert [sample.id for sample in samples_of(run, "test", str(data_file))] == split["test"]
+    split["test"], split["train"][:1] = split["test"] + split["train"][:1], split["test"][:1]
+    write_json(run / "split.json", split)
+    with pytest.raises(UserError, match=r"not the split that .* was trained with"):
+        samples_of(run, "test", str(data_file))
+    with pytest.raises(UserError, match="not the split"):
+        run_main(train, "--resume", "--run-name", "r")
+
+
+@pytest.mark.parametrize("more", [[], ["--save-steps", "1"], ["--logging-steps", "1"], ["--max-minutes", "0.0001"]])
+def test_a_training_of_nan_leaves_nothing_that_looks_whole(trained, tmp_path, monkeypatch, more):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(LossIsNotANumber, match=r"not a finite number at step \d.*(no checkpoint|is the last)"):
+        run_main(train, *trained[1], "--run-name", "n", "--learning-rate", "1e30", "--warmup", "0", *more)
+    run = tmp_path / "outputs" / "n"
+    assert not (run / "adapter_model.safetensors").exists()
+    for marker in run.glob("checkpoint-*/complete.json"):
+        tensors = load_file(marker.parent / "adapter_model.safetensors").values()
+        assert all(torch.isfinite(tensor).all() for tensor in tensors)
+
+
+def test_a_checkpoint_of_the_past_with_nan_is_passed_over(run):
+    newest, _ = newest_complete_checkpoint(run)
+    file = newest / "adapter_model.safetensors"
+    tensors = load_file(file)
+    next(iter(tensors.values()))[0, 0] = torch.nan
+    save_file(tensors, file, metadata={"format": "pt"})
+    mark_complete(newest)
+    found, warnings = newest_complete_checkpoint(run)
+    assert found != newest and "not finite" in warnings[0]
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"])
+def test_every_signal_that_asks_for_an_end_saves_first(name, capsys):
+    control, args = SimpleNamespace(should_save=False, should_training_stop=False), SimpleNamespace(world_size=1)
+    with SafeStop(0) as stop:
+        os.kill(os.getpid(), signal.Signals[name])
+        stop.on_step_end(args, None, control)
+    assert stop.reason in ("Ctrl-C" if name == "SIGINT" else name) and stop.reason
+    assert control.should_save and control.should_training_stop and "saving a checkpoint" in capsys.readouterr().out
+
+
+def test_a_hangup_that_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with SafeStop(0) as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop.reason and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
