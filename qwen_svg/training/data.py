@@ -64,7 +64,10 @@ def prepare_data(c: SimpleNamespace, tokenizer: Any, split: dict | None = None) 
     print("\n".join(read.report()))
     if named:
         print(f"{named} samples name control tokens of the base, as <|im_end|>: they are read as text")
-    print("legal by svg_constraint: " + ", ".join(f"{d} {legal[d] / read.read:.1%}" for d in DIALECTS))
+    print(
+        "legal by svg_constraint: "
+        + ", ".join(f"{d} {legal[d] / max(1, read.read - len(beyond)):.1%}" for d in DIALECTS)
+    )
     if too_long := sum(reason.endswith("tokens") for reason in dropped.values()):
         print(f"{too_long} samples are longer than {c.MAX_LENGTH} tokens and are dropped (see split.json)")
     if not keys:
@@ -74,11 +77,11 @@ def prepare_data(c: SimpleNamespace, tokenizer: Any, split: dict | None = None) 
         )
     if split:
         parts = {name: split[name] for name in SPLIT_SHARES}
-        keys = _keys_of_split(c, keys, parts)
+        keys, alike = _keys_of_split(c, keys, parts), {}
     else:
         keys = take(keys, c.MAX_SAMPLES, c.SEED)
         parts = {name: [key.id for key in part] for name, part in split_samples(keys, c.SEED).items()}
-    alike = print_families(keys)
+        alike = print_families(keys)
     print("split: " + ", ".join(f"{len(part)} {name}" for name, part in parts.items()))
     return TrainingData(
         parts={name: store.rows(numbers[id] for id in part) for name, part in parts.items()},
