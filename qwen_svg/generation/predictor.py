@@ -9,6 +9,7 @@ from qwen_svg.common.tokens import prompt_ids
 from qwen_svg.evaluation.judge import judge
 from qwen_svg.generation.engine import Engine, RowState, rows_for
 from qwen_svg.model.load import load_model
+from qwen_svg.model.source import ModelSource
 from qwen_svg.svg.render import is_blank
 from svg_constraint import Verdict
 
@@ -52,7 +53,7 @@ class Drawing:
 class Predictor:
     """A model with its prompt and its limits. Not to be shared between threads: one drives `engine`, others ask it."""
 
-    def __init__(self, source: str, slots: int = 8):
+    def __init__(self, source: str | ModelSource, slots: int = 8):
         """source: a run, by name or folder; the folder of an adapter or of a merged model; a hub id; a .gguf file.
         slots: drawings that are made side by side. Raises UserError where it is none of these.
         """

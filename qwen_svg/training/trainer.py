@@ -123,10 +123,15 @@ class SVGTrainer(CompleteCheckpoints):
             self.model.save_pretrained(output_dir or self.args.output_dir, state_dict=adapter)
 
 
-def run_training(trainer: Trainer, stop: SafeStop, checkpoint: Path | None = None) -> str:
+LESS_MEMORY = "turn ACTIVATION_CHECKPOINTING on, or take a smaller BATCH_SIZE with more GRADIENT_ACCUMULATION"
+
+
+def run_training(
+    trainer: Trainer, stop: SafeStop, checkpoint: Path | None = None, less_memory: str = LESS_MEMORY
+) -> str:
     """Train to the end or to a stop; return the reason of an early stop, or "". stop: of `install_callbacks`.
 
-    Raises UserError where a GPU's memory is too small.
+    Raises UserError, with the advice `less_memory`, where a GPU's memory is too small.
     """
     if checkpoint and hasattr(trainer, "first_step"):
         trainer.first_step = step_of(checkpoint)
@@ -134,8 +139,5 @@ def run_training(trainer: Trainer, stop: SafeStop, checkpoint: Path | None = Non
         with stop:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except torch.OutOfMemoryError:
-        raise UserError(
-            f"the GPU ran out of memory with BATCH_SIZE {trainer.args.per_device_train_batch_size}; use "
-            "`--activation-checkpointing on`, or a smaller `--batch-size` with more `--gradient-accumulation`."
-        ) from None
+        raise UserError(f"the GPU ran out of memory; {less_memory}.") from None
     return stop.reason
