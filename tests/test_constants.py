@@ -62,7 +62,7 @@ def test_written_config_gives_the_same_constants_back(script, tmp_path):
         (["--length"], ["--length", "expected one argument"]),
         (["--rate", "fast"], ["--rate", "a finite number"]),
         (["--length", "none"], ["--length", "a whole number", "'none'"]),
-        (["--length", "9" * 30], ["LENGTH", "at most 10 digits", "999"]),
+        (["--length", "9" * 30], ["LENGTH", "at most 12 digits", "999"]),
         (["--length", "9" * 5000], ["--length", "a whole number", "'999"]),
         (["--name", "a\udcffb"], ["NAME", "not UTF-8"]),
         (["--name", "x" * 30_000], ["NAME", "30,000 characters"]),

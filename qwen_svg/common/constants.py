@@ -28,7 +28,7 @@ from qwen_svg.common.errors import UserError, install_error_hook, one_line, prin
 from qwen_svg.common.processes import quiet_unless_main
 
 ROOT = Path(__file__).resolve().parents[2]  # where train.py is
-MOST_DIGITS = 10  # of a whole number without bounds of its own: more would fail later, in some library
+MOST_DIGITS = 12  # of a whole number without bounds of its own: more would fail later, in some library
 MOST_CHARACTERS = 20_000  # of a text: more than any prompt has, and any path
 
 
