@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from corpus.optimize import Job, convert_one
+from corpus.optimize import SvgTask, convert_one
 from corpus.sources import drawings
 from corpus.workers import CRASHED, in_processes
 
@@ -40,7 +40,7 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     files = {name: (arguments.output / f"{name}.jsonl").open("w") for name in ("icons", "pairs", "heldout")}
     counts = dict.fromkeys(files, 0)
-    jobs = (Job(svg, record=record) for record, svg in records(arguments.sets))
+    jobs = (SvgTask(svg, record=record) for record, svg in records(arguments.sets))
     done = in_processes(partial(convert_one, comments=False), jobs, 2, lambda _: ("", CRASHED))
     held = set()
     for job, (svg, _) in tqdm(done, desc="drawings", unit="", disable=None):

@@ -51,7 +51,8 @@ def open_folder(c: SimpleNamespace, script: str, device: torch.device, fingerpri
     if c.RESUME:
         folder = run_to_resume(c.RUN_NAME)
         refuse_other_data(folder, c.DATA, fingerprint, "; restore the file, or start a new run.")
-        return folder, checkpoint_to_resume(folder)
+        path = Path(__file__).with_name(f"{script.rpartition('.')[2]}.py")
+        return folder, checkpoint_to_resume(folder, str(path), c)
     folder = new_run_folder(c.RUN_NAME)
     write_config(folder / CONFIG, c)
     dtype = "bfloat16" if in_halves(c, device) else "float32"

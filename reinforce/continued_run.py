@@ -20,6 +20,7 @@ from qwen_svg.training.arguments import shared_arguments
 from qwen_svg.training.callbacks import install_callbacks, refuse_interrupted
 from qwen_svg.training.checkpoints import checkpoint_to_resume
 from qwen_svg.training.trainer import CompleteCheckpoints, run_training
+from reinforce.shared_constants import FORMERLY
 
 
 def open_origin(c: SimpleNamespace) -> Run:
@@ -43,7 +44,8 @@ def open_folder(
     """
     if c.RESUME:
         folder = run_to_resume(c.RUN_NAME)
-        return folder, checkpoint_to_resume(folder)
+        script = str(Path(__file__).with_name(f"train_{method}.py"))
+        return folder, checkpoint_to_resume(folder, script, c, f"{method}.yml", FORMERLY)
     script, sha256 = f"-m reinforce.train_{method}", origin.environment["data"]["sha256"]
     about = environment(script, loaded.device, loaded.dtype, c.DATA_PATH, sha256) | (facts or {})
     about["data"]["split_sha256"] = split_sha256(read_split(origin.folder))

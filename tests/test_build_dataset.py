@@ -97,8 +97,6 @@ def test_comments_name_the_colour_that_follows(stem):
 @pytest.mark.parametrize("stem", NAMED)
 def test_bounds_are_those_of_the_pixels(stem):
     """The bounds computed from path geometry against the pixels resvg paints (half a pixel of antialiasing)."""
-    import numpy as np
-
     svg = extract_svg(record_of(stem)["svg_content"])
     # All in black, so that white parts of the drawing are seen too.
     painted = (

@@ -9,9 +9,6 @@ Each is loaded back and compared with the model it was made from, base and adapt
 prompt. Afterwards: `ollama create first -f exported/first/gguf/Modelfile`, `ollama run first "a red fox"`.
 """
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,7 +40,7 @@ import torch
 from transformers import GenerationConfig
 
 from prompt_template import format_prompt
-from qwen_svg.common.files import write_json
+from qwen_svg.common.files import atomic_folder, write_json
 from qwen_svg.common.tokens import stop_tokens
 from qwen_svg.model.chat_template import trained_chat_template
 from qwen_svg.model.gguf import require_known, write_gguf
@@ -64,7 +61,7 @@ def main(c: SimpleNamespace) -> None:
     model, tokenizer, prompt, expected = load(source)
     tokenizer.chat_template = trained_chat_template(tokenizer, source.prompt_form)
     settings = {key: getattr(source, key) for key in EXPORTED}
-    with new_folder(Path(c.OUTPUT)) as output:
+    with atomic_folder(Path(c.OUTPUT)) as output:
         if c.FORMAT != "safetensors":
             write_gguf_folder(output / "gguf", c, name, model, tokenizer, source)
             compare(next((output / "gguf").glob("*.gguf")), prompt, expected, c.DTYPE)
@@ -73,19 +70,6 @@ def main(c: SimpleNamespace) -> None:
             write_json(output / SETTINGS, settings)
             compare(output, prompt, expected, c.DTYPE)
     print(f"exported: {c.OUTPUT}")
-
-
-@contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """Yield a folder beside `folder`, whose place it takes at the end; nothing is left of an export that fails."""
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-        yield part
-        part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def write_gguf_folder(

@@ -32,7 +32,8 @@ class CompleteCheckpoints(Trainer):
         broken = not all(torch.isfinite(tensor).all() for tensor in local if tensor.is_floating_point())
         flag = torch.tensor(float(broken), device=self.args.device)  # all processes stop, or none
         if self.accelerator.reduce(flag) > 0:
-            raise not_a_number("an adapter weight", self.state.global_step, Path(self.args.output_dir))
+            what, folder = "a trained weight is not a finite number", Path(self.args.output_dir)
+            raise not_a_number(what, self.state.global_step, folder)
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         self.require_finite()
@@ -75,7 +76,8 @@ class SVGTrainer(CompleteCheckpoints):
             nats, tokens = self.accelerator.reduce(sums).tolist()
         result = CrossEntropy(nats, int(tokens))
         if not math.isfinite(result.mean):
-            raise not_a_number("the validation cross-entropy", self.state.global_step, Path(self.args.output_dir))
+            what, folder = f"the validation cross-entropy is {result.mean}", Path(self.args.output_dir)
+            raise not_a_number(what, self.state.global_step, folder)
         metrics = {
             f"{metric_key_prefix}_cross_entropy": result.mean,
             f"{metric_key_prefix}_perplexity": result.perplexity,
