@@ -33,6 +33,7 @@ from qwen_svg.training.resume import constants_to_resume
 # Data
 DATA_PATH: str = "data/svg_results.jsonl"  # JSON lines with id, description, svg_content (and group, optional)
 ON_BAD_LINE: Literal["skip", "stop"] = "skip"  # "skip" bad lines and count them, or "stop" at the first
+MEND_ANSWERS: Literal["keep", "mend", "drop"] = "keep"  # those with fences, chatter, a second SVG …; always counted
 MAX_SAMPLES: NonNegativeInt = 0  # use a random subset of this many samples that fit; 0 = all
 TRAIN_DIALECT: Literal["", "prompt", "prompt+gradients", "kaggle"] = ""  # keep only samples legal in it; "" = all
 # Model
