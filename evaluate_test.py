@@ -23,6 +23,7 @@ from qwen_svg.common.run_folder import Run, open_run
 
 # Input
 MODEL: str = ""  # a run, by name or folder; "" = the newest run
+BASE_MODEL: str = ""  # where the base of a run or adapter lies; "" = where its training says
 DATA_PATH: str = ""  # the run's data file, where it has moved since; "" = as in the run's config.yml
 # Generation
 GENERATE_SAMPLES: NonNegativeInt = 0  # let the model answer this many test samples; 0 = all
@@ -79,7 +80,7 @@ from qwen_svg.model.batches import LeftPaddingCollator
 from qwen_svg.model.cross_entropy import cross_entropy
 from qwen_svg.model.device import pick_device, pick_dtype
 from qwen_svg.model.load import LoadedModel, load_model
-from qwen_svg.model.source import source_of
+from qwen_svg.model.source import find_source
 from qwen_svg.model.tokenizer import load_tokenizer
 from scoring.candidate import Candidate
 from scoring.scores import find_score, find_scores
@@ -104,7 +105,7 @@ def main(c: SimpleNamespace) -> None:
 
     # 3. The base without adapter. It reads, and is scored on, the text as its own tokenizer spells it.
     vllm = open_vllm(c, tested) if engine == "vllm" else None
-    base = load_model(source_of(tested.constants, tested.folder), adapter="none")
+    base = load_model(find_source(str(tested.folder), c.BASE_MODEL), adapter="none")
     if not c.SKIP_BASE:
         columns["base"] = free_column(c, base, samples, asked, scores, "base", vllm)
 

@@ -27,6 +27,7 @@ INPUT: str = ""  # descriptions to draw: .txt, one to a line; .jsonl or .csv wit
 OUTPUT: str = ""  # .jsonl for the drawings of INPUT; one that exists is gone on with; "" = named after INPUT
 # With what
 MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run
+BASE_MODEL: str = ""  # where the base of a run or adapter lies; "" = where its training says
 # How
 N: PositiveInt = 1  # drawings of a description, with seeds SEED, SEED + 1 …
 BEST: bool = False  # of the N, keep only the best: legal, renders, shows something, SCORE, structural score
@@ -62,7 +63,7 @@ from qwen_svg.generation.best_of_n import DrawingPlan
 from qwen_svg.generation.chat import Chat
 from qwen_svg.generation.predictor import Predictor, Settings
 from qwen_svg.generation.terminal import draw_one, show
-from qwen_svg.model.source import find_model
+from qwen_svg.model.source import find_model, find_source
 from scoring.candidate import Candidate
 from scoring.scores import find_score
 from svg_constraint import SVG_OPEN
@@ -70,13 +71,13 @@ from svg_constraint import SVG_OPEN
 
 def main(c: SimpleNamespace) -> int:
     """Return the exit code: 1 when a drawing is not legal."""
-    model = find_model(c.MODEL)
+    model, source = find_model(c.MODEL), find_source(c.MODEL, c.BASE_MODEL)
     settings = Settings(c.TEMPERATURE, c.SEED, c.MAX_NEW_TOKENS, c.FREE)
     plan = DrawingPlan(settings, c.N, c.RETRIES, scorer(c.SCORE, model) if c.SCORE else None, c.SCORE)
     if c.INPUT:
         output = Path(c.OUTPUT) if c.OUTPUT else None
-        return draw_file(lambda: Predictor(model, c.SLOTS), model, plan, c.BEST, Path(c.INPUT), output)
-    predictor = Predictor(model, c.SLOTS)
+        return draw_file(lambda: Predictor(source, c.SLOTS), model, plan, c.BEST, Path(c.INPUT), output)
+    predictor = Predictor(source, c.SLOTS)
     if c.INTERACTIVE:
         return Chat(predictor, plan).run()
     attempts = draw_one(predictor, c.DESCRIPTION, plan)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 from qwen_svg.common.constants import PositiveInt, start
-from qwen_svg.common.errors import run
+from qwen_svg.common.errors import UserError, run
 
 # Input
 DATA_PATH: str = "data/svg_results.jsonl"  # the samples: JSON lines with id, description, svg_content
@@ -19,6 +19,7 @@ TOKENIZER: str = "Qwen/Qwen2.5-1.5B-Instruct"  # hub id, local folder or .gguf f
 SVG_TOKENS: bool = False  # count with the new tokens that train.py adds with its constant of this name
 PROMPT_FORM: Literal["chat", "raw"] = "chat"  # "chat" (instruct bases) or "raw" (the template alone), as in train.py
 ON_BAD_LINE: Literal["skip", "stop"] = "skip"  # "skip" bad lines and count them, or "stop" at the first
+MEND_ANSWERS: Literal["keep", "mend", "drop"] = "keep"  # those with fences, chatter …; as in train.py
 # Limit
 MAX_LENGTH: PositiveInt = 1560  # tokens, prompt + answer: the limit drawn and counted against, as in train.py
 # Output
@@ -33,7 +34,7 @@ from prompt_template import build_prompt
 from qwen_svg.common.dataset import ReadResult, in_batches, stream_samples
 from qwen_svg.common.files import write_json
 from qwen_svg.common.token_lengths import PARTS, draw, measure
-from qwen_svg.common.tokens import token_ids
+from qwen_svg.common.tokens import token_ids, within_reach
 from qwen_svg.model.svg_tokens import add_svg_tokens
 from qwen_svg.model.tokenizer import load_tokenizer
 
@@ -45,22 +46,20 @@ def main(c: SimpleNamespace) -> None:
     if c.SVG_TOKENS:
         add_svg_tokens(tokenizer)
     data, lengths, over = ReadResult(Path(c.DATA_PATH)), {part: [] for part in PARTS}, []
-
-    def add(samples: list) -> None:
-        for part, counts in measure(tokenizer, samples, c.PROMPT_FORM).items():
+    beyond: list[str] = []  # longer than any limit of the table, and not measured
+    samples = stream_samples(data, c.ON_BAD_LINE, c.MEND_ANSWERS)
+    for batch in in_batches(within_reach(tokenizer, samples, max(*CANDIDATE_LIMITS, c.MAX_LENGTH), beyond), 256):
+        for part, counts in measure(tokenizer, batch, c.PROMPT_FORM).items():
             lengths[part] += counts
-        totals = lengths["total"][-len(samples) :]
-        over.extend(sample.id for sample, n in zip(samples, totals, strict=True) if n > c.MAX_LENGTH)
-
-    for batch in in_batches(stream_samples(data, c.ON_BAD_LINE), 256):
-        add(batch)
-    if data.incomplete:  # how long a sample is does not depend on its sections
-        add(data.incomplete)
+        totals = lengths["total"][-len(batch) :]
+        over += [sample.id for sample, n in zip(batch, totals, strict=True) if n > c.MAX_LENGTH]
     print("\n".join(data.report()))
-    figures = summarise(lengths, c.MAX_LENGTH)
+    if not lengths["total"]:
+        raise UserError(f"each sample of {c.DATA_PATH} is longer than {max(*CANDIDATE_LIMITS, c.MAX_LENGTH)} tokens.")
+    figures = summarise(lengths, c.MAX_LENGTH, len(beyond))
     figures["template_tokens"] = template_tokens(tokenizer)
     figures["lines"] = data.counts()
-    figures["dropped_ids"] = over
+    figures["dropped_ids"] = over + beyond
 
     folder = Path(c.OUTPUT_DIR)
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,12 +74,15 @@ def template_tokens(tokenizer: Any) -> int:
     return len(token_ids(tokenizer, [build_prompt("")])[0])
 
 
-def summarise(lengths: dict[str, list[int]], limit: int) -> dict:
-    """Return the figures of token_lengths.json: sample counts and percentiles (linear interpolation)."""
+def summarise(lengths: dict[str, list[int]], limit: int, beyond: int = 0) -> dict:
+    """Return the figures of token_lengths.json: sample counts and percentiles (linear interpolation).
+
+    beyond: samples too long to be measured, which are in the counts alone.
+    """
     figures: dict = {
-        "samples": len(lengths["total"]),
+        "samples": len(lengths["total"]) + beyond,
         "limit": limit,
-        "over_limit": sum(n > limit for n in lengths["total"]),
+        "over_limit": sum(n > limit for n in lengths["total"]) + beyond,
     }
     for part in PARTS:
         p50, p90, p95, p99 = np.percentile(lengths[part], (50, 90, 95, 99))

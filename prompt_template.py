@@ -118,3 +118,11 @@ def extract_svg(answer: str) -> str | None:
     reasoning = _REASONING.search(answer)
     match = _SVG.search(answer, reasoning.end() if reasoning else 0)
     return match.group(0) if match else None
+
+
+def find_sections(answer: str) -> tuple[re.Match | None, re.Match | None]:
+    """Return where the reasoning and the SVG are; the SVG also where it stands, against the rule, before the other."""
+    reasoning = _REASONING.search(answer)
+    if reasoning is None or not reasoning.group(1).strip():
+        return None, _SVG.search(answer)
+    return reasoning, _SVG.search(answer, reasoning.end()) or _SVG.search(answer, 0, reasoning.start())

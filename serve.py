@@ -21,6 +21,7 @@ from qwen_svg.common.errors import UserError, run
 
 # Model
 MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run
+BASE_MODEL: str = ""  # where the base of a run or adapter lies; "" = where its training says
 CONSTRAINED: bool = True  # by the grammar of legal drawings; without it an illegal answer is refused (502)
 # Network
 HOST: str = "127.0.0.1"  # address to listen on; another than this machine's own lets others in
@@ -60,7 +61,7 @@ if __name__ == "__main__":
     listener = listen(c.HOST, c.PORT)  # a port in use is told before a model is loaded
 
 from qwen_svg.generation.predictor import Predictor, Settings
-from qwen_svg.model.source import find_model
+from qwen_svg.model.source import find_model, find_source
 from qwen_svg.serving.app import make_app
 from qwen_svg.serving.guard import is_local
 from qwen_svg.serving.metrics import Metrics
@@ -80,14 +81,14 @@ def build(c: SimpleNamespace):
     local = is_local(c.HOST)
     if not local and not c.TOKEN:
         print(f"note: everybody who reaches {c.HOST} may draw; --token or the environment's SERVE_TOKEN asks for one")
-    source = find_model(c.MODEL)
+    found, source = find_model(c.MODEL), find_source(c.MODEL, c.BASE_MODEL)
     predictor = Predictor(source, c.SLOTS, c.MAX_PROMPT)
     limits = Limits(c.MAX_BODY, c.MAX_DESCRIPTION, c.MAX_TOKENS, c.TIME_LIMIT)
     # Compiles the grammar now, not at the first request; and says so now where no answer has room.
     predictor.row("a fox", Settings(max_new=limits.tokens, free=not c.CONSTRAINED))
     worker = Worker(predictor, c.MAX_WAITING, Metrics())
     worker.start()
-    name = os.path.basename(os.path.normpath(source))
+    name = os.path.basename(os.path.normpath(found))
     return make_app(
         Service(worker, DrawingStore(c.KEPT_BYTES), limits, name, not c.CONSTRAINED), c.TOKEN, local
     ), worker

@@ -28,11 +28,12 @@ from qwen_svg.common.errors import LossIsNotANumber, UserError, run
 from qwen_svg.common.files import write_json
 from qwen_svg.common.processes import broadcast, init_distributed, is_main, processes, sharding
 from qwen_svg.common.run_folder import check_run_name, environment, new_run_folder, run_to_resume
-from qwen_svg.training.resume import constants_to_resume, record_changes
+from qwen_svg.training.resume import constants_to_resume
 
 # Data
 DATA_PATH: str = "data/svg_results.jsonl"  # JSON lines with id, description, svg_content (and group, optional)
 ON_BAD_LINE: Literal["skip", "stop"] = "skip"  # "skip" bad lines and count them, or "stop" at the first
+MEND_ANSWERS: Literal["keep", "mend", "drop"] = "keep"  # those with fences, chatter, a second SVG …; always counted
 MAX_SAMPLES: NonNegativeInt = 0  # use a random subset of this many samples that fit; 0 = all
 TRAIN_DIALECT: Literal["", "prompt", "prompt+gradients", "kaggle"] = ""  # keep only samples legal in it; "" = all
 # Model
@@ -119,7 +120,7 @@ from qwen_svg.model.svg_tokens import add_svg_tokens, init_new_embeddings, make_
 from qwen_svg.model.tokenizer import load_tokenizer
 from qwen_svg.training.arguments import training_arguments
 from qwen_svg.training.callbacks import SafeStop, install_callbacks, refuse_interrupted
-from qwen_svg.training.checkpoints import checkpoint_to_resume, refuse_other_steps, step_of
+from qwen_svg.training.checkpoints import checkpoint_to_resume, refuse_other_steps
 from qwen_svg.training.data import TrainingData, prepare_data
 from qwen_svg.training.dry_run import show_batch
 from qwen_svg.training.lr_sweep import print_sweep, short_training, sweep
@@ -214,10 +215,7 @@ def pick_checkpoint(c: SimpleNamespace, data: TrainingData) -> Path:
     folder = run_to_resume(c.RUN_NAME)
     refuse_other_data(folder, c.DATA_PATH, data.fingerprint, "; restore the file, or start a new run.")
     refuse_other_steps(__file__, c, folder)
-    checkpoint = checkpoint_to_resume(folder)
-    if is_main():
-        record_changes(__file__, c, folder, step_of(checkpoint))
-    return checkpoint
+    return checkpoint_to_resume(folder, __file__, c)
 
 
 def build_model(c: SimpleNamespace, tokenizer: Any, new_tokens: dict, device: torch.device, dtype: Any) -> LoadedModel:

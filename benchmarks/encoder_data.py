@@ -18,6 +18,12 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from tqdm import tqdm
+
+from corpus.optimize import SvgTask, convert_one
+from corpus.sources import drawings
+from corpus.workers import CRASHED, in_processes
+
 FOUR = ("twemoji", "fluent-emoji-flat", "openmoji", "noto")
 MORE = ("noto-v1", "emojione", "emojione-v1", "fluent-emoji-high-contrast")  # they have names, but no code points
 ICONS = ("tabler", "mdi", "ph", "lucide")
@@ -31,15 +37,10 @@ def main() -> None:
     parser.add_argument("sets", type=Path, help="the folder with a folder for each set")
     parser.add_argument("--output", type=Path, default=Path("outputs/encoder_data"))
     arguments = parser.parse_args()
-    from tqdm import tqdm
-
-    from corpus.optimize import Job, convert_one
-    from corpus.workers import CRASHED, in_processes
-
     arguments.output.mkdir(parents=True, exist_ok=True)
     files = {name: (arguments.output / f"{name}.jsonl").open("w") for name in ("icons", "pairs", "heldout")}
     counts = dict.fromkeys(files, 0)
-    jobs = (Job(svg, record=record) for record, svg in records(arguments.sets))
+    jobs = (SvgTask(svg, record=record) for record, svg in records(arguments.sets))
     done = in_processes(partial(convert_one, comments=False), jobs, 2, lambda _: ("", CRASHED))
     held = set()
     for job, (svg, _) in tqdm(done, desc="drawings", unit="", disable=None):
@@ -57,8 +58,6 @@ def main() -> None:
 
 def records(sets: Path) -> Iterator[tuple[dict, str]]:
     """Yield ({id, emoji, group, source}, SVG). emoji: code points without joiners, "" for none."""
-    from corpus.sources import drawings
-
     code_of_name: dict[str, str] = {}
     for source in (*FOUR, *MORE, *ICONS):
         codes = {}

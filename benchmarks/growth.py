@@ -17,7 +17,20 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+from qwen_svg.common.environment import configure_environment
+
+configure_environment()  # which torch reads when it is imported
+
+import train
 from benchmarks.measure import peak_bytes, report, seconds
+from qwen_svg.common.tokens import Encoded
+from qwen_svg.model.adapter import add_adapter
+from qwen_svg.model.batches import LeftPaddingCollator
+from qwen_svg.model.device import pick_device, pick_dtype
+from qwen_svg.model.load import load_base
+from qwen_svg.model.loss import summed_loss
+from qwen_svg.model.tokenizer import load_tokenizer
+from qwen_svg.training.sampler import LengthGroupedSampler
 
 SMOLLM = "models/SmolLM2-135M-Instruct.Q4_1.gguf"
 SIZES, LENGTHS, BATCHES, ROWS, STEPS = (100, 1_000, 10_000, 100_000), (256, 512, 1024, 1560), 100, 4, 3
@@ -75,14 +88,6 @@ def repeat(source: Path, size: int, target: Path) -> Path:
 
 
 def data_case(path: str, tokenizer_name: str) -> dict:
-    from qwen_svg.common.environment import configure_environment
-
-    configure_environment()
-    import train
-    from qwen_svg.model.batches import LeftPaddingCollator
-    from qwen_svg.model.tokenizer import load_tokenizer
-    from qwen_svg.training.sampler import LengthGroupedSampler
-
     c = SimpleNamespace(**{name: value for name, value in vars(train).items() if name.isupper()})
     c.DATA_PATH = path
     tokenizer = load_tokenizer(tokenizer_name)
@@ -103,16 +108,6 @@ def data_case(path: str, tokenizer_name: str) -> dict:
 
 
 def length_case(length: int) -> dict:
-    from qwen_svg.common.environment import configure_environment
-
-    configure_environment()
-    from qwen_svg.common.tokens import Encoded
-    from qwen_svg.model.adapter import add_adapter
-    from qwen_svg.model.batches import LeftPaddingCollator
-    from qwen_svg.model.device import pick_device, pick_dtype
-    from qwen_svg.model.load import load_base
-    from qwen_svg.model.loss import summed_loss
-
     device = pick_device()
     before = peak_bytes()
     model = add_adapter(load_base(SMOLLM, device, pick_dtype(device, fp16=True)), 64, 128, 0.0).train()

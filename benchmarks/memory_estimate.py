@@ -12,8 +12,11 @@ import sys
 import tempfile
 from types import SimpleNamespace
 
-from benchmarks.measure import peak_bytes, report
 from qwen_svg.common.environment import configure_environment
+
+configure_environment()  # which torch reads when it is imported
+
+from benchmarks.measure import peak_bytes, report
 from qwen_svg.common.tokens import Encoded
 from qwen_svg.model.adapter import add_adapter
 from qwen_svg.model.batches import LeftPaddingCollator
@@ -70,7 +73,6 @@ def qwen_05b(folder: str) -> str:
 
 
 def measure(base: str, rows: int, width: int, checkpointing: bool) -> dict[str, float]:
-    configure_environment()
     import torch
 
     device = pick_device()

@@ -21,6 +21,13 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.measure import report
+from corpus.optimization.document import write_document
+from corpus.optimization.refusal import Refused
+from corpus.optimization.resolve import resolve
+from corpus.optimization.shorten import shorten
+from corpus.optimize import optimize_svg_string
+from qwen_svg.model.tokenizer import load_tokenizer
+from qwen_svg.svg.render import picture_difference, render_rgb
 
 MAX_ERROR, MAX_TILE_ERROR = 0.01, 0.10
 HEAD_MS = f"{'ms p50':>8}{'p90':>7}{'max':>7}"
@@ -34,8 +41,6 @@ def main() -> None:
     parser.add_argument("--dialect", default="prompt")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    from qwen_svg.model.tokenizer import load_tokenizer
-
     tokenizer = load_tokenizer(arguments.tokenizer)
     figures = {}
     print(f"{'':<24}{'converted':>10}{'faithful':>10}{'stable':>8}{'tokens':>9}{'bare':>8}" + HEAD_MS)
@@ -84,10 +89,6 @@ def load(path: Path) -> dict[str, str]:
 
 def measure(icons: dict[str, str], tokenizer, dialect: str) -> dict:
     import psutil
-
-    from corpus.optimization.refusal import Refused
-    from corpus.optimize import optimize_svg_string
-    from qwen_svg.svg.render import picture_difference, render_rgb
 
     refused: Counter[str] = Counter()
     results: dict[str, str] = {}
@@ -146,10 +147,6 @@ def cpu_ms(run):
 
 def growth(icons: list[str], dialect: str) -> dict:
     """Return the exponent of time against size, and (drawings, kB, ms) of each file: n drawings within one canvas."""
-    from corpus.optimization.document import write_document
-    from corpus.optimization.refusal import Refused
-    from corpus.optimization.resolve import resolve
-    from corpus.optimization.shorten import shorten
 
     def stages(svg: str) -> str:  # without the check, which ends at 64 kB
         return write_document(shorten(resolve(svg), 0, gradients=dialect != "prompt"))
@@ -175,8 +172,6 @@ def picosvg(icons: list[str], dialect: str) -> dict | None:
         from picosvg.svg import SVG
     except ImportError:
         return None
-    from corpus.optimize import optimize_svg_string
-
     times, ratios = [], []
     for svg in icons:
         try:

@@ -17,7 +17,19 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+from transformers import Qwen2ForCausalLM
+
 from benchmarks.measure import report
+from qwen_svg.common.dataset import Sample
+from qwen_svg.common.files import write_text
+from qwen_svg.common.plots import figure_grid, save
+from qwen_svg.common.tokens import encode
+from qwen_svg.model.batches import LeftPaddingCollator
+from qwen_svg.model.tokenizer import load_tokenizer
+from reinforce.report import first_and_last, records_with
+from tests.tiny import answer, make_tokenizer
+from tests.tiny import make_base as make_random
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = Path("outputs/benchmarks").absolute()
@@ -39,7 +51,7 @@ def main() -> None:
         make_base(work)
         sft = ["--data-path", "data.jsonl", "--base-model", "base", "--run-name", "sft", *SFT.split()]
         finish(start(work, str(ROOT / "train.py"), *sft))
-        grpo = ["--run-dir", "outputs/sft", "--steps", steps, "--sample-steps", steps, *GRPO.split()]
+        grpo = ["--model", "sft", "--steps", steps, "--sample-steps", steps, *GRPO.split()]
         running = [
             start(work, "-m", "reinforce.train_grpo", "--run-name", f"seed{seed}", "--seed", str(seed), *grpo)
             for seed in SEEDS
@@ -51,23 +63,13 @@ def main() -> None:
     print(f"{'mean, first → last quarter':<28}" + "".join(f"{key:>18}" for key in KEYS))
     for name, found in figures.items():
         print(f"{name:<28}" + "".join(f"{found[key][0]:>9.3f} → {found[key][1]:.3f} " for key in KEYS))
-    (OUTPUT / "reinforce.json").write_text(json.dumps(figures | {"curves": records}) + "\n", encoding="utf-8")
+    write_text(OUTPUT / "reinforce.json", json.dumps(figures | {"curves": records}) + "\n")
     draw(records)
     report(figures)
 
 
 def make_base(work: Path) -> None:
     """Write a base that has seen the task (all weights trained, AdamW) and the data."""
-    import torch
-    from transformers import Qwen2ForCausalLM
-
-    from qwen_svg.common.dataset import Sample
-    from qwen_svg.common.tokens import encode
-    from qwen_svg.model.batches import LeftPaddingCollator
-    from qwen_svg.model.tokenizer import load_tokenizer
-    from tests.tiny import answer, make_tokenizer
-    from tests.tiny import make_base as make_random
-
     names = [(size, colour) for colour in COLOURS for size in SIZES]
     good = [Sample(f"{s}-{c}", f"a {s} {c} circle", answer(c, SIZES[s])) for s, c in names]
     bad = [replace(sample, answer=sample.answer.replace(*SPOILT)) for sample in good]
@@ -117,8 +119,6 @@ def finish(process: subprocess.Popen) -> None:
 
 def keep(run: Path, folder: Path) -> list[dict]:
     """Copy the run's pictures out of the temporary folder; return its curves."""
-    from reinforce.report import records_with
-
     folder.mkdir(parents=True, exist_ok=True)
     for picture in (run / "rewards.png", *run.glob("drawings/*.png")):
         shutil.copy(picture, folder)
@@ -129,14 +129,10 @@ def keep(run: Path, folder: Path) -> list[dict]:
 
 
 def figures_of(records: list[dict]) -> dict[str, tuple[float, float]]:
-    from reinforce.report import first_and_last
-
     return {key: first_and_last(records, key) for key in KEYS}
 
 
 def draw(records: dict[int, list[dict]]) -> None:
-    from qwen_svg.common.plots import figure_grid, save
-
     figure, axes = figure_grid(1, len(KEYS), (4.2, 3.2))
     for axis, key in zip(axes, KEYS, strict=True):
         for seed, found in records.items():

@@ -19,7 +19,7 @@ from PIL import Image, ImageFilter
 
 from benchmarks.measure import report
 from qwen_svg.common.dataset import read_samples
-from scoring import legality, ocr, render, similarity
+from scoring import legality, ocr, pictures, render, similarity
 from scoring.candidate import Candidate
 from svg_constraint import SVG_OPEN
 
@@ -32,7 +32,7 @@ def main() -> None:
     samples = read_samples(path).samples[:DRAWINGS]
     candidates = [Candidate(sample.answer, sample.description, sample.answer) for sample in samples]
     for candidate in candidates:
-        render.png(candidate.svg, similarity.SIZE)  # so that similarity's time is its own
+        pictures.png(candidate.svg, similarity.SIZE)  # so that similarity's time is its own
     figures = {}
     for name, score, asked in (
         ("render", render.score, candidates),
@@ -55,15 +55,15 @@ def main() -> None:
 
 def sanity(candidates: list[Candidate]) -> dict[str, float]:
     """Return mean similarities to the reference of what is like it more and less."""
-    pictures = [found for one in candidates if (found := render.picture(one.svg, similarity.SIZE))]
-    whole = [one for one in candidates if render.png(one.svg, similarity.SIZE)]
-    squares = [Candidate(square(picture), reference=one.answer) for picture, one in zip(pictures, whole, strict=True)]
+    drawn = [found for one in candidates if (found := pictures.picture(one.svg, similarity.SIZE))]
+    whole = [one for one in candidates if pictures.png(one.svg, similarity.SIZE)]
+    squares = [Candidate(square(picture), reference=one.answer) for picture, one in zip(drawn, whole, strict=True)]
     blurred = {
-        f"itself, blurred by {radius}": [picture.filter(ImageFilter.GaussianBlur(radius)) for picture in pictures]
+        f"itself, blurred by {radius}": [picture.filter(ImageFilter.GaussianBlur(radius)) for picture in drawn]
         for radius in (1, 2, 4, 8)
     }
-    others = {"itself": pictures} | blurred | {"another drawing": pictures[1:] + pictures[:1]}
-    found = {name: mean(map(similarity.compare, spoilt, pictures)) for name, spoilt in others.items()}
+    others = {"itself": drawn} | blurred | {"another drawing": drawn[1:] + drawn[:1]}
+    found = {name: mean(map(similarity.compare, spoilt, drawn)) for name, spoilt in others.items()}
     return found | {"a square in its mean colour": mean(similarity.score(squares))}
 
 

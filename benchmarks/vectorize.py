@@ -21,7 +21,15 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from benchmarks.measure import report
+from corpus.optimization.refusal import Refused
+from corpus.sources import drawings
+from corpus.vectorizing.methods import vectorized
+from corpus.vectorizing.search import Budget, Comparator
+from corpus.workers import in_processes
+from qwen_svg.svg.render import png_bytes, render_rgb
 
 SIZE = 512
 FOLDER = Path("outputs/vectorize")
@@ -46,10 +54,6 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    from tqdm import tqdm
-
-    from corpus.workers import in_processes
-
     budgets = [int(budget) for budget in arguments.budgets.split(",")]
     chosen = icons(arguments.sources, arguments.icons)
     work = partial(measure, budgets=budgets)
@@ -67,9 +71,6 @@ def main() -> None:
 
 def icons(sources: list[str], count: int) -> list[tuple[str, str]]:
     """Return (name, SVG) of `count` icons in all, as many of each source, that differ from a white page."""
-    from corpus.sources import drawings
-    from qwen_svg.svg.render import render_rgb
-
     chosen = []
     for i, source in enumerate(sources):
         wanted = count // len(sources) + (i < count % len(sources))
@@ -82,16 +83,12 @@ def icons(sources: list[str], count: int) -> list[tuple[str, str]]:
 
 def measure(icon: tuple[str, str], budgets: list[int]) -> dict:
     """Return name, svg and, for each budget, what each contender drew: svg, bytes, ssim, error, seconds."""
-    from corpus.optimization.refusal import Refused
-    from corpus.vectorizing.search import Budget, Eye, vectorized
-    from qwen_svg.svg.render import png_bytes, render_rgb
-
     name, svg = icon
     picture = render_rgb(svg, SIZE)
     judge = cache(partial(judged, picture=picture))  # two budgets often have one drawing
-    eye = Eye(picture)
+    comparator = Comparator(picture)
     start = time.process_time()
-    plain = swept(png_bytes(svg, SIZE), eye, max(budgets))
+    plain = swept(png_bytes(svg, SIZE), comparator, max(budgets))
     sweep = time.process_time() - start
     figures: dict = {"name": name, "svg": svg}
     for budget in budgets:
@@ -108,19 +105,17 @@ def measure(icon: tuple[str, str], budgets: list[int]) -> dict:
     return figures
 
 
-def swept(png: bytes, eye: Any, max_bytes: int) -> list[tuple[float, str]]:
+def swept(png: bytes, comparator: Any, max_bytes: int) -> list[tuple[float, str]]:
     """Return (similarity, SVG) of plain vtracer for each of its settings, each text once."""
     import vtracer
 
     texts = {vtracer.convert_raw_image_to_svg(png, img_format="png", **settings) for settings in PLAIN}
-    return [(eye.look(text).similarity, text) for text in sorted(texts, key=len) if len(text) <= max_bytes]
+    return [(comparator.look(text).similarity, text) for text in sorted(texts, key=len) if len(text) <= max_bytes]
 
 
 def judged(drawn: str, picture: Any) -> dict:
     import numpy as np
     from skimage.metrics import structural_similarity
-
-    from qwen_svg.svg.render import render_rgb
 
     pixels = render_rgb(drawn or WHITE, SIZE)
     return {
@@ -196,8 +191,6 @@ def plot(figures: dict, path: Path) -> None:
 def sheet(results: list[dict], budget: int, path: Path, rows: int = 12, side: int = 192) -> None:
     """Draw picture and contenders side by side: icons from all over the range of SSIM, the worst first."""
     from PIL import Image, ImageDraw, ImageFont
-
-    from qwen_svg.svg.render import png_bytes
 
     ordered = sorted(results, key=lambda result: result[budget]["layers"]["ssim"] - result[budget]["plain"]["ssim"])
     shown = [ordered[i * (len(ordered) - 1) // max(rows - 1, 1)] for i in range(min(rows, len(ordered)))]

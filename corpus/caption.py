@@ -14,14 +14,11 @@ Stopped at any moment, the same command goes on where it was; a drawing that fai
 """
 
 import glob
-from collections import Counter
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from qwen_svg.common.constants import start
+from qwen_svg.common.constants import Between, NonNegativeInt, PositiveFloat, PositiveInt, start
 from qwen_svg.common.errors import UserError, run
 
 # Input
@@ -29,33 +26,63 @@ DATASET: str = "VectorGraphics/svg-corpus"  # hub id, or .jsonl, .json, .csv, .p
 DATA_FILES: str = ""  # pattern of the files wanted of a folder or a hub dataset, like "*_stage2*"; "" = all
 SVG_FIELD: str = "svg"  # of a record
 SOURCES: str = "twemoji"  # for ENGINE labels: those of corpus/sources.py, with commas between
-START_INDEX: int = 0  # records to pass over
-MAX_SAMPLES: int | None = None  # records to read from there; None = all
+START_INDEX: NonNegativeInt = 0  # records to pass over
+MAX_SAMPLES: PositiveInt | None = None  # records to read from there; None = all
 # Output
 OUTPUT: str = "data/captions.jsonl"  # continued when it is there
 # Model
-ENGINE: str = "transformers"  # "transformers", "lmdeploy", "endpoint" (BASE_URL) or "labels" (names, no model)
+ENGINE: Literal["transformers", "lmdeploy", "endpoint", "labels"] = "transformers"  # labels: names, no model
 # The checkpoint in transformers' own form, which LMDeploy and vLLM load too. OpenGVLab/InternVL3-2B, the same weights,
 # comes with Python of its own, which no engine here runs.
 MODEL: str = "OpenGVLab/InternVL3-2B-hf"  # hub id or folder; for ENGINE endpoint the name it is served under
 BASE_URL: str = ""  # for ENGINE endpoint, like http://localhost:8000/v1; its key comes from OPENAI_API_KEY
-RESOLUTION: int = 224  # pixels, width and height of the picture that is shown to the model
-BATCH_SIZE: int = 64  # pictures asked about together; halved when the memory does not suffice
-TEMPERATURE: float = 0.01  # up to 0.01 the likeliest word is always taken, and captions are the same each time
-MAX_NEW_TOKENS: int = 128  # of a caption; one that is cut is not written
-TP: int = 1  # GPUs that share each layer (LMDeploy)
-SESSION_LEN: int = 16384  # tokens of prompt, picture and caption (LMDeploy)
-TIMEOUT: float = 1.0  # seconds for drawing one SVG
-SEED: int = 12343  # of the choice of prompts, and of sampling
+RESOLUTION: PositiveInt = 224  # pixels, width and height of the picture that is shown to the model
+BATCH_SIZE: PositiveInt = 64  # pictures asked about together; halved when the memory does not suffice
+TEMPERATURE: Annotated[float, Between(0, 2)] = 0.01  # up to 0.01 the likeliest word is always taken
+MAX_NEW_TOKENS: PositiveInt = 128  # of a caption; one that is cut is not written
+TP: PositiveInt = 1  # GPUs that share each layer (LMDeploy)
+SESSION_LEN: PositiveInt = 16384  # tokens of prompt, picture and caption (LMDeploy)
+TIMEOUT: PositiveFloat = 1.0  # seconds for drawing one SVG
+SEED: NonNegativeInt = 12343  # of the choice of prompts, and of sampling
+
+
+def check_constants(c: SimpleNamespace) -> None:
+    """Refuse values that do not go together, before anything heavy is imported."""
+    if c.ENGINE == "endpoint" and not c.BASE_URL:
+        raise UserError("ENGINE is 'endpoint': give its address with `--base-url http://localhost:8000/v1`.")
+    if c.BASE_URL and c.ENGINE != "endpoint":
+        raise UserError(f"BASE_URL is given, but ENGINE is {c.ENGINE!r}; add `--engine endpoint`.")
+    if c.TP > 1 and c.ENGINE != "lmdeploy":
+        raise UserError("TP above 1 is for `--engine lmdeploy`; a server behind an endpoint has an option of its own.")
+    output, inputs = Path(c.OUTPUT).resolve(), [c.DATASET, *glob.glob(c.DATASET)]
+    if c.ENGINE != "labels" and any(output.is_relative_to(Path(name).resolve()) for name in inputs if name):
+        raise UserError(f"OUTPUT {c.OUTPUT} is, or lies in, the DATASET; give another.")
+
+
+if __name__ == "__main__":
+    c = start(__file__)
+    check_constants(c)
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+
+from tqdm import tqdm
+
+from corpus.captioning.clean import clean_caption
+from corpus.captioning.pictures import batches, one_ahead
+from corpus.captioning.prompts import prompt_for
+from corpus.sources import drawings
+from qwen_svg.common.jsonl import append_all, written_before
+from qwen_svg.common.sheet import sheet_beside, write_sheet
+from qwen_svg.common.tables import rows, text_in
+from qwen_svg.svg.content_hash import content_hash
 
 GREEDY = 0.01  # temperatures up to this
 SHEET = 24  # pictures on the contact sheet
 
 
 def main(c: SimpleNamespace) -> None:
-    check_constants(c)
-    from qwen_svg.common.jsonl import append, written_before
-
     path = Path(c.OUTPUT)
     path.parent.mkdir(parents=True, exist_ok=True)
     seen = {record["hash"] for record in written_before(path, "hash", "caption")}
@@ -64,7 +91,7 @@ def main(c: SimpleNamespace) -> None:
     captioned = labelled(c, seen, counts) if c.ENGINE == "labels" else described(c, seen, counts)
     written = 0
     for records in captioned:
-        append(path, records)
+        append_all(path, records)
         written += len(records)
     print(f"{path}: {written} captions written" + (f", {before} were there" if before else ""))
     for reason, count in counts.most_common():
@@ -75,9 +102,6 @@ def main(c: SimpleNamespace) -> None:
 
 def labelled(c: SimpleNamespace, seen: set[str], counts: Counter) -> Iterator[list[dict]]:
     """Yield the names that drawings of labelled sets have as captions, all in one list."""
-    from corpus.sources import drawings
-    from qwen_svg.svg.content_hash import content_hash
-
     records = []
     found = (drawing for source in c.SOURCES.split(",") for drawing in drawings(source.strip()))
     for drawing in window(c, found):
@@ -95,14 +119,6 @@ def labelled(c: SimpleNamespace, seen: set[str], counts: Counter) -> Iterator[li
 
 def described(c: SimpleNamespace, seen: set[str], counts: Counter) -> Iterator[list[dict]]:
     """Yield the captions of a batch of pictures at a time."""
-    from tqdm import tqdm
-
-    from corpus.captioning.clean import clean_caption
-    from corpus.captioning.pictures import batches, one_ahead
-    from corpus.captioning.prompts import prompt_for
-    from qwen_svg.common.sheet import sheet_beside, write_sheet
-    from qwen_svg.common.tables import rows, text_in
-
     sheet = sheet_beside(Path(c.OUTPUT))
     texts = (text_in(row, c.SVG_FIELD) for row in window(c, rows(c.DATASET, c.DATA_FILES)))
     first = next(texts, None)
@@ -147,6 +163,7 @@ def prepend(first: Any, rest: Iterator) -> Iterator:
 def open_engine(c: SimpleNamespace) -> Any:
     """Return an object whose captions(pictures, prompts) answers with (text, "") or ("", why not) for each."""
     temperature = c.TEMPERATURE if c.TEMPERATURE > GREEDY else 0.0
+    # Imported here: each brings libraries of its own, and LMDeploy is seldom installed.
     if c.ENGINE == "endpoint":
         from corpus.captioning.endpoint_engine import EndpointEngine
         from corpus.chat_endpoint import ChatEndpoint
@@ -162,25 +179,5 @@ def open_engine(c: SimpleNamespace) -> Any:
     return TransformersEngine(c.MODEL, c.BATCH_SIZE, temperature, c.MAX_NEW_TOKENS, c.SEED)
 
 
-def check_constants(c: SimpleNamespace) -> None:
-    if c.ENGINE not in ("transformers", "lmdeploy", "endpoint", "labels"):
-        raise UserError(f"ENGINE must be 'transformers', 'lmdeploy', 'endpoint' or 'labels', not {c.ENGINE!r}.")
-    if c.ENGINE == "endpoint" and not c.BASE_URL:
-        raise UserError("ENGINE is 'endpoint': give its address with `--base-url http://localhost:8000/v1`.")
-    if c.BASE_URL and c.ENGINE != "endpoint":
-        raise UserError(f"BASE_URL is given, but ENGINE is {c.ENGINE!r}; add `--engine endpoint`.")
-    if c.TP > 1 and c.ENGINE != "lmdeploy":
-        raise UserError("TP above 1 is for `--engine lmdeploy`; a server behind an endpoint has an option of its own.")
-    if min(c.BATCH_SIZE, c.RESOLUTION, c.MAX_NEW_TOKENS, c.TP, c.SESSION_LEN) < 1 or c.TIMEOUT <= 0:
-        raise UserError("BATCH_SIZE, RESOLUTION, MAX_NEW_TOKENS, TP, SESSION_LEN and TIMEOUT must be above 0.")
-    if c.START_INDEX < 0 or (c.MAX_SAMPLES is not None and c.MAX_SAMPLES < 1):
-        raise UserError("START_INDEX must be 0 or more, MAX_SAMPLES 1 or more (or None).")
-    if not 0 <= c.TEMPERATURE <= 2:
-        raise UserError("TEMPERATURE must be 0 to 2.")
-    output, inputs = Path(c.OUTPUT).resolve(), [c.DATASET, *glob.glob(c.DATASET)]
-    if c.ENGINE != "labels" and any(output.is_relative_to(Path(name).resolve()) for name in inputs if name):
-        raise UserError(f"OUTPUT {c.OUTPUT} is, or lies in, the DATASET; give another.")
-
-
 if __name__ == "__main__":
-    run(main, start(__file__))
+    run(main, c)

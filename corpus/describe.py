@@ -10,28 +10,41 @@ Each description has fewer than 15 words and is unlike all others, of OUTPUT and
 or writing (corpus/description/refuse.py). Stopped at any moment, the same command goes on where it was.
 """
 
-import json
-import random
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any
 
-from qwen_svg.common.constants import start
+from qwen_svg.common.constants import Between, NonNegativeInt, PositiveInt, start
 from qwen_svg.common.errors import UserError, run
 
 # Model
 BASE_URL: str = ""  # of an OpenAI-compatible server, like http://localhost:8000/v1
 MODEL: str = ""  # the name it is served under
-TEMPERATURE: float = 1.0  # below 1 the model repeats itself sooner
-CONCURRENCY: int = 8  # requests at once
+TEMPERATURE: Annotated[float, Between(0, 2)] = 1.0  # below 1 the model repeats itself sooner
+CONCURRENCY: PositiveInt = 8  # requests at once
 # What is asked for
-COUNT: int = 1000  # descriptions in OUTPUT at the end, those of earlier runs included
-PER_REQUEST: int = 20  # descriptions asked for at once; in long lists models repeat themselves
+COUNT: PositiveInt = 1000  # descriptions in OUTPUT at the end, those of earlier runs included
+PER_REQUEST: PositiveInt = 20  # descriptions asked for at once; in long lists models repeat themselves
 THEMES: str = ""  # with commas between; "" = those of corpus/description/themes.py
 EXAMPLES: str = ""  # JSONL with a field `description`: the form to write in, and what not to write again
-SEED: int = 12343  # of the choice of examples, and of sampling
+SEED: NonNegativeInt = 12343  # of the choice of examples, and of sampling
 # Output
 OUTPUT: str = "data/descriptions.jsonl"  # continued when it is there
+
+
+if __name__ == "__main__":
+    c = start(__file__)
+
+import json
+import random
+
+from tqdm import tqdm
+
+from corpus.chat_endpoint import ChatEndpoint
+from corpus.description.collection import Collection
+from corpus.description.request import descriptions_in, request
+from corpus.description.themes import THEMES as our_themes
+from qwen_svg.common.jsonl import append_all, written_before
 
 SHOTS = 6  # examples in each request
 RECENT = 30  # of the same theme, named in each request as there already
@@ -40,12 +53,6 @@ MAX_TOKENS = 4096  # of an answer: room for a model that thinks first
 
 
 def main(c: SimpleNamespace) -> None:
-    if min(c.COUNT, c.PER_REQUEST, c.CONCURRENCY) < 1 or not 0 <= c.TEMPERATURE <= 2:
-        raise UserError("COUNT, PER_REQUEST and CONCURRENCY must be 1 or more, TEMPERATURE 0 to 2.")
-    from corpus.description.collection import Collection
-    from corpus.description.themes import THEMES as our_themes
-    from qwen_svg.common.jsonl import written_before
-
     themes = [theme.strip() for theme in c.THEMES.split(",") if theme.strip()] or list(our_themes)
     examples = read_examples(c.EXAMPLES) if c.EXAMPLES else []
     collection = Collection(themes, c.COUNT)
@@ -70,12 +77,6 @@ def collect(c: SimpleNamespace, collection: Any, examples: list[str]) -> int:
 
     Returns how many requests, the last ones, brought nothing new.
     """
-    from tqdm import tqdm
-
-    from corpus.chat_endpoint import ChatEndpoint
-    from corpus.description.request import descriptions_in, request
-    from qwen_svg.common.jsonl import append
-
     endpoint = ChatEndpoint(c.BASE_URL, c.MODEL, c.CONCURRENCY)
     Path(c.OUTPUT).parent.mkdir(parents=True, exist_ok=True)
     asked = idle = 0
@@ -93,7 +94,7 @@ def collect(c: SimpleNamespace, collection: Any, examples: list[str]) -> int:
                 records += collection.take(descriptions_in(answer), theme)
                 if reason:
                     collection.refused[f"request without an answer: {reason}"] += 1
-            append(Path(c.OUTPUT), records)
+            append_all(Path(c.OUTPUT), records)
             bar.update(len(records))
             asked += len(themes)
             idle = 0 if records else idle + len(themes)
@@ -102,8 +103,6 @@ def collect(c: SimpleNamespace, collection: Any, examples: list[str]) -> int:
 
 def shots(theme: str, examples: list[str], draw: random.Random) -> list[str]:
     """Return examples for a request: the user's, or ours of the theme and some of others for the form."""
-    from corpus.description.themes import THEMES as our_themes
-
     if examples:
         return draw.sample(examples, min(SHOTS, len(examples)))
     own = list(our_themes.get(theme, ()))
@@ -130,4 +129,4 @@ def read_examples(path: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    run(main, start(__file__))
+    run(main, c)

@@ -14,16 +14,17 @@ command goes on where it was; a description that failed is tried again.
 """
 
 import hashlib
+import inspect
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from qwen_svg.common.constants import start
-from qwen_svg.common.descriptions import Asked
-from qwen_svg.common.errors import UserError, run
+from corpus.vectorizing.limits import Limits, limits_of, refuse_larger
+from qwen_svg.common.constants import NonNegativeFloat, NonNegativeInt, PositiveInt, start
+from qwen_svg.common.errors import UserError, first_sentence, run
 
 # Input and output
 INPUT: str = ""  # descriptions: .txt, .jsonl or .csv
@@ -33,18 +34,51 @@ KEEP_IMAGES: bool = False  # keep the pictures too, in a folder beside OUTPUT
 MODEL: str = "stabilityai/stable-diffusion-xl-base-1.0"  # hub id or folder: a text-to-image pipeline of diffusers
 SUFFIX: str = "flat vector illustration, simple bold shapes, few solid colors, plain white background"  # of each prompt
 NEGATIVE_PROMPT: str = "photo, texture, shading, gradient, text, letters, frame"  # where the pipeline knows one
-STEPS: int = 30  # of denoising; distilled models need 1 to 4
-GUIDANCE: float = 7.0  # how closely the prompt is followed; 0 for distilled models
-IMAGE_SIZE: int = 0  # pixels, width and height; 0 = what the model was made for
-BATCH_SIZE: int = 4  # pictures painted together
+STEPS: PositiveInt = 30  # of denoising; distilled models need 1 to 4
+GUIDANCE: NonNegativeFloat = 7.0  # how closely the prompt is followed; 0 for distilled models
+IMAGE_SIZE: NonNegativeInt = 0  # pixels, width and height, a multiple of 8; 0 = what the model was made for
+BATCH_SIZE: PositiveInt = 4  # pictures painted together
 FP16: bool = True  # on a GPU; a CPU always runs in fp32
 SEED: int = 12343  # from which each description's seed is made
 # Drawing: as in corpus.vectorize
-MAX_BYTES: int = 10_000  # of a drawing
-MAX_TOKENS: int = 0  # of the SVG text, counted by TOKENIZER; 0 = any number
+MAX_BYTES: PositiveInt = 10_000  # of a drawing
+MAX_TOKENS: NonNegativeInt = 0  # of the SVG text, counted by TOKENIZER; 0 = any number
 TOKENIZER: str = ""  # hub id, local folder or .gguf file: tokens are counted and written
-METHOD: str = "layers"  # "layers", "vtracer", or "both": the better of the two
-WORKERS: int = 2  # processes
+METHOD: Literal["layers", "vtracer", "both"] = "layers"  # "both": the better of the two
+WORKERS: PositiveInt = 2  # processes
+
+
+def check_constants(c: SimpleNamespace) -> None:
+    """Refuse files that are not given or do not fit, and sizes no model paints, before anything heavy is imported."""
+    if not c.INPUT:
+        raise UserError("INPUT is not given: a .txt, .jsonl or .csv with descriptions.")
+    if Path(c.OUTPUT).suffix != ".jsonl":
+        raise UserError(f"OUTPUT {c.OUTPUT} is no .jsonl.")
+    if Path(c.OUTPUT).resolve() == Path(c.INPUT).resolve():
+        raise UserError(f"OUTPUT {c.OUTPUT} is the INPUT; give another.")
+    if c.IMAGE_SIZE % 8:
+        raise UserError(f"IMAGE_SIZE must be a multiple of 8, which models need, not {c.IMAGE_SIZE}.")
+    limits_of(c)
+
+
+if __name__ == "__main__":
+    c = start(__file__, positional="INPUT")
+    check_constants(c)
+
+# Worker processes are forked before or after torch is imported alike; where they are not forked, they import this file
+# again (corpus/workers.py), and torch with it.
+import torch
+from tqdm import tqdm
+
+from corpus.vectorizing.picture import fitted
+from corpus.vectorizing.record import drawn_or_reason, token_counter
+from corpus.workers import CRASHED, in_processes
+from qwen_svg.common.descriptions import Asked, read_descriptions
+from qwen_svg.common.hub import hub_reachable
+from qwen_svg.common.jsonl import append_all, written_before
+from qwen_svg.common.sheet import sheet_beside, write_sheet
+from qwen_svg.model.device import pick_device, pick_dtype
+from qwen_svg.svg.render import png_bytes
 
 SHEET = 18  # pairs on the contact sheet
 
@@ -56,12 +90,8 @@ class Painted(NamedTuple):
 
 
 def main(c: SimpleNamespace) -> None:
-    check_constants(c)
-    from corpus.vectorize import refuse_larger
-    from qwen_svg.common.descriptions import read_descriptions
-    from qwen_svg.common.jsonl import append, written_before
-    from qwen_svg.common.sheet import sheet_beside
-
+    if c.TOKENIZER:
+        token_counter(c.TOKENIZER)  # one that is missing is told before the work, not after it
     wanted, faults = read_descriptions(Path(c.INPUT))
     output = Path(c.OUTPUT)
     sheet = sheet_beside(output)
@@ -74,7 +104,7 @@ def main(c: SimpleNamespace) -> None:
     counts: Counter[str] = Counter()
     written, shown = 0, []
     for painted, record in imagined(c, missing, counts) if missing else ():
-        append(output, [record])
+        append_all(output, [record])
         written += 1
         if c.KEEP_IMAGES:
             folder = output.with_name(output.stem + "-images")
@@ -93,13 +123,9 @@ def main(c: SimpleNamespace) -> None:
 
 def imagined(c: SimpleNamespace, wanted: list[Asked], counts: Counter) -> Iterator[tuple[Painted, dict]]:
     """Yield picture and record of each description that got a drawing; count the reasons of the others."""
-    from tqdm import tqdm
-
-    from corpus.workers import CRASHED, in_processes
-
     pipeline = open_pipeline(c.MODEL, c.FP16)
     source = c.MODEL.rstrip("/").rpartition("/")[2]
-    draw = partial(draw_again, limits=(c.MAX_BYTES, c.MAX_TOKENS, c.TOKENIZER), method=c.METHOD)
+    draw = partial(draw_again, limits=limits_of(c), method=c.METHOD)
     with tqdm(total=len(wanted), desc="descriptions", unit="", disable=None) as bar:
         for start in range(0, len(wanted), c.BATCH_SIZE):
             batch = paint(pipeline, wanted[start : start + c.BATCH_SIZE], c)
@@ -111,11 +137,8 @@ def imagined(c: SimpleNamespace, wanted: list[Asked], counts: Counter) -> Iterat
                 yield painted, {**painted.asked._asdict(), **drawn, "seed": painted.seed, "source": source}
 
 
-def draw_again(painted: Painted, limits: tuple[int, int, str], method: str) -> tuple[dict, str]:
+def draw_again(painted: Painted, limits: Limits, method: str) -> tuple[dict, str]:
     """Return (svg, similarity, sizes; "") or ({}, why not)."""
-    from corpus.vectorize import drawn_or_reason
-    from corpus.vectorizing.picture import fitted
-
     return drawn_or_reason(lambda: fitted(painted.picture), limits, method)
 
 
@@ -125,14 +148,12 @@ def seed_of(asked: Asked, seed: int) -> int:
 
 
 def open_pipeline(model: str, fp16: bool) -> Any:
-    """Return a diffusers text-to-image pipeline on the GPU, if there is one. UserError when it cannot be had."""
-    try:
+    """Return a diffusers text-to-image pipeline on the GPU, if there is one. UserError when it cannot be loaded."""
+    try:  # not at the top: optional, and ten seconds that a run with nothing left to paint need not wait
         from diffusers import AutoPipelineForText2Image
         from diffusers.utils import logging
     except ImportError:
         raise UserError("diffusers is not installed; run `pip install -r requirements/corpus.txt`.") from None
-    from qwen_svg.common.hub import hub_reachable
-    from qwen_svg.model.device import pick_device, pick_dtype
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -142,10 +163,9 @@ def open_pipeline(model: str, fp16: bool) -> Any:
             model, torch_dtype=pick_dtype(device, fp16), local_files_only=Path(model).is_dir() or not hub_reachable()
         )
     except Exception as error:  # diffusers and the libraries below raise what they like
-        reason = " ".join(str(error).split()).partition(". ")[0][:160]
         raise UserError(
-            f"MODEL {model} cannot be had as a text-to-image pipeline ({type(error).__name__}: {reason}); connect this "
-            "machine to the hub, or give a local copy with `--model FOLDER`."
+            f"MODEL {model} cannot be loaded as a text-to-image pipeline ({type(error).__name__}: "
+            f"{first_sentence(error)}); connect this machine to the hub, or give a local copy with `--model FOLDER`."
         ) from None
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)
@@ -153,10 +173,6 @@ def open_pipeline(model: str, fp16: bool) -> Any:
 
 def paint(pipeline: Any, batch: list[Asked], c: SimpleNamespace) -> list[Painted]:
     """Return a picture of each description."""
-    import inspect
-
-    import torch
-
     seeds = [seed_of(asked, c.SEED) for asked in batch]
     settings: dict[str, Any] = {
         "prompt": [f"{asked.description}, {c.SUFFIX}" if c.SUFFIX else asked.description for asked in batch],
@@ -183,9 +199,6 @@ def paint(pipeline: Any, batch: list[Asked], c: SimpleNamespace) -> list[Painted
 
 def contact_sheet(path: Path, shown: list[tuple[Painted, dict]]) -> None:
     """Draw pictures and, to the right of each, what became of it."""
-    from qwen_svg.common.sheet import write_sheet
-    from qwen_svg.svg.render import png_bytes
-
     cells = []
     for painted, record in shown:
         cells.append((record["description"], painted.picture))
@@ -193,21 +206,5 @@ def contact_sheet(path: Path, shown: list[tuple[Painted, dict]]) -> None:
     write_sheet(path, cells)
 
 
-def check_constants(c: SimpleNamespace) -> None:
-    from corpus.vectorize import check_drawing
-
-    if not c.INPUT:
-        raise UserError("INPUT is not given: a .txt, .jsonl or .csv with descriptions.")
-    if Path(c.OUTPUT).suffix != ".jsonl":
-        raise UserError(f"OUTPUT {c.OUTPUT} is no .jsonl.")
-    if Path(c.OUTPUT).resolve() == Path(c.INPUT).resolve():
-        raise UserError(f"OUTPUT {c.OUTPUT} is the INPUT; give another.")
-    if min(c.STEPS, c.BATCH_SIZE) < 1 or not c.GUIDANCE >= 0:
-        raise UserError("STEPS and BATCH_SIZE must be 1 or more, GUIDANCE 0 or more.")
-    if c.IMAGE_SIZE < 0 or c.IMAGE_SIZE % 8:
-        raise UserError(f"IMAGE_SIZE must be 0 or a multiple of 8, which models need, not {c.IMAGE_SIZE}.")
-    check_drawing(c)
-
-
 if __name__ == "__main__":
-    run(main, start(__file__, positional="INPUT"))
+    run(main, c)

@@ -11,6 +11,8 @@ from typing import Any
 
 from corpus.chat_endpoint import AskFailed, Message
 from prompt_template import build_prompt, extract_reasoning, extract_svg
+from qwen_svg.svg.render import picture_difference, render_rgb
+from svg_constraint import check
 
 STEPS = 7  # of the template's generation process
 MAX_VIOLATIONS = 5  # named in a follow-up
@@ -27,7 +29,7 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class Fault:
+class AnswerFault:
     reason: str  # to be counted
     details: str  # to the model: a sentence or more
 
@@ -45,12 +47,10 @@ def answer_for(
     svg: legal in `dialect`. ask: like ChatEndpoint.ask; its AskFailed is a reason like others, and ends the attempts.
     max_error: greatest difference to svg's picture, mean and of the worst tile (qwen_svg/svg/render.py), 0 to 1.
     """
-    from qwen_svg.svg.render import render_rgb
-
     picture = render_rgb(svg)
     question = {"role": "user", "content": _question(description, svg)}
     conversation = [question]
-    fault = Fault("not asked", "")
+    fault = AnswerFault("not asked", "")
     for attempt in range(1, attempts + 1):
         try:
             said = ask(conversation)
@@ -81,31 +81,28 @@ def _question(description: str, svg: str) -> str:
     )
 
 
-def _judge(said: str, picture: Any, dialect: str, max_error: tuple[float, float]) -> tuple[str, Fault | None]:
+def _judge(said: str, picture: Any, dialect: str, max_error: tuple[float, float]) -> tuple[str, AnswerFault | None]:
     """Return (the answer in its final form, None) or ("", what is wrong with it)."""
-    from qwen_svg.svg.render import picture_difference, render_rgb
-    from svg_constraint import check
-
     reasoning = extract_reasoning(said)
     if reasoning is None:
-        return "", Fault("no reasoning", "The answer has no <reasoning>...</reasoning> section before the SVG.")
+        return "", AnswerFault("no reasoning", "The answer has no <reasoning>...</reasoning> section before the SVG.")
     if [int(number) for number in _STEP.findall(reasoning)] != list(range(1, STEPS + 1)):
-        return "", Fault("not seven steps", f"The reasoning must be {STEPS} lines that begin with 1. to {STEPS}.")
+        return "", AnswerFault("not seven steps", f"The reasoning must be {STEPS} lines that begin with 1. to {STEPS}.")
     if extract_svg(reasoning):
-        return "", Fault("SVG in the reasoning", "The reasoning holds an SVG; the drawing comes after it.")
+        return "", AnswerFault("SVG in the reasoning", "The reasoning holds an SVG; the drawing comes after it.")
     svg = extract_svg(said)
     if svg is None:
-        return "", Fault("no SVG", "The answer has no complete <svg ...>...</svg> behind the reasoning.")
+        return "", AnswerFault("no SVG", "The answer has no complete <svg ...>...</svg> behind the reasoning.")
     violations = check(svg, dialect).violations
     if violations:
         named = "; ".join(f"line {v.line}: {v.message}" for v in violations[:MAX_VIOLATIONS])
-        return "", Fault(f"not legal: {violations[0].rule}", f"The SVG breaks the constraints: {named}.")
+        return "", AnswerFault(f"not legal: {violations[0].rule}", f"The SVG breaks the constraints: {named}.")
     try:
         error, worst_tile = picture_difference(picture, render_rgb(svg))
     except ValueError:
-        return "", Fault("does not render", "The SVG cannot be rendered.")
+        return "", AnswerFault("does not render", "The SVG cannot be rendered.")
     if error > max_error[0] or worst_tile > max_error[1]:
-        return "", Fault(
+        return "", AnswerFault(
             "the picture differs", "The SVG draws another picture; keep every element and number as given."
         )
     return f"<reasoning>\n{reasoning}\n</reasoning>\n\n{svg}", None

@@ -12,6 +12,47 @@ only, limits on bytes, redirects and time. The parts are in corpus/mining/, from
 (crawl.py). Several machines share a list by START_OFFSET and LIMIT. Next: python -m corpus.optimize, shard by shard.
 """
 
+from pathlib import Path
+from types import SimpleNamespace
+
+from qwen_svg.common.constants import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, start
+from qwen_svg.common.errors import UserError, run
+
+# Input
+DATASET: str = "nhagar/fineweb_urls"  # name on the hub, or a file: .txt, .jsonl, .csv (these also with .gz), .parquet
+COLUMN: str = "url"  # that holds the URLs; of no meaning for .txt
+START_OFFSET: NonNegativeInt = 0  # rows to pass over; a run that goes on begins where it stopped, if that is further
+LIMIT: NonNegativeInt = 0  # only the first so many rows after START_OFFSET; 0 = all
+# Output
+OUTPUT_DIR: str = "data/mined"
+# Pace
+MAX_CONCURRENCY: PositiveInt = 500  # requests at once, to different hosts
+BATCH_SIZE: PositiveInt = 50000  # URLs held in memory
+TIMEOUT: PositiveFloat = 1.0  # seconds for one request, all in all; short ones pass over slow sites
+RETRIES: NonNegativeInt = 2  # further tries after a time-out, a broken connection or an overloaded server
+MAX_KILOBYTES: PositiveInt = 2000  # of a page or picture after decompression; larger ones are passed over
+# Manners
+CONTACT: str = ""  # web or mail address in the User-Agent, where site owners can reach you
+HOST_CONCURRENCY: PositiveInt = 1  # requests at once to one host
+HOST_DELAY: NonNegativeFloat = 1.0  # seconds between requests to one host; robots.txt can ask for more
+# Terminal
+DEBUG: bool = False  # print every URL that failed, and why
+
+
+def check_constants(c: SimpleNamespace) -> None:
+    """Refuse what cannot be mined, or written to, before anything heavy is imported."""
+    if not c.DATASET:
+        raise UserError("DATASET is empty; name a data set on the hub or a file of URLs with `--dataset`.")
+    if not (c.CONTACT.isascii() and c.CONTACT.isprintable()):
+        raise UserError("CONTACT must be plain ASCII: it goes into a header.")
+    if Path(c.OUTPUT_DIR).is_file():
+        raise UserError(f"OUTPUT_DIR {c.OUTPUT_DIR} is a file; give a folder.")
+
+
+if __name__ == "__main__":
+    c = start(__file__)
+    check_constants(c)
+
 import asyncio
 import gc
 import json
@@ -19,36 +60,18 @@ import resource
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from time import monotonic
-from types import SimpleNamespace
 
-from qwen_svg.common.constants import start
-from qwen_svg.common.errors import UserError, run
+from tqdm import tqdm
 
-# Input
-DATASET: str = "nhagar/fineweb_urls"  # name on the hub, or a file: .txt, .jsonl, .csv (these also with .gz), .parquet
-COLUMN: str = "url"  # that holds the URLs; of no meaning for .txt
-START_OFFSET: int = 0  # rows to pass over; a run that goes on begins where it stopped, if that is further
-LIMIT: int = 0  # only the first so many rows after START_OFFSET; 0 = all
-# Output
-OUTPUT_DIR: str = "data/mined"
-# Pace
-MAX_CONCURRENCY: int = 500  # requests at once, to different hosts
-BATCH_SIZE: int = 50000  # URLs held in memory
-TIMEOUT: float = 1.0  # seconds for one request, all in all; short ones pass over slow sites
-RETRIES: int = 2  # further tries after a time-out, a broken connection or an overloaded server
-MAX_KILOBYTES: int = 2000  # of a page or picture after decompression; larger ones are passed over
-# Manners
-CONTACT: str = ""  # web or mail address in the User-Agent, where site owners can reach you
-HOST_CONCURRENCY: int = 1  # requests at once to one host
-HOST_DELAY: float = 1.0  # seconds between requests to one host; robots.txt can ask for more
-# Terminal
-DEBUG: bool = False  # print every URL that failed, and why
+from corpus.mining.crawl import Crawl, Manners
+from corpus.mining.fetch import Fetcher
+from corpus.mining.plot import draw_growth
+from corpus.mining.store import CrawlStore
+from corpus.mining.urls import read_urls
 
 
 def main(c: SimpleNamespace) -> None:
-    check_constants(c)
     if not c.CONTACT:
         print("note: CONTACT is empty; with `--contact ADDRESS` site owners can reach you before they block you.")
     mine(c)
@@ -56,11 +79,8 @@ def main(c: SimpleNamespace) -> None:
 
 def mine(c: SimpleNamespace, **client) -> None:
     """Mine as the constants say. `client` goes to the Fetcher: what tests need for servers on 127.0.0.1."""
-    from corpus.mining.store import Store
-    from corpus.mining.urls import read_urls
-
     source = f"{c.DATASET}:{c.COLUMN}"
-    store = Store(Path(c.OUTPUT_DIR))
+    store = CrawlStore(Path(c.OUTPUT_DIR))
     try:
         position = max(c.START_OFFSET, store.position(source))
         if position > c.START_OFFSET:
@@ -78,11 +98,6 @@ def mine(c: SimpleNamespace, **client) -> None:
 
 
 async def crawl(c: SimpleNamespace, store, source: str, rows: Iterator[str], position: int, client: dict) -> None:
-    from tqdm import tqdm
-
-    from corpus.mining.crawl import Crawl, Manners
-    from corpus.mining.fetch import Fetcher
-
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a file for every connection, idle ones too
     gc.freeze()  # what is imported stays; the collector need not look at it again
@@ -121,8 +136,6 @@ class Progress:
 
 def report(store, folder: Path) -> None:
     """Write counts.json and growth.png, and say the main figures."""
-    from corpus.mining.plot import draw_growth
-
     counts = {"failed": {}, "passed over": {}}
     for name, value in store.counts.most_common():
         kind, colon, reason = name.partition(": ")
@@ -140,22 +153,5 @@ def report(store, folder: Path) -> None:
         print(f"  {count:>7}  {reason}")
 
 
-def check_constants(c: SimpleNamespace) -> None:
-    for name in ("MAX_CONCURRENCY", "BATCH_SIZE", "MAX_KILOBYTES", "HOST_CONCURRENCY"):
-        if getattr(c, name) < 1:
-            raise UserError(f"{name} must be 1 or more, not {getattr(c, name)}.")
-    for name in ("START_OFFSET", "LIMIT", "RETRIES", "HOST_DELAY"):
-        if not getattr(c, name) >= 0:
-            raise UserError(f"{name} must be 0 or more, not {getattr(c, name)}.")
-    if not c.TIMEOUT > 0:
-        raise UserError(f"TIMEOUT must be more than 0 seconds, not {c.TIMEOUT}.")
-    if not c.DATASET:
-        raise UserError("DATASET is empty; name a data set on the hub or a file of URLs with `--dataset`.")
-    if not (c.CONTACT.isascii() and c.CONTACT.isprintable()):
-        raise UserError("CONTACT must be plain ASCII: it goes into a header.")
-    if Path(c.OUTPUT_DIR).is_file():
-        raise UserError(f"OUTPUT_DIR {c.OUTPUT_DIR} is a file; give a folder.")
-
-
 if __name__ == "__main__":
-    run(main, start(__file__))
+    run(main, c)

@@ -4,6 +4,8 @@ import math
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 Lab = tuple[float, float, float]  # lightness 0 to 1, green to red, blue to yellow
 
 TO_LMS = (
@@ -31,8 +33,6 @@ def to_oklab(colour: str) -> Lab:
 
 def pixels_to_oklab(rgb: Any) -> Any:
     """uint8 array (…, 3) of sRGB → float64 array (…, 3) of L, a, b."""
-    import numpy as np
-
     c = rgb / 255
     linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
     return np.cbrt(linear @ np.array(TO_LMS).T) @ np.array(TO_LAB).T

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import emoji
+
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tables import HUB, is_table, rows, table_files, text_in
 from qwen_svg.svg.content_hash import content_hash
@@ -172,8 +174,6 @@ def _group(stem: str) -> str:
 
 def emoji_name(stem: str) -> str | None:
     """Return the English name of an emoji by its hexadecimal code points, like "grinning face"."""
-    import emoji
-
     text = "".join(chr(int(code, 16)) for code in stem.split("-"))
     # File names leave out the variation selector U+FE0F that the standard has in many sequences.
     data = emoji.EMOJI_DATA.get(text) or emoji.EMOJI_DATA.get(text + "\ufe0f") or _without_selectors().get(text)
@@ -181,8 +181,6 @@ def emoji_name(stem: str) -> str | None:
 
 
 def _without_selectors(cache: dict = {}) -> dict:  # noqa: B006  a cache that lives as long as the process
-    import emoji
-
     if not cache:
         cache.update({text.replace("\ufe0f", ""): data for text, data in emoji.EMOJI_DATA.items()})
     return cache

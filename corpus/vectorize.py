@@ -20,54 +20,79 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Literal
 
-from qwen_svg.common.constants import start
+from corpus.vectorizing.limits import Limits, limits_of, refuse_larger
+from qwen_svg.common.constants import NonNegativeInt, PositiveInt, start
 from qwen_svg.common.errors import UserError, run
 
 # Input and output
 INPUT: str = ""  # image file, folder, or "pattern*.png"
 OUTPUT: str = ""  # folder of .svg files, or a .jsonl; continued when it is there
 # Budget
-MAX_BYTES: int = 10_000  # of a file; the competition's limit
-MAX_TOKENS: int = 0  # of the SVG text, counted by TOKENIZER; 0 = any number
+MAX_BYTES: PositiveInt = 10_000  # of a file; the competition's limit
+MAX_TOKENS: NonNegativeInt = 0  # of the SVG text, counted by TOKENIZER; 0 = any number
 TOKENIZER: str = ""  # hub id, local folder or .gguf file: tokens are counted and written
 # Method
-METHOD: str = "layers"  # "layers", "vtracer", or "both": the better of the two
+METHOD: Literal["layers", "vtracer", "both"] = "layers"  # "both": the better of the two
 # Machine
-WORKERS: int = 2  # processes
+WORKERS: PositiveInt = 2  # processes
+
+
+def check_constants(c: SimpleNamespace) -> None:
+    """Refuse an input and output that are not given or do not fit, before anything heavy is imported."""
+    if not c.INPUT:
+        raise UserError("INPUT is not given: an image, a folder, or a pattern like 'icons/*.png'.")
+    if not c.OUTPUT:
+        raise UserError("OUTPUT is not given; say where to write with `--output`: a folder, or a file.jsonl.")
+    if Path(c.OUTPUT).suffix not in ("", ".jsonl") and not Path(c.OUTPUT).is_dir():
+        raise UserError(f"OUTPUT {c.OUTPUT} is neither a folder nor a .jsonl; one .svg goes into a folder too.")
+    if Path(c.OUTPUT).suffix != ".jsonl" and Path(c.OUTPUT).is_file():
+        raise UserError(f"OUTPUT {c.OUTPUT} is a file; give a folder or a .jsonl.")
+    limits_of(c)
+
+
+if __name__ == "__main__":
+    c = start(__file__, positional="INPUT")
+    check_constants(c)
+
+# Where worker processes are not forked they import this file again (corpus/workers.py): what it imports, they use.
+from tqdm import tqdm
+
+from corpus.vectorizing.picture import SUFFIXES, read_picture
+from corpus.vectorizing.record import drawn_or_reason, token_counter
+from corpus.workers import CRASHED, in_processes
+from qwen_svg.common.files import write_text
+from qwen_svg.common.jsonl import append_all, written_before
 
 
 @dataclass(frozen=True)
-class Job:
+class ImageTask:
     path: Path
     id: str  # the path within INPUT, without its suffix where that is clear
 
 
 def main(c: SimpleNamespace) -> None:
-    check_constants(c)
-    from tqdm import tqdm
-
-    from corpus.workers import CRASHED, in_processes
-
-    jobs = jobs_in(c.INPUT)
-    convert = partial(convert_one, limits=(c.MAX_BYTES, c.MAX_TOKENS, c.TOKENIZER), method=c.METHOD)
+    if c.TOKENIZER:
+        token_counter(c.TOKENIZER)  # one that is missing is told before the work, not after it
+    tasks = tasks_in(c.INPUT)
+    convert = partial(convert_one, limits=limits_of(c), method=c.METHOD)
     faults: list[str] = []
     with writer(Path(c.OUTPUT)) as (there, write):
-        sizes = {job: there(job) for job in jobs}
+        sizes = {task: there(task) for task in tasks}
         refuse_larger([size for size in sizes.values() if size is not None], c)
-        waiting = [job for job, size in sizes.items() if size is None]
+        waiting = [task for task, size in sizes.items() if size is None]
         results = in_processes(convert, waiting, c.WORKERS, lambda _: ({}, CRASHED))
-        for job, (record, reason) in tqdm(results, total=len(waiting), desc="images", unit="", disable=None):
+        for task, (record, reason) in tqdm(results, total=len(waiting), desc="images", unit="", disable=None):
             if reason:
                 faults.append(reason)
-                tqdm.write(f"{job.path}: {reason}")
+                tqdm.write(f"{task.path}: {reason}")
             else:
-                write(job, record)
-    before, made = len(jobs) - len(waiting), len(waiting) - len(faults)
+                write(task, record)
+    before, made = len(tasks) - len(waiting), len(waiting) - len(faults)
     print(f"{c.OUTPUT}: {made} drawings written" + (f", {before} were there" if before else ""))
     for reason, count in Counter(faults).most_common():
         print(f"  {count:>6}  {reason}")
@@ -75,55 +100,12 @@ def main(c: SimpleNamespace) -> None:
         raise UserError(f"no drawing was written to {c.OUTPUT}; the reasons are above.")
 
 
-def refuse_larger(sizes: list[int], c: SimpleNamespace) -> None:
-    """Raise UserError where drawings of an earlier run, of these sizes in bytes, are over the budget of this one."""
-    if over := sum(size > c.MAX_BYTES for size in sizes):
-        raise UserError(f"OUTPUT {c.OUTPUT} holds {over} drawings of more than MAX_BYTES {c.MAX_BYTES}; give another.")
+def convert_one(task: ImageTask, limits: Limits, method: str) -> tuple[dict, str]:
+    return drawn_or_reason(lambda: read_picture(task.path), limits, method)
 
 
-def convert_one(job: Job, limits: tuple[int, int, str], method: str) -> tuple[dict, str]:
-    from corpus.vectorizing.picture import read_picture
-
-    return drawn_or_reason(lambda: read_picture(job.path), limits, method)
-
-
-def drawn_or_reason(read: Callable[[], Any], limits: tuple[int, int, str], method: str) -> tuple[dict, str]:
-    """Return (record, "") or ({}, why not). Whatever a picture holds, the batch goes on.
-
-    The record: svg, similarity, bytes and, with a tokenizer, tokens. limits: MAX_BYTES, MAX_TOKENS, TOKENIZER.
-    """
-    from corpus.optimization.refusal import Refused
-
-    try:
-        return drawn(read(), *limits, method), ""
-    except Refused as refusal:
-        return {}, str(refusal)
-    except Exception as error:  # a bug of ours or of a library: counted under its name, not hidden
-        return {}, f"error: {type(error).__name__}"
-
-
-def drawn(rgb: Any, max_bytes: int, max_tokens: int, tokenizer: str, method: str) -> dict:
-    from corpus.vectorizing.search import Budget, vectorized
-
-    count = token_counter(tokenizer) if tokenizer else None
-    found = vectorized(rgb, Budget(max_bytes, max_tokens, count), method)
-    size = {"bytes": len(found.svg.encode("utf-8")) + 1} | ({"tokens": count(found.svg)} if count else {})
-    return {"svg": found.svg, "similarity": round(found.similarity, 4), **size}
-
-
-@cache
-def token_counter(tokenizer: str) -> Callable[[str], int]:
-    from qwen_svg.common.tokens import token_ids
-    from qwen_svg.model.tokenizer import load_tokenizer
-
-    loaded = load_tokenizer(tokenizer)
-    return lambda text: len(token_ids(loaded, [text])[0])
-
-
-def jobs_in(source: str) -> list[Job]:
+def tasks_in(source: str) -> list[ImageTask]:
     """Return the images of a file, folder or pattern, in the order of their names, each with an id of its own."""
-    from corpus.vectorizing.picture import SUFFIXES
-
     root = Path(source)
     if root.is_dir():
         paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and not path.is_dir())
@@ -136,7 +118,7 @@ def jobs_in(source: str) -> list[Job]:
     within = [path.relative_to(root) for path in paths]
     stems = Counter(str(path.with_suffix("")) for path in within)
     ids = [str(path) if stems[str(path.with_suffix(""))] > 1 else str(path.with_suffix("")) for path in within]
-    return [Job(path, id) for path, id in zip(paths, ids, strict=True)]
+    return [ImageTask(path, id) for path, id in zip(paths, ids, strict=True)]
 
 
 def _common(paths: list[Path]) -> list[str]:
@@ -150,59 +132,29 @@ def _common(paths: list[Path]) -> list[str]:
 
 
 @contextmanager
-def writer(output: Path) -> Iterator[tuple[Callable[[Job], int | None], Callable[[Job, dict], None]]]:
+def writer(output: Path) -> Iterator[tuple[Callable[[ImageTask], int | None], Callable[[ImageTask, dict], None]]]:
     """Yield (the bytes of what is there already, write it): files in a folder, each whole or not at all, or lines."""
     if output.suffix != ".jsonl":
 
-        def place(job: Job) -> Path:
-            return output / f"{job.id}.svg"
+        def place(task: ImageTask) -> Path:
+            return output / f"{task.id}.svg"
 
-        def write_file(job: Job, record: dict) -> None:
-            path = place(job)
+        def write_file(task: ImageTask, record: dict) -> None:
+            path = place(task)
             path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(path.name + ".part")
-            part.write_text(record["svg"] + "\n", encoding="utf-8")
-            part.replace(path)
+            write_text(path, record["svg"] + "\n")
 
-        yield lambda job: place(job).stat().st_size if place(job).exists() else None, write_file
+        yield lambda task: place(task).stat().st_size if place(task).exists() else None, write_file
         return
-    from qwen_svg.common.jsonl import append, written_before
-
     output.parent.mkdir(parents=True, exist_ok=True)
     there = {record["id"]: record["bytes"] for record in written_before(output, "id", "similarity", "bytes")}
 
-    def write_line(job: Job, record: dict) -> None:
-        words = " ".join(Path(job.id).stem.replace("-", " ").replace("_", " ").split())
-        append(output, [{"id": job.id, "description": words, **record, "image": str(job.path)}])
+    def write_line(task: ImageTask, record: dict) -> None:
+        words = " ".join(Path(task.id).stem.replace("-", " ").replace("_", " ").split())
+        append_all(output, [{"id": task.id, "description": words, **record, "image": str(task.path)}])
 
-    yield lambda job: there.get(job.id), write_line
-
-
-def check_constants(c: SimpleNamespace) -> None:
-    if not c.INPUT:
-        raise UserError("INPUT is not given: an image, a folder, or a pattern like 'icons/*.png'.")
-    if not c.OUTPUT:
-        raise UserError("OUTPUT is not given; say where to write with `--output`: a folder, or a file.jsonl.")
-    if Path(c.OUTPUT).suffix not in ("", ".jsonl") and not Path(c.OUTPUT).is_dir():
-        raise UserError(f"OUTPUT {c.OUTPUT} is neither a folder nor a .jsonl; one .svg goes into a folder too.")
-    if Path(c.OUTPUT).suffix != ".jsonl" and Path(c.OUTPUT).is_file():
-        raise UserError(f"OUTPUT {c.OUTPUT} is a file; give a folder or a .jsonl.")
-    check_drawing(c)
-
-
-def check_drawing(c: SimpleNamespace) -> None:
-    """Check budget, METHOD and WORKERS; the tokenizer is loaded before the work, not after it."""
-    from corpus.vectorizing.search import METHODS
-
-    if c.METHOD not in METHODS:
-        raise UserError(f"METHOD must be one of {', '.join(METHODS)}, not {c.METHOD!r}.")
-    if c.MAX_BYTES < 1 or c.MAX_TOKENS < 0 or c.WORKERS < 1:
-        raise UserError("MAX_BYTES and WORKERS must be 1 or more, MAX_TOKENS 0 or more.")
-    if c.MAX_TOKENS and not c.TOKENIZER:
-        raise UserError("MAX_TOKENS needs a TOKENIZER that counts them (`--tokenizer Qwen/Qwen2.5-1.5B-Instruct`).")
-    if c.TOKENIZER:
-        token_counter(c.TOKENIZER)
+    yield lambda task: there.get(task.id), write_line
 
 
 if __name__ == "__main__":
-    run(main, start(__file__, positional="INPUT"))
+    run(main, c)

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from qwen_svg.common.constants import start
-from qwen_svg.common.errors import UserError, run
+from qwen_svg.common.errors import UserError, one_line, run
 
 CONFIG: str = ""  # training configuration (.yaml), or its model_config alone (.yaml, .json)
 CHECKPOINT: str = ""  # .pt that Composer wrote, or .safetensors
@@ -25,10 +25,34 @@ OUTPUT: str = ""  # folder; never written over
 SAVE_TOKENIZER: bool = False  # put the tokenizer into OUTPUT too
 
 
-def main(c: SimpleNamespace) -> None:
-    check(c)
-    from encoder.loading import load_tokenizer
+def check_constants(c: SimpleNamespace) -> None:
+    for name in ("CONFIG", "CHECKPOINT", "TOKENIZER", "OUTPUT"):
+        if not getattr(c, name):
+            raise UserError(f"{name} is not given; name it with `--{name.lower()} PATH`.")
+    for name in ("CONFIG", "CHECKPOINT"):
+        if not Path(getattr(c, name)).is_file():
+            raise UserError(f"{name} {getattr(c, name)} does not exist.")
+    if Path(c.OUTPUT).exists():
+        raise UserError(f"{c.OUTPUT} exists; remove it or give another OUTPUT.")
 
+
+if __name__ == "__main__":
+    c = start(__file__)
+    check_constants(c)
+
+import pickle
+
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from transformers import ModernBertConfig, ModernBertForMaskedLM
+
+from encoder.conversion.flexbert import account, config_arguments, renamed
+from encoder.loading import load_tokenizer, special_ids
+
+
+def main(c: SimpleNamespace) -> None:
     tokenizer = load_tokenizer(c.TOKENIZER)
     flex, max_length = read_config(Path(c.CONFIG))
     model = convert(flex, max_length, read_state(Path(c.CHECKPOINT)), tokenizer)
@@ -40,25 +64,12 @@ def main(c: SimpleNamespace) -> None:
     print(f"{c.OUTPUT}: {len(model.state_dict())} tensors, {total:,} parameters, sequences of {max_length:,} tokens")
 
 
-def check(c: SimpleNamespace) -> None:
-    for name in ("CONFIG", "CHECKPOINT", "TOKENIZER", "OUTPUT"):
-        if not getattr(c, name):
-            raise UserError(f"{name} is not given; name it with `--{name.lower()} PATH`.")
-    for name in ("CONFIG", "CHECKPOINT"):
-        if not Path(getattr(c, name)).is_file():
-            raise UserError(f"{name} {getattr(c, name)} does not exist.")
-    if Path(c.OUTPUT).exists():
-        raise UserError(f"{c.OUTPUT} exists; remove it or give another OUTPUT.")
-
-
 def read_config(path: Path) -> tuple[dict[str, Any], int]:
     """Return (FlexBERT's model configuration, the longest sequence in tokens)."""
-    import yaml
-
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"CONFIG {path} cannot be read ({' '.join(str(error).split())[:160]}).") from None
+        raise UserError(f"CONFIG {path} cannot be read ({one_line(error)}).") from None
     if not isinstance(content, dict):
         raise UserError(f"CONFIG {path} is not a mapping of settings.")
     model = content.get("model")
@@ -73,14 +84,7 @@ def read_config(path: Path) -> tuple[dict[str, Any], int]:
 
 def read_state(path: Path) -> dict[str, Any]:
     """Return the model's tensors by FlexBERT's names. No code in the file is run."""
-    import pickle
-
-    import torch
-
     if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
         try:
             return load_file(path)
         except (OSError, SafetensorError) as error:
@@ -88,10 +92,9 @@ def read_state(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:120]
         raise UserError(
-            f"CHECKPOINT {path} cannot be read as tensors ({reason}); where it holds other objects too, save its "
-            "['state']['model'] alone."
+            f"CHECKPOINT {path} cannot be read as tensors ({one_line(error, 120)}); where it holds other objects too, "
+            "save its ['state']['model'] alone."
         ) from None
     for name in ("state", "model"):
         if isinstance(content, dict) and isinstance(content.get(name), dict):
@@ -101,14 +104,8 @@ def read_state(path: Path) -> dict[str, Any]:
     return content
 
 
-def convert(flex: dict[str, Any], max_length: int, state: dict[str, Any], tokenizer: Any) -> Any:
-    """Return the ModernBertForMaskedLM of these tensors."""
-    import torch
-    from transformers import ModernBertConfig, ModernBertForMaskedLM
-
-    from encoder.conversion.flexbert import account, config_arguments, renamed
-    from encoder.loading import special_ids
-
+def convert(flex: dict[str, Any], max_length: int, state: dict[str, Any], tokenizer: Any) -> ModernBertForMaskedLM:
+    """Return the model of these tensors."""
     arguments = config_arguments(flex, max_length)
     state = renamed(state)
     embedding = state.get("model.embeddings.tok_embeddings.weight")
@@ -116,11 +113,7 @@ def convert(flex: dict[str, Any], max_length: int, state: dict[str, Any], tokeni
         raise UserError("CHECKPOINT has no token embeddings (bert.embeddings.tok_embeddings.weight).")
     if len(embedding) < len(tokenizer):
         raise UserError(f"TOKENIZER has {len(tokenizer):,} tokens, and the model {len(embedding):,}: another one's.")
-    config = ModernBertConfig(
-        vocab_size=len(embedding),
-        **special_ids(tokenizer),
-        **arguments,
-    )
+    config = ModernBertConfig(vocab_size=len(embedding), **special_ids(tokenizer), **arguments)
     with torch.device("meta"):
         model = ModernBertForMaskedLM(config)
     account(state, model.state_dict(), config.tie_word_embeddings)
@@ -132,4 +125,4 @@ def convert(flex: dict[str, Any], max_length: int, state: dict[str, Any], tokeni
 
 
 if __name__ == "__main__":
-    run(main, start(__file__))
+    run(main, c)

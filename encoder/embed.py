@@ -16,13 +16,13 @@ and of the same drawings and model, is used as it is.
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from qwen_svg.common.constants import start
+from qwen_svg.common.constants import Between, PositiveInt, start
 from qwen_svg.common.errors import UserError, run
-from qwen_svg.common.vectors import KINDS, Vectors
 
 # Input
 INPUT: str = ""  # folder of .svg files, or file, pattern, folder or hub dataset of tables (.jsonl, .csv, .parquet)
@@ -32,112 +32,107 @@ MODEL: str = "outputs/encoder-emoji"  # folder of an encoder
 # Output
 OUTPUT: str = ""  # .npz, .safetensors or .parquet
 SEARCH: str = ""  # an .svg file, optimized: show its nearest in INPUT
-NEIGHBOURS: int = 11  # shown
+NEIGHBOURS: PositiveInt = 11  # shown
 SHEET: str = "outputs/neighbours.png"  # the drawing searched for and its neighbours
 DUPLICATES: str = ""  # .jsonl: write all pairs of INPUT with a cosine of SIMILARITY or more
-SIMILARITY: float = 0.995  # a cosine; fine-tuned on emoji, clocks that differ by a hand reach it, and jars by colour
+SIMILARITY: Annotated[float, Between(-1, 1)] = 0.995  # a cosine; of emoji, clocks that differ by a hand reach it
+
+OUTPUT_KINDS = (".npz", ".safetensors", ".parquet")  # as qwen_svg.common.vectors, which numpy has to be imported for
+
+
+def check_constants(c: SimpleNamespace) -> None:
+    if not c.INPUT or not c.OUTPUT:
+        raise UserError("INPUT or OUTPUT is not given; name them with `--input icons/ --output icons.npz`.")
+    if Path(c.OUTPUT).suffix not in OUTPUT_KINDS:
+        raise UserError(f"OUTPUT must end in one of {', '.join(OUTPUT_KINDS)}, not be {c.OUTPUT!r}.")
+    if c.SEARCH and not Path(c.SEARCH).is_file():
+        raise UserError(f"SEARCH {c.SEARCH} does not exist.")
+    if c.DUPLICATES and Path(c.DUPLICATES).exists():
+        raise UserError(f"{c.DUPLICATES} exists; remove it or give another DUPLICATES.")
+
+
+if __name__ == "__main__":
+    c = start(__file__)
+    check_constants(c)
+
+import numpy as np
+
+from encoder.drawing_text import CANVAS_TAG, drawing_text
+from encoder.vectors import Encoder
+from qwen_svg.common.files import sha256
+from qwen_svg.common.sheet import write_sheet
+from qwen_svg.common.tables import rows, text_in
+from qwen_svg.common.vectors import Vectors, nearest, pairs_alike, read_vectors, write_vectors
+from qwen_svg.svg.content_hash import content_hash
+from qwen_svg.svg.render import png_bytes
 
 AT_ONCE = 4096  # drawings whose text is in memory
 
 
-class Item(NamedTuple):
+class Drawing(NamedTuple):
     id: str
     svg: str
 
 
 def main(c: SimpleNamespace) -> None:
-    check(c)
-    from qwen_svg.common.vectors import write_vectors
-
-    model = fingerprint(Path(c.MODEL))
-    output = Path(c.OUTPUT)
+    # 1. Vectors: those of OUTPUT, where it is there already, else new ones.
+    model, output = fingerprint(Path(c.MODEL)), Path(c.OUTPUT)
     known = reusable(output, c, model) if output.exists() else None
     query = searched(c) if c.SEARCH else None
-    encoder = load_encoder(c.MODEL) if known is None or query else None
+    encoder = Encoder(c.MODEL) if known is None or query else None
     content = known or embed(c, encoder, model)
     if known is None:
         write_vectors(output, content)
     print(f"{output}: {len(content.ids):,} vectors of {content.vectors.shape[1]} numbers")
+
+    # 2. What is asked of them.
     if c.DUPLICATES:
         write_duplicates(c, content)
     if query:
         show_neighbours(c, content, encoder, query)
 
 
-def check(c: SimpleNamespace) -> None:
-    if not c.INPUT or not c.OUTPUT:
-        raise UserError("INPUT or OUTPUT is not given; name them with `--input icons/ --output icons.npz`.")
-    if Path(c.OUTPUT).suffix not in KINDS:
-        raise UserError(f"OUTPUT must end in one of {', '.join(KINDS)}, not be {c.OUTPUT!r}.")
-    if c.SEARCH and not Path(c.SEARCH).is_file():
-        raise UserError(f"SEARCH {c.SEARCH} does not exist.")
-    if c.DUPLICATES and Path(c.DUPLICATES).exists():
-        raise UserError(f"{c.DUPLICATES} exists; remove it or give another DUPLICATES.")
-    if c.NEIGHBOURS < 1 or not -1 <= c.SIMILARITY <= 1:
-        raise UserError("NEIGHBOURS must be 1 or more, and SIMILARITY a cosine, from -1 to 1.")
-
-
 def fingerprint(model: Path) -> str:
     """Return a name for the model: its folder's, and the beginning of its weights' SHA-256."""
-    import hashlib
-
     weights = model / "model.safetensors"
     if not weights.is_file():
         raise UserError(f"MODEL {model} holds no model.safetensors; give the folder of a run that has ended.")
-    with weights.open("rb") as file:
-        return f"{model.name} {hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
+    return f"{model.name} {sha256(weights)[:16]}"
 
 
-def load_encoder(folder: str):
-    from encoder.vectors import Encoder
-
-    return Encoder(folder)
-
-
-def items(c: SimpleNamespace) -> Iterator[Item]:
+def drawings(c: SimpleNamespace) -> Iterator[Drawing]:
     """Yield the drawings of INPUT, in a fixed order; rows without an SVG are left out."""
-    from qwen_svg.common.tables import rows, text_in
-
     folder = Path(c.INPUT)
     files = sorted(folder.rglob("*.svg")) if folder.is_dir() else []
     for path in files:
-        yield Item(str(path.relative_to(folder)), path.read_text(encoding="utf-8", errors="replace"))
+        yield Drawing(str(path.relative_to(folder)), path.read_text(encoding="utf-8", errors="replace"))
     if files:
         return
     for row in rows(c.INPUT):
         svg, fault = text_in(row, c.SVG_COLUMN)
         if not fault and "<svg" in svg:
-            yield Item(str(row.values.get(c.ID_COLUMN) or row.place), svg)
+            yield Drawing(str(row.values.get(c.ID_COLUMN) or row.place), svg)
 
 
 def reusable(output: Path, c: SimpleNamespace, model: str) -> Vectors:
     """Return what OUTPUT holds, if it is of these drawings by this model."""
-    from qwen_svg.common.vectors import read_vectors
-    from qwen_svg.svg.content_hash import content_hash
-
     known = read_vectors(output)
     if known.model != model:
         raise UserError(f"OUTPUT {output} was made by another model ({known.model}, not {model}); remove it.")
-    if known.hashes != [content_hash(item.svg) for item in items(c)]:
+    if known.hashes != [content_hash(drawing.svg) for drawing in drawings(c)]:
         raise UserError(f"OUTPUT {output} holds vectors of other drawings than INPUT {c.INPUT}; remove it.")
     return known
 
 
-def embed(c: SimpleNamespace, encoder, model: str) -> Vectors:
-    from itertools import islice
-
-    import numpy as np
-
-    from encoder.drawing_text import CANVAS_TAG
-    from qwen_svg.svg.content_hash import content_hash
-
+def embed(c: SimpleNamespace, encoder: Encoder, model: str) -> Vectors:
+    """Return the vectors of INPUT. model: its name, of `fingerprint`."""
     ids, hashes, parts, foreign = [], [], [], 0
-    stream = items(c)
+    stream = drawings(c)
     while some := list(islice(stream, AT_ONCE)):
-        ids += [item.id for item in some]
-        hashes += [content_hash(item.svg) for item in some]
-        foreign += sum(CANVAS_TAG not in item.svg for item in some)
-        parts.append(encoder.vectors([item.svg for item in some]).numpy())
+        ids += [drawing.id for drawing in some]
+        hashes += [content_hash(drawing.svg) for drawing in some]
+        foreign += sum(CANVAS_TAG not in drawing.svg for drawing in some)
+        parts.append(encoder.vectors([drawing.svg for drawing in some]).numpy())
     if not ids:
         raise UserError(f"INPUT {c.INPUT} holds no drawing.")
     if foreign:
@@ -149,8 +144,6 @@ def embed(c: SimpleNamespace, encoder, model: str) -> Vectors:
 
 
 def write_duplicates(c: SimpleNamespace, content: Vectors) -> None:
-    from qwen_svg.common.vectors import pairs_alike
-
     count = 0
     with Path(c.DUPLICATES).open("x", encoding="utf-8") as file:
         for pairs, cosines in pairs_alike(content.vectors, c.SIMILARITY):
@@ -162,24 +155,19 @@ def write_duplicates(c: SimpleNamespace, content: Vectors) -> None:
 
 
 def searched(c: SimpleNamespace) -> str:
-    from encoder.drawing_text import drawing_text
-
     svg = Path(c.SEARCH).read_text(encoding="utf-8", errors="replace")
     if not drawing_text(svg):
         raise UserError(f"SEARCH {c.SEARCH} holds no drawing.")
     return svg
 
 
-def show_neighbours(c: SimpleNamespace, content: Vectors, encoder, query: str) -> None:
+def show_neighbours(c: SimpleNamespace, content: Vectors, encoder: Encoder, query: str) -> None:
     """Print the nearest drawings, and put them on a sheet beside the one searched for."""
-    from qwen_svg.common.sheet import write_sheet
-    from qwen_svg.common.vectors import nearest
-
     best, cosines = nearest(content.vectors, encoder.vectors([query])[0].numpy(), c.NEIGHBOURS)
     wanted = dict.fromkeys(best.tolist(), "")
-    for number, item in enumerate(items(c)):
+    for number, drawing in enumerate(drawings(c)):
         if number in wanted:
-            wanted[number] = item.svg
+            wanted[number] = drawing.svg
     pictures = [(f"searched: {Path(c.SEARCH).stem}", picture(query))]
     for number, cosine in zip(best.tolist(), cosines.tolist(), strict=True):
         print(f"{cosine:7.4f}  {content.ids[number]}")
@@ -190,8 +178,6 @@ def show_neighbours(c: SimpleNamespace, content: Vectors, encoder, query: str) -
 
 
 def picture(answer: str) -> bytes | None:
-    from qwen_svg.svg.render import png_bytes
-
     try:
         return png_bytes(answer[answer.index("<svg") : answer.rindex("</svg>") + 6])
     except ValueError:
@@ -199,4 +185,4 @@ def picture(answer: str) -> bytes | None:
 
 
 if __name__ == "__main__":
-    run(main, start(__file__))
+    run(main, c)

@@ -4,19 +4,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from qwen_svg.common.errors import UserError
+from transformers import AutoTokenizer
+
+from encoder.outline import READINGS
+from qwen_svg.common.errors import UserError, one_line
 
 
 def load_tokenizer(folder: str) -> Any:
     """Return the fast tokenizer in `folder`; it must have [CLS], [SEP], [PAD] and [MASK]."""
-    from transformers import AutoTokenizer
-
     if not Path(folder).is_dir():
         raise UserError(f"there is no tokenizer in {folder}; make one with `python -m encoder.train_tokenizer`.")
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:
-        raise UserError(f"the tokenizer in {folder} cannot be loaded ({' '.join(str(error).split())[:160]}).") from None
+        raise UserError(f"the tokenizer in {folder} cannot be loaded ({one_line(error)}).") from None
     missing = [n for n in ("cls_token", "sep_token", "pad_token", "mask_token") if getattr(tokenizer, n) is None]
     if missing:
         raise UserError(f"the tokenizer in {folder} has no {', '.join(missing)}; an encoder needs them.")
@@ -25,8 +26,6 @@ def load_tokenizer(folder: str) -> Any:
 
 def reading_of(tokenizer: Any) -> Callable[[str], str]:
     """Return the function from a drawing's full text to what the tokenizer was trained on."""
-    from encoder.outline import READINGS
-
     return READINGS[tokenizer.init_kwargs.get("reading", "full")]
 
 
@@ -37,7 +36,7 @@ def from_folder(model_class: Any, folder: str, **changes: Any) -> Any:
     try:
         return model_class.from_pretrained(folder, **changes)
     except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"the model in {folder} cannot be loaded ({' '.join(str(error).split())[:160]}).") from None
+        raise UserError(f"the model in {folder} cannot be loaded ({one_line(error)}).") from None
 
 
 def special_ids(tokenizer: Any) -> dict[str, int]:

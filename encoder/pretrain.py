@@ -17,48 +17,58 @@ constant rate, then 1 - sqrt decay. Start small runs from configs/encoder/small.
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any
 
-from qwen_svg.common.constants import check_numbers, start
+from qwen_svg.common.constants import (
+    AtLeast,
+    Between,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    start,
+)
 from qwen_svg.common.errors import UserError, run
 from qwen_svg.common.processes import processes
+from qwen_svg.common.run_folder import OUTPUTS, check_run_name
+from qwen_svg.training.resume import constants_to_resume
 
 # Data
 DATA: str = ""  # file, pattern, folder or hub dataset with a drawing in each row (.jsonl, .csv, .parquet)
 SVG_COLUMN: str = "svg"  # of DATA
 TOKENIZER: str = "outputs/svg-tokenizer"  # folder that encoder.train_tokenizer wrote
-VALIDATION: int = 1000  # drawings set aside, at most; 2 % of a small corpus
+VALIDATION: PositiveInt = 1000  # drawings set aside, at most; 2 % of a small corpus
 # Model
 INIT_FROM: str = ""  # folder of a run whose model this one goes on with; "" = random weights
-LAYERS: int = 22
-HIDDEN_SIZE: int = 768
-INTERMEDIATE_SIZE: int = 1152  # of the gated MLP
-HEADS: int = 12
-GLOBAL_EVERY: int = 3  # layers 0, 3, 6 … see the whole sequence, the others LOCAL_WINDOW tokens
-LOCAL_WINDOW: int = 128  # tokens, both sides together
-GLOBAL_THETA: float = 10_000.0  # rotary base of global layers; 160,000 from the context extension on
-LOCAL_THETA: float = 10_000.0
-DROPOUT: float = 0.1  # on the output of attention
+LAYERS: PositiveInt = 22
+HIDDEN_SIZE: PositiveInt = 768
+INTERMEDIATE_SIZE: PositiveInt = 1152  # of the gated MLP
+HEADS: PositiveInt = 12
+GLOBAL_EVERY: PositiveInt = 3  # layers 0, 3, 6 … see the whole sequence, the others LOCAL_WINDOW tokens
+LOCAL_WINDOW: PositiveInt = 128  # tokens, both sides together
+GLOBAL_THETA: PositiveFloat = 10_000.0  # rotary base of global layers; 160,000 from the context extension on
+LOCAL_THETA: PositiveFloat = 10_000.0
+DROPOUT: Annotated[float, Between(0, 0.95)] = 0.1  # on the output of attention
 # Task
-SEQUENCE_LENGTH: int = 1024  # tokens; longer drawings are cut
-MASKED: float = 0.3  # share of tokens that are predicted
+SEQUENCE_LENGTH: Annotated[int, AtLeast(8)] = 1024  # tokens; longer drawings are cut
+MASKED: Annotated[float, Between(0.01, 0.99)] = 0.3  # share of tokens that are predicted
 # Optimization (StableAdamW)
-TOKENS: int = 12_000_000_000  # of training; the run ends when it has seen them
-PACK_TOKENS: int = 98_304  # tokens per device and forward pass: whole sequences, without padding
-GRADIENT_ACCUMULATION: int = 8  # forward passes per step
-LEARNING_RATE: float = 8e-4  # peak
-WARMUP_TOKENS: int = 120_000_000  # the rate rises linearly over so many tokens …
-DECAY_TOKENS: int = 0  # … and falls as 1 - sqrt over the last so many
-WEIGHT_DECAY: float = 1e-5  # fully decoupled from the rate
-MAX_GRAD_NORM: float = 1.0  # gradients are clipped to this norm
+TOKENS: PositiveInt = 12_000_000_000  # of training; the run ends when it has seen them
+PACK_TOKENS: PositiveInt = 98_304  # tokens per device and forward pass: whole sequences, without padding
+GRADIENT_ACCUMULATION: PositiveInt = 8  # forward passes per step
+LEARNING_RATE: PositiveFloat = 8e-4  # peak
+WARMUP_TOKENS: NonNegativeInt = 120_000_000  # the rate rises linearly over so many tokens …
+DECAY_TOKENS: NonNegativeInt = 0  # … and falls as 1 - sqrt over the last so many
+WEIGHT_DECAY: NonNegativeFloat = 1e-5  # fully decoupled from the rate
+MAX_GRAD_NORM: PositiveFloat = 1.0  # gradients are clipped to this norm
 BF16: bool = True  # mixed precision on a GPU; a CPU always runs in fp32
-MAX_MINUTES: float = 0.0  # stop and save after this time; 0 = no limit
-SEED: int = 42  # of weights, order and hidden tokens
+MAX_MINUTES: NonNegativeFloat = 0.0  # stop and save after this time; 0 = no limit
+SEED: NonNegativeInt = 42  # of weights, order and hidden tokens
 # Logging, evaluation, checkpoints (in steps)
-LOGGING_STEPS: int = 10
-EVAL_STEPS: int = 500
-SAVE_STEPS: int = 500
-SAVE_TOTAL_LIMIT: int = 3  # checkpoints kept
+LOGGING_STEPS: PositiveInt = 10
+EVAL_STEPS: PositiveInt = 500
+SAVE_STEPS: PositiveInt = 500
+SAVE_TOTAL_LIMIT: PositiveInt = 3  # checkpoints kept
 WANDB: bool = True  # online when logged in, else offline; WANDB_MODE is obeyed
 WANDB_PROJECT: str = "qwen-svg-encoder"
 # This run
@@ -66,48 +76,70 @@ RUN_NAME: str = ""  # folder under outputs/; "" = a time stamp (with --resume: t
 RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, with that run's constants
 
 
-def main(c: SimpleNamespace) -> None:
-    if c.RESUME:
-        from qwen_svg.common.run_folder import constants_to_resume
-
-        c = constants_to_resume(__file__, c.RUN_NAME)
-    check(c)
-    from encoder.loading import load_tokenizer
-
-    tokenizer = load_tokenizer(c.TOKENIZER)
-    train(c, tokenizer, prepare_data(c, tokenizer))
-
-
-def check(c: SimpleNamespace) -> None:
-    """Refuse values that would fail, or do nothing sensible, only after hours of work."""
-    from qwen_svg.common.run_folder import check_run_name
-
+def check_constants(c: SimpleNamespace) -> None:
+    """Refuse values that do not go together, before anything heavy is imported."""
     if not c.DATA:
         raise UserError("DATA is not given; name optimized drawings with `--data FILE`.")
-    check_numbers(
-        c,
-        above_0=("LAYERS", "HIDDEN_SIZE", "INTERMEDIATE_SIZE", "HEADS", "GLOBAL_EVERY", "LOCAL_WINDOW", "VALIDATION",
-                 "TOKENS", "GRADIENT_ACCUMULATION", "LEARNING_RATE", "MAX_GRAD_NORM", "LOGGING_STEPS", "EVAL_STEPS",
-                 "SAVE_STEPS", "SAVE_TOTAL_LIMIT"),
-        from_0=("WARMUP_TOKENS", "DECAY_TOKENS", "WEIGHT_DECAY", "MAX_MINUTES"),
-    )  # fmt: skip
-    if not 0 < c.MASKED < 1 or not 0 <= c.DROPOUT < 1:
-        raise UserError(f"MASKED ({c.MASKED}) and DROPOUT ({c.DROPOUT}) are shares, below 1, and MASKED above 0.")
     if c.HIDDEN_SIZE % (2 * c.HEADS):
         raise UserError(f"HIDDEN_SIZE ({c.HIDDEN_SIZE}) must be a multiple of 2 × HEADS ({c.HEADS}): rotary pairs.")
-    if not 8 <= c.SEQUENCE_LENGTH <= c.PACK_TOKENS:
-        raise UserError(f"SEQUENCE_LENGTH must be from 8 to PACK_TOKENS ({c.PACK_TOKENS}), not {c.SEQUENCE_LENGTH}.")
+    if c.SEQUENCE_LENGTH > c.PACK_TOKENS:
+        raise UserError(f"SEQUENCE_LENGTH ({c.SEQUENCE_LENGTH}) must be at most PACK_TOKENS ({c.PACK_TOKENS}).")
     if c.WARMUP_TOKENS + c.DECAY_TOKENS > c.TOKENS:
         raise UserError(f"WARMUP_TOKENS and DECAY_TOKENS together exceed TOKENS ({c.TOKENS:,}).")
     check_run_name(c.RUN_NAME, is_new=not c.RESUME)
 
 
-def prepare_data(c: SimpleNamespace, tokenizer: Any) -> Any:
-    """Return the TokenFile of DATA, made now if there is none yet."""
-    from encoder.pretraining.token_file import TokenFile, make, token_file_name
-    from qwen_svg.common.run_folder import OUTPUTS
-    from qwen_svg.common.tables import table_files
+if __name__ == "__main__":
+    c = start(__file__)
+    c = constants_to_resume(__file__, c.RUN_NAME) if c.RESUME else c
+    check_constants(c)
 
+import torch
+from tqdm import tqdm
+from transformers import ModernBertConfig, ModernBertForMaskedLM, set_seed
+
+from encoder.drawing_text import drawing_text
+from encoder.loading import from_folder, load_tokenizer, reading_of, special_ids
+from encoder.pretraining.packs import Masking, Packs
+from encoder.pretraining.token_file import TokenFile, make, token_file_name
+from encoder.pretraining.trainer import MaskedTrainer
+from encoder.training import only, open_folder, train_and_save, trainer_arguments
+from encoder.unpadded import UNPADDED
+from qwen_svg.common.plots import draw_loss
+from qwen_svg.common.tables import rows, table_files, text_in
+from qwen_svg.model.device import pick_device
+from qwen_svg.training.callbacks import log_line as training_line
+
+SCRIPT = "-m encoder.pretrain"
+
+
+def main(c: SimpleNamespace) -> None:
+    # 1. Data: token ids on disk, made once for each corpus and tokenizer.
+    tokenizer = load_tokenizer(c.TOKENIZER)
+    file = prepare_data(c, tokenizer)
+
+    # 2. The model, then the run folder: a model that cannot be loaded leaves none behind.
+    device = pick_device()
+    set_seed(c.SEED)
+    model = build_model(c, tokenizer).to(device)
+    print(f"{sum(p.numel() for p in model.parameters()):,} parameters on {device}")
+    folder, checkpoint = open_folder(c, SCRIPT, device, file.fingerprint)
+
+    # 3. Train.
+    trainer = build_trainer(c, model, tokenizer, file, folder, device)
+    less_memory = "take a smaller PACK_TOKENS with more GRADIENT_ACCUMULATION"
+    last = train_and_save(c, SCRIPT, trainer, tokenizer, folder, checkpoint, log_line, less_memory)
+
+    # 4. What came out.
+    draw_loss(folder / "metrics.jsonl", folder / "loss.png")
+    print(
+        f"validation: {last['accuracy']:.1%} of {last['predicted_tokens']:,} hidden tokens right, "
+        f"cross-entropy {last['cross_entropy']:.4f} nats\nmodel, tokenizer and loss.png are in {folder}"
+    )
+
+
+def prepare_data(c: SimpleNamespace, tokenizer: Any) -> TokenFile:
+    """Return the token file of DATA, made now if there is none yet."""
     folder = OUTPUTS / token_file_name(c.DATA, table_files(c.DATA), c.SVG_COLUMN, c.VALIDATION, tokenizer)
     if not folder.exists():
         make(folder, texts(c, tokenizer), tokenizer, c.VALIDATION)
@@ -123,46 +155,14 @@ def prepare_data(c: SimpleNamespace, tokenizer: Any) -> Any:
 
 
 def texts(c: SimpleNamespace, tokenizer: Any) -> Iterator[str]:
-    from tqdm import tqdm
-
-    from encoder.drawing_text import drawing_text
-    from encoder.loading import reading_of
-    from qwen_svg.common.tables import rows, text_in
-
     read = reading_of(tokenizer)
     for row in tqdm(rows(c.DATA, column=c.SVG_COLUMN), desc="drawings", unit="", disable=None):
         if text := read(drawing_text(text_in(row, c.SVG_COLUMN)[0])):
             yield text
 
 
-def train(c: SimpleNamespace, tokenizer: Any, file: Any) -> None:
-    from transformers import set_seed
-
-    from encoder.training import open_run, run_to_the_end
-    from qwen_svg.common.plots import draw_loss
-    from qwen_svg.model.device import pick_device
-
-    device = pick_device()
-    set_seed(c.SEED)
-    model = build_model(c, tokenizer).to(device)  # before the run folder: what cannot be had leaves nothing behind
-    print(f"{sum(p.numel() for p in model.parameters()):,} parameters on {device}")
-    folder, checkpoint = open_run(c, device, file.fingerprint)
-    trainer = build_trainer(c, model, tokenizer, file, folder, device)
-    last = run_to_the_end(c, trainer, tokenizer, folder, checkpoint, "encoder.pretrain")
-    draw_loss(folder / "metrics.jsonl", folder / "loss.png")
-    print(
-        f"validation: {last['accuracy']:.1%} of {last['predicted_tokens']:,} hidden tokens right, "
-        f"cross-entropy {last['cross_entropy']:.4f} nats\nmodel, tokenizer and loss.png are in {folder}"
-    )
-
-
-def build_model(c: SimpleNamespace, tokenizer: Any) -> Any:
-    """Return a ModernBertForMaskedLM with unpadded attention: random, or INIT_FROM's with this run's rotary bases."""
-    from transformers import ModernBertConfig, ModernBertForMaskedLM
-
-    from encoder.loading import from_folder, special_ids
-    from encoder.unpadded import UNPADDED
-
+def build_model(c: SimpleNamespace, tokenizer: Any) -> ModernBertForMaskedLM:
+    """Return a model with unpadded attention: random, or INIT_FROM's with this run's rotary bases."""
     changes = {
         "max_position_embeddings": c.SEQUENCE_LENGTH,
         "attention_dropout": c.DROPOUT,
@@ -189,18 +189,21 @@ def build_model(c: SimpleNamespace, tokenizer: Any) -> Any:
     return ModernBertForMaskedLM._from_config(config, attn_implementation=UNPADDED)
 
 
-def build_trainer(c: SimpleNamespace, model: Any, tokenizer: Any, file: Any, folder: Path, device: Any) -> Any:
-    from encoder.pretraining.packs import Masking, Packs
-    from encoder.pretraining.trainer import MaskedTrainer
-    from encoder.training import arguments, only
-
+def build_trainer(
+    c: SimpleNamespace,
+    model: ModernBertForMaskedLM,
+    tokenizer: Any,
+    file: TokenFile,
+    folder: Path,
+    device: torch.device,
+) -> MaskedTrainer:
     packs_per_step = c.GRADIENT_ACCUMULATION * processes()
     step = c.PACK_TOKENS * packs_per_step  # tokens
     steps = -(-c.TOKENS // step)
     shape = (c.SEQUENCE_LENGTH, c.PACK_TOKENS, Masking(tokenizer, c.MASKED), c.SEED)
     return MaskedTrainer(
         model=model,
-        args=arguments(
+        args=trainer_arguments(
             c,
             folder,
             device,
@@ -216,5 +219,11 @@ def build_trainer(c: SimpleNamespace, model: Any, tokenizer: Any, file: Any, fol
     )
 
 
+def log_line(record: dict) -> str | None:
+    """As of fine-tuning, and how many of the hidden tokens are right."""
+    line = training_line(record)
+    return f"{line}  right {record['eval_accuracy']:.1%}" if "eval_accuracy" in record else line
+
+
 if __name__ == "__main__":
-    run(main, start(__file__))
+    run(main, c)

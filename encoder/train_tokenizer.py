@@ -14,21 +14,42 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
-from encoder.drawing_text import drawing_text
-from encoder.outline import GRID, READINGS
-from qwen_svg.common.constants import start
+from qwen_svg.common.constants import PositiveInt, start
 from qwen_svg.common.errors import UserError, run
 
 DATA: str = ""  # file, pattern, folder or hub dataset with a drawing in each row (.jsonl, .csv, .parquet)
 SVG_COLUMN: str = "svg"  # of DATA
 OUTPUT: str = "outputs/svg-tokenizer"  # folder; never written over
-READING: str = "full"  # what of a drawing is read: "full", or "outline" for small models (encoder/outline.py)
-VOCABULARY: int = 4096  # tokens; the integers of the canvas take a fifth, the rest is markup and colours
-MAX_DRAWINGS: int = 500_000  # the first so many are learned from; all are in memory as counts of pieces only
+READING: Literal["full", "outline"] = "full"  # what of a drawing is read; outline: for small models (outline.py)
+VOCABULARY: PositiveInt = 4096  # tokens; the integers of the canvas take a fifth, the rest is markup and colours
+MAX_DRAWINGS: PositiveInt = 500_000  # the first so many are learned from; all are in memory as counts of pieces only
 COMPARE: str = ""  # another tokenizer (hub id, folder, .gguf) whose tokens are counted too
-COMPARED: int = 2000  # drawings, evenly picked from those learned from
+COMPARED: PositiveInt = 2000  # drawings, evenly picked from those learned from
+
+
+def check_constants(c: SimpleNamespace) -> None:
+    if not c.DATA:
+        raise UserError("DATA is not given; name optimized drawings with `--data FILE`.")
+    if Path(c.OUTPUT).exists():
+        raise UserError(f"{c.OUTPUT} exists; remove it or give another OUTPUT.")
+
+
+if __name__ == "__main__":
+    c = start(__file__)
+    check_constants(c)
+
+import numpy as np
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerFast
+
+from encoder.drawing_text import drawing_text
+from encoder.loading import reading_of
+from encoder.outline import GRID, READINGS
+from qwen_svg.common.tables import rows, text_in
+from qwen_svg.model.tokenizer import load_tokenizer
 
 SPECIAL = {
     "unk_token": "[UNK]",
@@ -49,9 +70,6 @@ PIECES = {
 
 
 def main(c: SimpleNamespace) -> None:
-    check(c)
-    from qwen_svg.model.tokenizer import load_tokenizer
-
     other = load_tokenizer(c.COMPARE) if c.COMPARE else None
     sample: list[str] = []
     tokenizer = train(picked(drawings(c), sample, c), c.VOCABULARY, c.READING)
@@ -63,22 +81,7 @@ def main(c: SimpleNamespace) -> None:
         print(line)
 
 
-def check(c: SimpleNamespace) -> None:
-    if not c.DATA:
-        raise UserError("DATA is not given; name optimized drawings with `--data FILE`.")
-    if Path(c.OUTPUT).exists():
-        raise UserError(f"{c.OUTPUT} exists; remove it or give another OUTPUT.")
-    if c.READING not in PIECES:
-        raise UserError(f"READING must be one of {', '.join(PIECES)}, not {c.READING!r}.")
-    if min(c.VOCABULARY, c.MAX_DRAWINGS, c.COMPARED) < 1:
-        raise UserError("VOCABULARY, MAX_DRAWINGS and COMPARED must be 1 or more.")
-
-
 def drawings(c: SimpleNamespace) -> Iterator[str]:
-    from tqdm import tqdm
-
-    from qwen_svg.common.tables import rows, text_in
-
     texts = (text_in(row, c.SVG_COLUMN)[0] for row in rows(c.DATA, column=c.SVG_COLUMN))
     yield from tqdm(islice(filter(None, texts), c.MAX_DRAWINGS), desc="drawings", unit="", disable=None)
 
@@ -95,11 +98,8 @@ def picked(svgs: Iterator[str], sample: list[str], c: SimpleNamespace) -> Iterat
         yield read(drawing_text(svg))
 
 
-def train(texts: Iterator[str], vocabulary: int, reading: str) -> Any:
-    """Return a PreTrainedTokenizerFast trained on the texts; it keeps the name of the reading."""
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-    from transformers import PreTrainedTokenizerFast
-
+def train(texts: Iterator[str], vocabulary: int, reading: str) -> PreTrainedTokenizerFast:
+    """Return a tokenizer trained on the texts; it keeps the name of the reading."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -132,10 +132,6 @@ def train(texts: Iterator[str], vocabulary: int, reading: str) -> Any:
 
 def lengths(tokenizer: Any, svgs: list[str], other: Any, name: str) -> list[str]:
     """Return lines of a table: tokens per drawing, of what is read and of the SVG, by each tokenizer."""
-    import numpy as np
-
-    from encoder.loading import reading_of
-
     read = reading_of(tokenizer)
     texts = [read(drawing_text(svg)) for svg in svgs]
     lines = [f"{'tokens per drawing':<44}{'mean':>8}{'p50':>8}{'p90':>8}"]
@@ -156,4 +152,4 @@ def lengths(tokenizer: Any, svgs: list[str], other: Any, name: str) -> list[str]
 
 
 if __name__ == "__main__":
-    run(main, start(__file__))
+    run(main, c)

@@ -1,5 +1,6 @@
 """What pretraining and contrastive fine-tuning share: the Trainer's arguments, the beginning and the end of a run."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -7,10 +8,16 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
-from qwen_svg.common import run_folder as runs
 from qwen_svg.common.constants import write_config
-from qwen_svg.training.callbacks import RunLog, install_callbacks, refuse_interrupted
-from qwen_svg.training.trainer import CompleteCheckpoints
+from qwen_svg.common.files import write_json
+from qwen_svg.common.jsonl import read_jsonl
+from qwen_svg.common.run_folder import CONFIG, environment, new_run_folder, run_to_resume
+from qwen_svg.common.run_split import refuse_other_data
+from qwen_svg.common.tracking import finish_run, start_run
+from qwen_svg.training.arguments import shared_arguments
+from qwen_svg.training.callbacks import install_callbacks, refuse_interrupted
+from qwen_svg.training.checkpoints import checkpoint_to_resume
+from qwen_svg.training.trainer import CompleteCheckpoints, run_training
 
 
 class InOrderTrainer(CompleteCheckpoints):
@@ -36,46 +43,41 @@ def only(batch: list[dict]) -> dict:
     return whole
 
 
-def open_run(c: SimpleNamespace, device: Any, fingerprint: str) -> tuple[Path, Path | None]:
-    """Return (run folder, checkpoint to go on from or None). A new folder holds the constants and the environment."""
-    if not c.RESUME:
-        folder = runs.new_run_folder(c.RUN_NAME)
-        write_config(folder / "config.yml", c)
-        dtype = "bfloat16" if in_halves(c, device) else "float32"
-        runs.write_json(folder / "environment.json", runs.environment(device, dtype, c.DATA, fingerprint))
-        return folder, None
-    folder = runs.run_to_resume(c.RUN_NAME)
-    runs.refuse_other_data(folder, c.DATA, fingerprint, "; restore the file, or start a new run.")
-    return folder, runs.checkpoint_to_resume(folder)
+def open_folder(c: SimpleNamespace, script: str, device: torch.device, fingerprint: str) -> tuple[Path, Path | None]:
+    """Return (run folder, checkpoint to go on from or None). A new folder holds the constants and the environment.
+
+    script: as python is asked for it. fingerprint: of the data.
+    """
+    if c.RESUME:
+        folder = run_to_resume(c.RUN_NAME)
+        refuse_other_data(folder, c.DATA, fingerprint, "; restore the file, or start a new run.")
+        path = Path(__file__).with_name(f"{script.rpartition('.')[2]}.py")
+        return folder, checkpoint_to_resume(folder, str(path), c)
+    folder = new_run_folder(c.RUN_NAME)
+    write_config(folder / CONFIG, c)
+    dtype = "bfloat16" if in_halves(c, device) else "float32"
+    write_json(folder / "environment.json", environment(script, device, dtype, c.DATA, fingerprint))
+    return folder, None
 
 
-def in_halves(c: SimpleNamespace, device: Any) -> bool:
+def in_halves(c: SimpleNamespace, device: torch.device) -> bool:
     return c.BF16 and device.type == "cuda"
 
 
-def arguments(c: SimpleNamespace, folder: Path, device: Any, **more: Any) -> TrainingArguments:
+def trainer_arguments(c: SimpleNamespace, folder: Path, device: torch.device, **more: Any) -> TrainingArguments:
     """Return what both scripts ask of the Trainer; StableAdamW with the original's betas, epsilon and decoupling."""
     return TrainingArguments(
-        output_dir=str(folder),
+        **shared_arguments(c, folder, device),
         per_device_train_batch_size=1,  # a whole batch
-        learning_rate=c.LEARNING_RATE,
         weight_decay=c.WEIGHT_DECAY,
-        max_grad_norm=c.MAX_GRAD_NORM,
         optim="stable_adamw",
         optim_args="decouple_lr=True",
         adam_beta2=0.98,
         adam_epsilon=1e-6,
         bf16=in_halves(c, device),
-        use_cpu=device.type != "cuda",
         eval_strategy="steps",
         eval_steps=c.EVAL_STEPS,
         eval_on_start=not c.RESUME,
-        logging_steps=c.LOGGING_STEPS,
-        logging_first_step=True,
-        logging_nan_inf_filter=False,  # it hides a NaN behind the running mean
-        save_steps=c.SAVE_STEPS,
-        save_total_limit=c.SAVE_TOTAL_LIMIT,
-        seed=c.SEED,
         report_to=["wandb"] if c.WANDB else "none",
         remove_unused_columns=False,
         dataloader_num_workers=2 if device.type == "cuda" else 0,
@@ -83,26 +85,32 @@ def arguments(c: SimpleNamespace, folder: Path, device: Any, **more: Any) -> Tra
     )
 
 
-def run_to_the_end(
-    c: SimpleNamespace, trainer: InOrderTrainer, tokenizer: Any, folder: Path, checkpoint: Path | None, script: str
+def train_and_save(
+    c: SimpleNamespace,
+    script: str,
+    trainer: InOrderTrainer,
+    tokenizer: Any,
+    folder: Path,
+    checkpoint: Path | None,
+    line: Callable[[dict], str | None],
+    less_memory: str,
 ) -> dict[str, float]:
-    """Train, evaluate, save model and tokenizer; return the last validation figures. UserError where it was stopped."""
-    from qwen_svg.common.tracking import finish_run, start_run
+    """Train, evaluate, save model and tokenizer; return the last validation figures. UserError where it was stopped.
 
-    trainer.add_callback(RunLog(folder))
-    stop = install_callbacks(trainer, c.MAX_MINUTES)
+    line: what is said of a logged record. less_memory: as of `run_training`.
+    """
     tracker = start_run(c.WANDB_PROJECT, folder, script.rpartition(".")[2], vars(c)) if c.WANDB else None
-    with stop:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    stopped = run_training(trainer, install_callbacks(trainer, folder, c.MAX_MINUTES, line), checkpoint, less_memory)
     step = trainer.state.global_step
-    refuse_interrupted(stop.reason, step, f"-m {script}", folder)
-    records = [r for r in runs.read_jsonl(folder / "metrics.jsonl") if any(name.startswith("eval_") for name in r)]
+    refuse_interrupted(stopped, step, script, folder)
+    records = [r for r in read_jsonl(folder / "metrics.jsonl") if any(name.startswith("eval_") for name in r)]
     if not records or records[-1]["step"] != step:
         records.append(trainer.evaluate())
+    trainer.require_finite()
     trainer.model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    if stop.reason:
-        print(f"{stop.reason} after step {step} of {trainer.state.max_steps}")
+    if stopped:
+        print(f"{stopped} after step {step} of {trainer.state.max_steps}")
     if tracker:
         print(finish_run(tracker))
     return {name.removeprefix("eval_"): value for name, value in records[-1].items()}

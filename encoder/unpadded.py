@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch.nn.attention.varlen import varlen_attn
 from transformers.modeling_utils import AttentionInterface
 
 UNPADDED = "unpadded"
@@ -105,8 +106,6 @@ def _on_gpu(
     scaling: float | None,
     reach: int | None,
 ) -> torch.Tensor:
-    from torch.nn.attention.varlen import varlen_attn
-
     starts, longest = sequences.starts_on(query.device), max(sequences.lengths)
     window = (-1, -1) if reach is None else (reach, reach)
     states = (x.squeeze(0).transpose(0, 1) for x in (query, key, value))

@@ -5,10 +5,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from tqdm import tqdm
+from transformers import ModernBertModel
 
 from encoder.drawing_text import drawing_text
 from encoder.loading import from_folder, load_tokenizer, reading_of
 from encoder.unpadded import UNPADDED, unpadded_batch
+from qwen_svg.model.device import pick_device
 
 TOKENS_AT_ONCE = 16_384
 
@@ -17,10 +20,6 @@ class Encoder:
     """A pretrained or fine-tuned ModernBERT from a folder, and its tokenizer."""
 
     def __init__(self, folder: str):
-        from transformers import ModernBertModel
-
-        from qwen_svg.model.device import pick_device
-
         self.tokenizer = load_tokenizer(folder)
         model = from_folder(ModernBertModel, folder, attn_implementation=UNPADDED)
         self.model = model.to(pick_device()).eval()
@@ -43,8 +42,6 @@ def pooled(model: Any, batch: dict[str, Any]) -> torch.Tensor:
 @torch.no_grad()
 def vectors_of(model: Any, rows: Sequence[list[int]]) -> torch.Tensor:
     """Return float32 (N, H) on the CPU for N rows of token ids; sequences of like length go together."""
-    from tqdm import tqdm
-
     device, was_training = next(model.parameters()).device, model.training
     model.eval()
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))

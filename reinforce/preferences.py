@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from datasets import Dataset
@@ -10,6 +9,7 @@ from trl import DPOTrainer
 
 from qwen_svg.common.dataset import Sample, fingerprint, is_unicode
 from qwen_svg.common.errors import UserError
+from qwen_svg.common.run_folder import Run
 from qwen_svg.common.run_split import kin_of_held_out
 from qwen_svg.common.tables import rows, text_in
 from qwen_svg.common.tokens import encode
@@ -37,6 +37,11 @@ class Pair(NamedTuple):
     rejected: Sample
 
 
+class TokenisedPairs(NamedTuple):
+    rows: Dataset  # of token ids
+    facts: dict  # where they are from, and what became of all
+
+
 def read_pairs(path: str) -> Iterator[Pair]:
     """Yield the pairs that scoring.pairs wrote. Raises UserError for a line that is none, naming it."""
     if not Path(path).is_file():
@@ -58,29 +63,28 @@ def read_pairs(path: str) -> Iterator[Pair]:
         yield Pair(Sample(**same, answer=chosen), Sample(**same, answer=rejected))
 
 
-def prepare(path: str, source: Path, config: dict, data_path: str) -> SimpleNamespace:
-    """Return the tokenizer, the pairs that the run may be trained on as token ids (rows), and what became of all
-    (facts). Prints it too.
+def prepare_pairs(path: str, origin: Run, data_path: str) -> TokenisedPairs:
+    """Return the pairs that the run may be trained on. Prints what became of all.
 
     Pairs with a side of more than MAX_LENGTH tokens are left out, never cut; so are those of descriptions in the run's
     validation or test split, or kin of them, so that evaluate_test.py goes on testing what was never seen.
     """
-    pairs = list(read_pairs(path))
-    tokenizer, form = load_tokenizer(config["base_model"]), config["prompt_form"]
-    held_out = kin_of_held_out(source, [pair.chosen for pair in pairs], data_path)
-    chosen, rejected = (encode(tokenizer, [pair[side] for pair in pairs], form) for side in (0, 1))
+    pairs, c = list(read_pairs(path)), origin.constants
+    tokenizer = load_tokenizer(c.BASE_MODEL)
+    held_out = kin_of_held_out(origin.folder, [pair.chosen for pair in pairs], data_path)
+    chosen, rejected = (encode(tokenizer, [pair[side] for pair in pairs], c.PROMPT_FORM) for side in (0, 1))
     sha256 = fingerprint([sample for pair in pairs for sample in pair])
     kept, facts = [], {"path": path, "sha256": sha256, "read": len(pairs), "held out": 0, "too long": 0}
     for pair, good, bad in zip(pairs, chosen, rejected, strict=True):
         if pair.chosen in held_out:
             facts["held out"] += 1
-        elif max(good.length, bad.length) > config["max_length"]:
+        elif max(good.length, bad.length) > c.MAX_LENGTH:
             facts["too long"] += 1
         else:
             kept.append({"prompt_ids": good.prompt, "chosen_ids": good.answer, "rejected_ids": bad.answer})
     left_out = f"{facts['held out']} of the run's validation or test split and {facts['too long']} of more than "
-    left_out += f"{config['max_length']} tokens left out"
+    left_out += f"{c.MAX_LENGTH} tokens left out"
     print(f"{path}: {len(pairs)} pairs, {left_out}")
     if not kept:
         raise UserError(f"no pair of {path} is left to train on: {left_out}; give others with `--pairs`.")
-    return SimpleNamespace(tokenizer=tokenizer, rows=Dataset.from_list(kept), facts=facts)
+    return TokenisedPairs(Dataset.from_list(kept), facts)

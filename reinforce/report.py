@@ -5,8 +5,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from qwen_svg.common.files import read_json
+from qwen_svg.common.files import read_json, write_text
 from qwen_svg.common.jsonl import read_jsonl
+from qwen_svg.common.plots import figure_grid, save
 from reinforce.rewards import REWARDS
 
 COLOURS = ("#5b8def", "#e0a030", "#d1495b", "#4c9f70", "#8d6cab")
@@ -26,8 +27,6 @@ def first_and_last(records: list[dict], key: str) -> tuple[float, float]:
 
 def draw_rewards(metrics: Path, path: Path) -> None:
     """Draw the reward, its parts, and the distance from the start, over steps, from a run's metrics.jsonl."""
-    from qwen_svg.common.plots import figure_grid
-
     records = records_with("reward", metrics)
     steps = [record["step"] for record in records]
     figure, axes = figure_grid(1, 3)
@@ -56,8 +55,6 @@ def draw_rewards(metrics: Path, path: Path) -> None:
 
 def draw_preferences(metrics: Path, path: Path) -> None:
     """Draw the loss, the rewards of the chosen and rejected answers, and how often the former is larger, over steps."""
-    from qwen_svg.common.plots import figure_grid
-
     records = records_with("rewards/margins", metrics)
     steps = [record["step"] for record in records]
     figure, axes = figure_grid(1, 3)
@@ -80,8 +77,6 @@ def draw_preferences(metrics: Path, path: Path) -> None:
 
 
 def _save(figure: Any, axes: Any, path: Path) -> None:
-    from qwen_svg.common.plots import save
-
     for axis in axes:
         axis.set_xlabel("step")
         axis.grid(alpha=0.25)
@@ -95,7 +90,8 @@ def write_card(
     facts = read_json(folder / "environment.json")
     packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
     rows = "\n".join(f"| {name} | {text} |" for name, text in figures.items())
-    (folder / "README.md").write_text(
+    write_text(
+        folder / "README.md",
         f"""---
 base_model: {base}
 library_name: peft
@@ -110,16 +106,15 @@ Answers a description with a short reasoning and an SVG of 256 × 256. Made by Q
 | | |
 |---|---|
 | base model | {base} |
-| began as | {c.RUN_DIR} |
+| began as | {c.MODEL} |
 {rows}
-| data of {c.RUN_DIR} | {facts["data"]["path"]} (sha256 {facts["data"]["sha256"][:16]}…); nothing of its test split |
+| data of {c.MODEL} | {facts["data"]["path"]} (sha256 {facts["data"]["sha256"][:16]}…); nothing of its test split |
 | trained on | {facts["device"]}, {facts["dtype"]} |
 | made with | {packages} |
 
 ![{Path(picture).stem}]({picture})
 
 The licences of the base model and of the training data apply to this adapter too. All constants of the run
-are in `{method}.yml`; `python evaluate_test.py --run-dir {folder}` scores it.
+are in `{method}.yml`; `python evaluate_test.py --model {folder.name}` scores it.
 """,
-        encoding="utf-8",
     )

@@ -20,6 +20,7 @@ from functools import lru_cache
 
 from prompt_template import build_prompt, extract_svg
 from reinforce.visible import visible
+from scoring import render
 from scoring.candidate import Candidate
 from svg_constraint import Verdict, check
 
@@ -37,7 +38,6 @@ _ANSWER = re.compile(
 
 def make_rewards(dialect: str, likeness: Score) -> dict[str, Score]:
     """Return the rewards by name. dialect: what is legal; likeness: a score function of scoring/."""
-    from scoring.render import score as renders
 
     def legal(candidate: Candidate) -> bool:
         verdict = _verdict(candidate.svg, dialect)
@@ -53,7 +53,7 @@ def make_rewards(dialect: str, likeness: Score) -> dict[str, Score]:
 
     return {
         "legality": lambda candidates: [legality(_verdict(candidate.svg, dialect)) for candidate in candidates],
-        "renders": where_legal(renders),
+        "renders": where_legal(render.score),
         "likeness": where_legal(likeness),
         "length": where_legal(lambda candidates: [length(candidate) for candidate in candidates]),
         "format": lambda candidates: [answer_format(candidate) for candidate in candidates],

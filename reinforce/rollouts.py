@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import wandb
 from transformers import TrainerCallback
 from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
@@ -50,13 +51,10 @@ def sample(model: Any, tokenizer: Any, prompts: list[list[int]], limit: int, tem
     """Return an answer of at most `limit` tokens for each prompt, with the stop token it chose, whatever comes before:
     what the policy says after its drawing shall be seen, and paid for. Random numbers come from torch's generator.
     """
-    slots = Engine(model, tokenizer, len(prompts), past_the_drawing=True)
     seed = int(torch.randint(2**31, ()))
     rows = rows_for(prompts, max(map(len, prompts)) + limit, limit, temperature, seed)
-    for row in rows:
-        slots.add(row)
-    while slots.busy:
-        raise_first_error(slots.step())
+    for advanced in Engine(model, tokenizer, len(prompts), past_the_drawing=True).run(rows):
+        raise_first_error(advanced)
     return [row.tokens for row in rows]
 
 
@@ -108,6 +106,4 @@ class Samples(TrainerCallback):
         shown = list(zip(drawings, totals, strict=True))[:SHOWN]
         write_sheet(sheet, [(f"{total:.2f} {one.description}", judge(one.answer).png) for one, total in shown])
         if self.tracker:
-            import wandb
-
             self.tracker.log({"drawings": wandb.Image(str(sheet))})

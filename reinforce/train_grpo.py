@@ -4,7 +4,7 @@ Reads   outputs/<run>/ (the adapter, config.yml, split.json) and the data file i
 Writes  outputs/<RUN_NAME>/: the adapter, as any run's, grpo.yml, checkpoints, metrics.jsonl, rewards.png, drawings/,
         wandb.
 
-    python -m reinforce.train_grpo --run-dir outputs/first --run-name first-grpo
+    python -m reinforce.train_grpo --model first --run-name first-grpo
     python -m reinforce.train_grpo --resume --run-name first-grpo
 
 Several drawings are made of each description of the run's training split, each is rewarded (reinforce/rewards.py), and
@@ -13,43 +13,44 @@ what was above its group's mean becomes more likely. The test split is not looke
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Annotated, Literal, NamedTuple
 
-from qwen_svg.common.constants import start
+from qwen_svg.common.constants import AtLeast, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, start
 from qwen_svg.common.errors import UserError, run
-from reinforce import continued_run
-from svg_constraint import DIALECTS
+from reinforce import shared_constants
+from reinforce.shared_constants import FORMERLY, constants_of
 
 # Where it begins
-RUN_DIR: str = ""  # the folder of a run of train.py, outputs/<run>; "" = the latest run
+MODEL: str = ""  # a run of train.py, by name or folder; "" = the newest run
 DATA_PATH: str = ""  # the run's data file, where it has moved since; "" = as in the run's config.yml
 # Rewards, each from 0 to 1; the weights are divided by their sum
-WEIGHT_LEGALITY: float = 1.0  # 1 when it is legal, 1/2 with one violation, 1/3 with two …
-WEIGHT_RENDERS: float = 0.5  # legal, and it shows more than one colour
-WEIGHT_LIKENESS: float = 2.0  # legal, and like its sample's drawing or description, by LIKENESS
-WEIGHT_LENGTH: float = 1.0  # legal, and about as long as its sample's answer, and with as much in it
-WEIGHT_FORMAT: float = 0.5  # a reasoning and an SVG alone, not in the prompt's words
+WEIGHT_LEGALITY: NonNegativeFloat = 1.0  # 1 when it is legal, 1/2 with one violation, 1/3 with two …
+WEIGHT_RENDERS: NonNegativeFloat = 0.5  # legal, and it shows more than one colour
+WEIGHT_LIKENESS: NonNegativeFloat = 2.0  # legal, and like its sample's drawing or description, by LIKENESS
+WEIGHT_LENGTH: NonNegativeFloat = 1.0  # legal, and about as long as its sample's answer, and with as much in it
+WEIGHT_FORMAT: NonNegativeFloat = 0.5  # a reasoning and an SVG alone, not in the prompt's words
 LIKENESS: str = "similarity"  # of scoring/: similarity, text_match, vqa …; NAME=MODEL for another model than its own
-DIALECT: str = "prompt"  # of svg_constraint.py: what is legal
+DIALECT: Literal["prompt", "prompt+gradients", "kaggle"] = "prompt"  # of svg_constraint.py: what is legal
 # Drawings
-GENERATIONS: int = 8  # of each description; they are compared with each other
-MAX_NEW_TOKENS: int = 0  # of an answer; 0 = what the run's MAX_LENGTH leaves behind the longest prompt
-TEMPERATURE: float = 1.0
-ENGINE: str = "auto"  # of drawing: "transformers", "vllm", or "auto": vLLM where it is installed
+GENERATIONS: Annotated[int, AtLeast(2)] = 8  # of each description; they are compared with each other
+MAX_NEW_TOKENS: NonNegativeInt = 0  # of an answer; 0 = what the run's MAX_LENGTH leaves behind the longest prompt
+TEMPERATURE: PositiveFloat = 1.0
+ENGINE: Literal["auto", "transformers", "vllm"] = "auto"  # of drawing; auto: vLLM where it is installed
 # Optimization (AdamW)
-STEPS: int = 200
-BATCH_SIZE: int = 8  # drawings per device and forward pass
-GRADIENT_ACCUMULATION: int = 4  # forward passes per step: BATCH_SIZE times this many drawings, GENERATIONS of each
-LEARNING_RATE: float = 1e-5  # falls to 0 in a straight line
-BETA: float = 0.04  # weight of the KL divergence from the adapter it began as; 0 = none
-MAX_GRAD_NORM: float = 1.0  # gradients are clipped to this norm
+STEPS: PositiveInt = 200
+BATCH_SIZE: PositiveInt = 8  # drawings per device and forward pass
+GRADIENT_ACCUMULATION: PositiveInt = 4  # forward passes per step: in all a multiple of GENERATIONS drawings
+LEARNING_RATE: PositiveFloat = 1e-5  # falls to 0 in a straight line
+BETA: NonNegativeFloat = 0.04  # weight of the KL divergence from the adapter it began as; 0 = none
+MAX_GRAD_NORM: PositiveFloat = 1.0  # gradients are clipped to this norm
 ACTIVATION_CHECKPOINTING: bool = False  # less memory, 1.3x the time
-MAX_MINUTES: float = 0.0  # stop and save after this time; 0 = no limit
-SEED: int = 42  # of the order of descriptions and of sampling
+MAX_MINUTES: NonNegativeFloat = 0.0  # stop and save after this time; 0 = no limit
+SEED: NonNegativeInt = 42  # of the order of descriptions and of sampling
 # Logging, drawings, checkpoints (in steps)
-LOGGING_STEPS: int = 1
-SAMPLE_STEPS: int = 20  # a sheet of the newest drawings; after the first step too
-SAVE_STEPS: int = 50
-SAVE_TOTAL_LIMIT: int = 3  # checkpoints kept
+LOGGING_STEPS: PositiveInt = 1
+SAMPLE_STEPS: PositiveInt = 20  # a sheet of the newest drawings; after the first step too
+SAVE_STEPS: PositiveInt = 50
+SAVE_TOTAL_LIMIT: PositiveInt = 3  # checkpoints kept
 WANDB: bool = True  # online when logged in, else offline; WANDB_MODE is obeyed
 WANDB_PROJECT: str = "qwen-svg"
 # This run
@@ -57,60 +58,88 @@ RUN_NAME: str = ""  # folder under outputs/; "" = a time stamp (with --resume: t
 RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, with that run's constants
 
 
-def main(c: SimpleNamespace) -> None:
-    c = continued_run.constants_of(__file__, c)
-    check(c)
-    source, config = continued_run.open_source(c)
-    from scoring.scores import find_score
-
-    _, likeness = find_score(c.LIKENESS)
-    train(c, source, config, prepare_data(c, source, config), likeness)
-
-
-def check(c: SimpleNamespace) -> None:
-    """Refuse values that would fail, or do nothing sensible, only after minutes of work."""
-    if c.DIALECT not in DIALECTS:
-        raise UserError(f"DIALECT must be one of {', '.join(DIALECTS)}, not {c.DIALECT!r}.")
-    given = [name for name in vars(c) if name.startswith("WEIGHT_")]
-    continued_run.check(c, ("STEPS", "TEMPERATURE", "SAMPLE_STEPS"), ("BETA", "MAX_NEW_TOKENS", *given))
-    if not sum(weights(c)):
+def check_constants(c: SimpleNamespace) -> None:
+    """Refuse values that do not go together, before anything heavy is imported."""
+    shared_constants.check_constants(c)
+    if not any(value for name, value in vars(c).items() if name.startswith("WEIGHT_")):
         raise UserError("all WEIGHT_… are 0: there is nothing to reward.")
-    if c.GENERATIONS < 2 or c.BATCH_SIZE * c.GRADIENT_ACCUMULATION % c.GENERATIONS:
+    drawings = c.BATCH_SIZE * c.GRADIENT_ACCUMULATION
+    if drawings % c.GENERATIONS:
         raise UserError(
-            f"GENERATIONS ({c.GENERATIONS}) must be 2 or more, and BATCH_SIZE × GRADIENT_ACCUMULATION "
-            f"({c.BATCH_SIZE * c.GRADIENT_ACCUMULATION}) a multiple of it."
+            f"a step's drawings, BATCH_SIZE × GRADIENT_ACCUMULATION ({drawings}), must be a multiple of GENERATIONS "
+            f"({c.GENERATIONS})."
         )
 
 
-def weights(c: SimpleNamespace) -> list[float]:
-    """Return the weight of each of REWARDS; they add up to 1, unless all are 0."""
-    from reinforce.rewards import REWARDS
+if __name__ == "__main__":
+    c = constants_of(__file__, start(__file__, formerly=FORMERLY))
+    check_constants(c)
 
-    given = [getattr(c, f"WEIGHT_{name.upper()}") for name in REWARDS]
-    return [weight / (sum(given) or 1) for weight in given]
+from datasets import Dataset
+from trl import GRPOConfig
+
+from prompt_template import format_prompt
+from qwen_svg.common.run_folder import Run
+from qwen_svg.common.run_split import samples_of
+from qwen_svg.common.tokens import encode, stop_tokens
+from qwen_svg.common.tracking import start_run
+from qwen_svg.generation.vllm_engine import pick_engine
+from qwen_svg.model.load import LoadedModel, load_model
+from qwen_svg.model.tokenizer import load_tokenizer
+from reinforce.continued_run import open_folder, open_origin, print_next_steps, train_and_save, trl_arguments
+from reinforce.report import draw_rewards, first_and_last, records_with, write_card
+from reinforce.rewards import REWARDS, make_rewards
+from reinforce.rollouts import DrawingTrainer, Rewarder, Samples
+from scoring.scores import find_score
 
 
-def prepare_data(c: SimpleNamespace, source: Path, config: dict) -> SimpleNamespace:
-    """Return the training split's prompts with what the rewards need (rows), the tokens of the longest one, and those
-    left for an answer (room).
-    """
-    from datasets import Dataset
+class Prompts(NamedTuple):
+    """Of the training split."""
 
-    from prompt_template import format_prompt
-    from qwen_svg.common.run_split import samples_of
-    from qwen_svg.common.tokens import encode
-    from qwen_svg.model.tokenizer import load_tokenizer
+    rows: Dataset  # with what the rewards need
+    longest: int  # tokens of the longest one
+    room: int  # tokens left for an answer
 
-    samples = samples_of(source, "train", c.DATA_PATH)
+
+def main(c: SimpleNamespace) -> None:
+    # 1. The run to begin with, what scores likeness, the prompts.
+    origin = open_origin(c)
+    _, likeness = find_score(c.LIKENESS)
+    prompts = prepare_prompts(c, origin)
+    engine = pick_engine(c.ENGINE, origin.constants)
+
+    # 2. The model, then the run folder: a base that cannot be loaded leaves none behind.
+    loaded = load_model(c.MODEL, adapter="trainable")
+    folder, checkpoint = open_folder(c, "grpo", origin, loaded)
+    print(
+        f"{c.MODEL}: {len(prompts.rows)} descriptions, {prompts.room} tokens an answer, {engine}, {loaded.dtype} on "
+        f"{loaded.device}"
+    )
+
+    # 3. Train.
+    tracker = start_run(c.WANDB_PROJECT, folder, "grpo", vars(c)) if c.WANDB else None
+    rewarder = Rewarder(make_rewards(c.DIALECT, likeness), weights(c))
+    trainer = build_trainer(c, loaded, prompts, folder, engine, rewarder)
+    trainer.add_callback(Samples(folder / "drawings", rewarder, c.SAMPLE_STEPS, tracker))
+    steps = train_and_save(c, "grpo", trainer, folder, checkpoint, log_line)
+
+    # 4. What came out.
+    report(c, origin, folder, steps)
+    print_next_steps(folder, "rewards.png, drawings/", tracker)
+
+
+def prepare_prompts(c: SimpleNamespace, origin: Run) -> Prompts:
+    """Return the prompts of the run's training split. Raises UserError where a step takes more than there are."""
+    samples = samples_of(origin.folder, "train", c.DATA_PATH)
     wanted = c.BATCH_SIZE * c.GRADIENT_ACCUMULATION // c.GENERATIONS
     if len(samples) < wanted:
         raise UserError(
-            f"the training split of {source} has {len(samples)} descriptions and a step takes {wanted}; use a smaller "
-            "GRADIENT_ACCUMULATION or more GENERATIONS."
+            f"the training split of {origin.folder} has {len(samples)} descriptions and a step takes {wanted}; use a "
+            "smaller GRADIENT_ACCUMULATION or more GENERATIONS."
         )
-    tokenizer, form = load_tokenizer(config["base_model"]), config["prompt_form"]
+    tokenizer, form = load_tokenizer(origin.constants.BASE_MODEL), origin.constants.PROMPT_FORM
     longest = max(len(row.prompt) for row in encode(tokenizer, samples, form))
-    room = config["max_length"] - longest
+    room = origin.constants.MAX_LENGTH - longest
     rows = Dataset.from_dict(
         {
             "prompt": [format_prompt(tokenizer, sample.description, form) for sample in samples],
@@ -118,22 +147,54 @@ def prepare_data(c: SimpleNamespace, source: Path, config: dict) -> SimpleNamesp
             "reference": [sample.answer for sample in samples],
         }
     )
-    return SimpleNamespace(rows=rows, tokenizer=tokenizer, longest=longest, room=min(c.MAX_NEW_TOKENS or room, room))
+    return Prompts(rows, longest, min(c.MAX_NEW_TOKENS or room, room))
 
 
-def train(c: SimpleNamespace, source: Path, config: dict, data: SimpleNamespace, likeness) -> None:
-    from qwen_svg.common.tracking import start_run
-    from qwen_svg.generation.vllm_engine import pick_engine
-    from reinforce.report import draw_rewards, first_and_last, records_with, write_card
-    from reinforce.rewards import REWARDS
+def weights(c: SimpleNamespace) -> list[float]:
+    """Return the weight of each of REWARDS; they add up to 1."""
+    given = [getattr(c, f"WEIGHT_{name.upper()}") for name in REWARDS]
+    return [weight / sum(given) for weight in given]
 
-    engine = pick_engine(c.ENGINE, config)
-    model, device, dtype = continued_run.load_adapter(source, config)
-    folder, checkpoint = continued_run.open_folder(c, "grpo", source, config, device, dtype)
-    print(f"{source}: {len(data.rows)} descriptions, {data.room} tokens an answer, {engine}, {dtype} on {device}")
-    tracker = start_run(c.WANDB_PROJECT, folder, "grpo", vars(c)) if c.WANDB else None
-    trainer = build_trainer(c, model, data, folder, device, dtype, engine, likeness, tracker)
-    steps = continued_run.train_to_the_end(c, "grpo", trainer, folder, checkpoint)
+
+def build_trainer(
+    c: SimpleNamespace, loaded: LoadedModel, prompts: Prompts, folder: Path, engine: str, rewarder: Rewarder
+) -> DrawingTrainer:
+    stops = stop_tokens(loaded.tokenizer)
+    loaded.model.generation_config.eos_token_id = stops  # else TRL knows the tokenizer's EOS alone, and answers run on
+    with_vllm = engine == "vllm"
+    arguments = GRPOConfig(
+        **trl_arguments(c, folder, loaded),
+        max_steps=c.STEPS,
+        num_generations=c.GENERATIONS,
+        max_completion_length=prompts.room,
+        temperature=c.TEMPERATURE,
+        use_vllm=with_vllm,
+        vllm_max_model_length=prompts.longest + prompts.room,
+        generation_kwargs={"stop_token_ids": stops} if with_vllm else None,
+        reward_weights=weights(c),
+    )
+    return DrawingTrainer(
+        model=loaded.model,
+        reward_funcs=rewarder.functions(),
+        args=arguments,
+        train_dataset=prompts.rows,
+        processing_class=loaded.tokenizer,
+    )
+
+
+def log_line(record: dict) -> str | None:
+    """Return what is said of a logged record; None for one that says nothing new."""
+    if "reward" not in record:
+        return None
+    return (
+        f"step {record['step']:>5}  epoch {record['epoch']:.2f}  reward {record['reward']:.3f}  "
+        f"legality {record['rewards/legality/mean']:.3f}  KL {record.get('kl', 0):.4f}  "
+        f"tokens {record['completions/mean_length']:.0f}"
+    )
+
+
+def report(c: SimpleNamespace, origin: Run, folder: Path, steps: int) -> None:
+    """Draw the curves, write the card, say what came out."""
     draw_rewards(folder / "metrics.jsonl", folder / "rewards.png")
     before, after = first_and_last(records_with("reward", folder / "metrics.jsonl"), "reward")
     given = ", ".join(f"{name} {getattr(c, 'WEIGHT_' + name.upper()):g}" for name in REWARDS)
@@ -143,44 +204,9 @@ def train(c: SimpleNamespace, source: Path, config: dict, data: SimpleNamespace,
         "learning rate, KL": f"{c.LEARNING_RATE:g}, beta {c.BETA:g}",
         "mean reward, 0 to 1": f"{before:.3f} over the first quarter of the steps, {after:.3f} over the last",
     }
-    write_card(folder, c, config["base_model"], "grpo", "the scores of its drawings", facts, "rewards.png")
+    write_card(folder, c, origin.constants.BASE_MODEL, "grpo", "the scores of its drawings", facts, "rewards.png")
     print(f"mean reward: {before:.3f} over the first quarter of {steps} steps, {after:.3f} over the last")
-    continued_run.print_next_steps(folder, "rewards.png, drawings/", tracker)
-
-
-def build_trainer(
-    c: SimpleNamespace, model, data: SimpleNamespace, folder: Path, device, dtype, engine: str, likeness, tracker
-):
-    from trl import GRPOConfig
-
-    from qwen_svg.common.tokens import stop_tokens
-    from reinforce.rewards import make_rewards
-    from reinforce.rollouts import DrawingTrainer, Rewarder, Samples
-
-    stops = stop_tokens(data.tokenizer)
-    model.generation_config.eos_token_id = stops  # else TRL knows the tokenizer's EOS alone, and answers run on
-    with_vllm = engine == "vllm"
-    arguments = GRPOConfig(
-        **continued_run.arguments(c, folder, device, dtype),
-        max_steps=c.STEPS,
-        num_generations=c.GENERATIONS,
-        max_completion_length=data.room,
-        temperature=c.TEMPERATURE,
-        use_vllm=with_vllm,
-        vllm_max_model_length=data.longest + data.room,
-        generation_kwargs={"stop_token_ids": stops} if with_vllm else None,
-        reward_weights=weights(c),
-    )
-    rewarder = Rewarder(make_rewards(c.DIALECT, likeness), weights(c))
-    return DrawingTrainer(
-        model=model,
-        reward_funcs=rewarder.functions(),
-        args=arguments,
-        train_dataset=data.rows,
-        processing_class=data.tokenizer,
-        callbacks=[Samples(folder / "drawings", rewarder, c.SAMPLE_STEPS, tracker)],
-    )
 
 
 if __name__ == "__main__":
-    run(main, start(__file__))
+    run(main, c)

@@ -1,8 +1,11 @@
 """What of a drawing can be seen: shapes under others, beside the canvas or without a colour are left out."""
 
 from functools import lru_cache
-from typing import Any
 from xml.etree import ElementTree
+
+import numpy as np
+
+from qwen_svg.svg.render import render_rgb
 
 SIZE = 128  # pixels; of a shape of one unit that is a quarter of a pixel
 NOTICED = 8  # of 255 levels: what changes no channel of a pixel by more is not seen
@@ -31,17 +34,13 @@ def visible(svg: str) -> str:
     return ElementTree.tostring(root, "unicode")
 
 
-def _pixels(root: ElementTree.Element) -> Any:
+def _pixels(root: ElementTree.Element) -> np.ndarray | None:
     """Return the picture, int16 (SIZE, SIZE, 3); None where it does not render."""
-    import numpy as np
-
-    from qwen_svg.svg.render import render_rgb
-
     try:
         return render_rgb(ElementTree.tostring(root, "unicode"), SIZE).astype(np.int16)
     except ValueError:
         return None
 
 
-def _differ(found: Any, whole: Any) -> bool:
+def _differ(found: np.ndarray | None, whole: np.ndarray) -> bool:
     return found is None or abs(found - whole).max() > NOTICED

@@ -10,30 +10,40 @@ is read too.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from scoring.candidate import Candidate
-from scoring.command import score_files
+from qwen_svg.common.constants import PositiveInt, start
+from qwen_svg.common.errors import UserError, run
 
 FILES: list[str] = []  # .svg files, and tables with a column svg_content; the flag may be left out
 MODEL: str = "openai/clip-vit-large-patch14"  # hub id or folder: the CLIP that the head was trained on
 HEAD: str = "ttj/sac-logos-ava1-l14-linearMSE"  # hub id, or a .safetensors or .pth file
-BATCH_SIZE: int = 32  # drawings looked at together
+BATCH_SIZE: PositiveInt = 32  # drawings looked at together
+
+if __name__ == "__main__":
+    c = start(__file__, positional="FILES")
+
+import torch
+from huggingface_hub import hf_hub_download
+from PIL import Image
+from safetensors.torch import load_file
+
+from qwen_svg.common.hub import hub_reachable
+from scoring.batches import in_batches
+from scoring.candidate import Candidate
+from scoring.command import score_files
+from scoring.hub_model import PICTURE, picture_directions, unavailable
+from scoring.pictures import picture
 
 
 def score(
     candidates: Sequence[Candidate], model: str = MODEL, head: str = HEAD, batch_size: int = BATCH_SIZE
 ) -> list[float]:
     """Return the guess for each, cut to [0, 1]; 0 where a drawing does not render."""
-    from qwen_svg.common.errors import UserError
-    from scoring.batches import in_batches
-    from scoring.hub_model import PICTURE, picture_directions
-    from scoring.render import picture
 
-    def guesses(pictures: list) -> list[float]:
+    def guesses(pictures: list[Image.Image]) -> list[float]:
         directions = picture_directions(model, pictures)
         for weight, bias in load_head(head):
             if weight.shape[1] != directions.shape[1]:
@@ -45,16 +55,8 @@ def score(
 
 
 @lru_cache(1)
-def load_head(head: str) -> list[tuple[Any, Any]]:
-    """Return the layers (weight (out, in), bias (out,)) in order. Raises UserError where they cannot be had."""
-    import torch
-    from huggingface_hub import hf_hub_download
-    from safetensors.torch import load_file
-
-    from qwen_svg.common.errors import UserError
-    from qwen_svg.common.hub import hub_reachable
-    from scoring.hub_model import cannot_be_had
-
+def load_head(head: str) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return the layers (weight (out, in), bias (out,)) in order. Raises UserError where they cannot be loaded."""
     try:
         local = Path(head).is_file()
         file = head if local else hf_hub_download(head, "model.safetensors", local_files_only=not hub_reachable())
@@ -62,7 +64,7 @@ def load_head(head: str) -> list[tuple[Any, Any]]:
         weights = sorted((name for name in state if name.endswith("weight")), key=lambda n: [len(n), n])
         layers = [(state[name].float(), state[name.removesuffix("weight") + "bias"].float()) for name in weights]
     except Exception as error:  # the hub, safetensors and pickle each have their own
-        raise cannot_be_had(f"HEAD {head}", error, "`--head FILE`") from None
+        raise unavailable(f"HEAD {head}", error, "`--head FILE`") from None
     sizes = [weight.shape for weight, _ in layers]
     joined = all(len(size) == 2 for size in sizes) and all(b[1] == a[0] for a, b in pairwise(sizes))
     if not layers or not joined or sizes[-1][0] != 1:
@@ -71,4 +73,4 @@ def load_head(head: str) -> list[tuple[Any, Any]]:
 
 
 if __name__ == "__main__":
-    score_files(__file__, score)
+    run(partial(score_files, score), c)

@@ -14,21 +14,27 @@ dialect "kaggle": an illegal drawing scores 0. Models are the constants of the t
 """
 
 from collections.abc import Sequence
+from functools import partial
+
+from qwen_svg.common.constants import start
+from qwen_svg.common.errors import run
+
+FILES: list[str] = []  # .svg files, and tables with columns svg_content and description; the flag may be left out
+DESCRIPTION: str = ""  # of FILES that bring none themselves
+
+if __name__ == "__main__":
+    c = start(__file__, positional="FILES")
 
 from scoring import aesthetics, ocr, vqa
 from scoring.candidate import Candidate
 from scoring.command import score_files
-
-FILES: list[str] = []  # .svg files, and tables with columns svg_content and description; the flag may be left out
-DESCRIPTION: str = ""  # of FILES that bring none themselves
+from svg_constraint import check
 
 BETA = 0.5  # below 1: vqa counts more
 
 
 def score(candidates: Sequence[Candidate]) -> list[float]:
     """Return the score for each, in [0, 1]; 0 where a drawing is illegal or does not render."""
-    from svg_constraint import check
-
     parts = zip(candidates, vqa.score(candidates), aesthetics.score(candidates), ocr.score(candidates), strict=True)
     return [
         harmonic_mean(shows, pleases) * unwritten if candidate.svg and check(candidate.svg, "kaggle").valid else 0.0
@@ -42,4 +48,4 @@ def harmonic_mean(a: float, b: float, beta: float = BETA) -> float:
 
 
 if __name__ == "__main__":
-    score_files(__file__, score)
+    run(partial(score_files, score), c)

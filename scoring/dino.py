@@ -10,22 +10,28 @@ The model's processor cuts a sixteenth off each side: what is drawn there is not
 """
 
 from collections.abc import Sequence
+from functools import partial
 
-from scoring.candidate import Candidate, require
-from scoring.command import score_files
+from qwen_svg.common.constants import PositiveInt, start
+from qwen_svg.common.errors import run
 
 FILES: list[str] = []  # .svg files, and tables with columns svg_content and reference; the flag may be left out
 REFERENCE: str = ""  # .svg that FILES are held against, where they bring none themselves
 MODEL: str = "facebook/dinov2-base"  # hub id or folder
-BATCH_SIZE: int = 32  # drawings looked at together
+BATCH_SIZE: PositiveInt = 32  # drawings looked at together
+
+if __name__ == "__main__":
+    c = start(__file__, positional="FILES")
+
+from scoring.batches import in_batches
+from scoring.candidate import Candidate, require
+from scoring.command import score_files
+from scoring.hub_model import PICTURE, picture_directions
+from scoring.pictures import pair
 
 
 def score(candidates: Sequence[Candidate], model: str = MODEL, batch_size: int = BATCH_SIZE) -> list[float]:
     """Return the cosine for each, in [0, 1]; 0 where a drawing or its reference does not render."""
-    from scoring.batches import in_batches
-    from scoring.hub_model import PICTURE, picture_directions
-    from scoring.render import pair
-
     require(candidates, "reference")
 
     def cosines(pairs: list) -> list[float]:
@@ -36,4 +42,4 @@ def score(candidates: Sequence[Candidate], model: str = MODEL, batch_size: int =
 
 
 if __name__ == "__main__":
-    score_files(__file__, score)
+    run(partial(score_files, score), c)

@@ -4,7 +4,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from qwen_svg.common.errors import UserError
+import torch
+import transformers
+from PIL import Image
+
+from qwen_svg.common.errors import UserError, first_sentence
 from qwen_svg.common.hub import hub_reachable
 from qwen_svg.model.device import pick_device
 
@@ -12,15 +16,12 @@ PICTURE = 384  # pixels; processors make it smaller, to what their models take
 
 
 @lru_cache(4)
-def load_model(kind: str, model: str) -> tuple[Any, Any]:
+def load_pretrained(kind: str, model: str) -> tuple[Any, Any]:
     """Return (model in evaluation mode, on the GPU where there is one, and its processor).
 
-    kind: a class of `transformers`, like "AutoModel". Raises UserError where the weights cannot be had, or are those of
+    kind: a class of `transformers`, like "AutoModel". Raises UserError where the weights cannot be loaded, or belong to
     another kind of model: what is missing would be random, and so would the scores.
     """
-    import torch
-    import transformers
-
     device = pick_device()
     half = torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
     dtype = half if device.type == "cuda" else torch.float32
@@ -31,25 +32,21 @@ def load_model(kind: str, model: str) -> tuple[Any, Any]:
             model, dtype=dtype, local_files_only=local, output_loading_info=True
         )
     except Exception as error:  # the hub, safetensors and each processor have their own
-        raise cannot_be_had(f"MODEL {model}", error, "`--model FOLDER`, in a list of scores NAME=FOLDER") from None
+        raise unavailable(f"MODEL {model}", error, "`--model FOLDER`, in a list of scores NAME=FOLDER") from None
     if missing := sorted(report["missing_keys"]):
         raise UserError(f"MODEL {model} holds no {missing[0]} ({len(missing)} missing weights); give another model.")
     return loaded.to(device).eval(), processor
 
 
-def cannot_be_had(what: str, error: Exception, local: str) -> UserError:
+def unavailable(what: str, error: Exception, local: str) -> UserError:
     """what: the constant and its value. local: how to give a copy instead."""
-    reason = " ".join(str(error).split()).partition(". ")[0][:160]
-    return UserError(
-        f"{what} cannot be had ({type(error).__name__}: {reason}); connect to the hub, or give a local copy: {local}."
-    )
+    reason = f"{type(error).__name__}: {first_sentence(error)}"
+    return UserError(f"{what} cannot be loaded ({reason}); connect to the hub, or give a local copy: {local}.")
 
 
-def picture_directions(model: str, pictures: list[Any]) -> Any:
-    """Return what a vision or a vision-language model makes of PIL pictures: float32 (N, D), of length 1."""
-    import torch
-
-    loaded, processor = load_model("AutoModel", model)
+def picture_directions(model: str, pictures: list[Image.Image]) -> torch.Tensor:
+    """Return what a vision or a vision-language model makes of pictures: float32 (N, D), of length 1."""
+    loaded, processor = load_pretrained("AutoModel", model)
     inputs = processor(images=pictures, return_tensors="pt").to(loaded.device, loaded.dtype)
     with torch.inference_mode():
         made = getattr(loaded, "get_image_features", loaded)(**inputs)

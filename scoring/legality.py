@@ -6,23 +6,27 @@ Reads   FILES. Writes a line for each drawing to the terminal.
 """
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Literal
+
+from qwen_svg.common.constants import start
+from qwen_svg.common.errors import run
+
+FILES: list[str] = []  # .svg files, and tables with a column svg_content; the flag may be left out
+DIALECT: Literal["prompt", "prompt+gradients", "kaggle"] = "prompt"  # of svg_constraint.py
+
+if __name__ == "__main__":
+    c = start(__file__, positional="FILES")
 
 from scoring.candidate import Candidate
 from scoring.command import score_files
-
-FILES: list[str] = []  # .svg files, and tables with a column svg_content; the flag may be left out
-DIALECT: str = "prompt"  # "prompt", "prompt+gradients" or "kaggle"
+from svg_constraint import check
 
 
 def score(candidates: Sequence[Candidate], dialect: str = DIALECT) -> list[float]:
-    """Return the structural score for each, in [0, 1]; 0 without an SVG. Raises UserError for an unknown dialect."""
-    from qwen_svg.common.errors import UserError
-    from svg_constraint import DIALECTS, check
-
-    if dialect not in DIALECTS:
-        raise UserError(f"DIALECT must be one of {', '.join(DIALECTS)}, not {dialect!r}.")
+    """Return the structural score for each, in [0, 1]; 0 without an SVG."""
     return [check(candidate.svg, dialect).score if candidate.svg else 0.0 for candidate in candidates]
 
 
 if __name__ == "__main__":
-    score_files(__file__, score)
+    run(partial(score_files, score), c)

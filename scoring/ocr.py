@@ -11,42 +11,47 @@ whose models come with the package, and they do not: it returns lines, not one t
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
-from scoring.candidate import Candidate
-from scoring.command import score_files
+from qwen_svg.common.constants import NonNegativeInt, start
+from qwen_svg.common.errors import UserError, run
 
 FILES: list[str] = []  # .svg files, and tables with a column svg_content; the flag may be left out
-FREE: int = 4  # characters that cost nothing, as in the competition: circles are read as 0
+FREE: NonNegativeInt = 4  # characters that cost nothing, as in the competition: circles are read as 0
+
+if __name__ == "__main__":
+    c = start(__file__, positional="FILES")
+
+import numpy as np
+from PIL import Image
+
+from scoring.batches import in_batches
+from scoring.candidate import Candidate
+from scoring.command import score_files
+from scoring.pictures import picture
 
 SIZE = 384  # pixels, as in the competition
 
 
 def score(candidates: Sequence[Candidate], free: int = FREE) -> list[float]:
     """Return the factor for each, in (0, 1]; 0 where a drawing does not render."""
-    from scoring.batches import in_batches
-    from scoring.render import picture
 
-    def factors(pictures: list) -> list[float]:
+    def factors(pictures: list[Image.Image]) -> list[float]:
         return [min(1.0, math.exp(free - len(read(picture)))) for picture in pictures]
 
     return in_batches(candidates, 1, lambda candidate: picture(candidate.svg, SIZE), factors, "ocr")
 
 
-def read(picture: Any) -> str:
-    """Return the characters that are read in a PIL picture, without those between words."""
-    import numpy as np
-
+def read(picture: Image.Image) -> str:
+    """Return the characters that are read in a picture, without those between words."""
     found = _reader()(np.asarray(picture)[:, :, ::-1])  # BGR, as OpenCV has it
     return "".join("".join(found.txts or ()).split())
 
 
 @lru_cache(1)
 def _reader() -> Any:
-    from qwen_svg.common.errors import UserError
-
-    try:
+    try:  # an optional package
         from rapidocr import RapidOCR
     except ImportError:
         raise UserError("ocr needs RapidOCR; run `pip install -r requirements/scoring.txt`.") from None
@@ -54,4 +59,4 @@ def _reader() -> Any:
 
 
 if __name__ == "__main__":
-    score_files(__file__, score)
+    run(partial(score_files, score), c)

@@ -13,27 +13,36 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
-from qwen_svg.common.constants import start
+from qwen_svg.common.constants import PositiveFloat, start
 from qwen_svg.common.errors import UserError, run
-from scoring.candidate import Candidate
 
 INPUT: str = ""  # table with description and svg_content, if wanted id; the flag may be left out
 OUTPUT: str = "data/pairs.jsonl"  # a file that does not exist yet
 SCORE: str = "text_match"  # of scoring/; NAME=MODEL for another model than its file says
-MARGIN: float = 0.01  # the least difference of two scores that is a preference; smaller ones are noise
+MARGIN: PositiveFloat = 0.01  # the least difference of two scores that is a preference; smaller ones are noise
+
+
+def check_constants(c: SimpleNamespace) -> None:
+    if not c.INPUT:
+        raise UserError("there is nothing to compare; give the drawings with `--input`.")
+    if Path(c.OUTPUT).exists():
+        raise UserError(f"OUTPUT {c.OUTPUT} exists; give another one.")
+
+
+if __name__ == "__main__":
+    c = start(__file__, positional="INPUT")
+    check_constants(c)
+
+from qwen_svg.common.tables import rows, text_in
+from qwen_svg.evaluation.judge import judge
+from qwen_svg.svg.render import is_blank
+from scoring.candidate import Candidate
+from scoring.scores import find_score
 
 
 def main(c: SimpleNamespace) -> None:
-    from scoring.scores import find_score
-
-    if not c.INPUT:
-        raise UserError("there is nothing to compare; give the drawings with `--input`.")
-    if not c.MARGIN > 0:
-        raise UserError(f"MARGIN must be above 0, not {c.MARGIN:g}: drawings with the same score are no preference.")
     output = Path(c.OUTPUT)
     output.parent.mkdir(parents=True, exist_ok=True)  # now: scoring may take hours
-    if output.exists():
-        raise UserError(f"OUTPUT {output} exists; give another one.")
     _, score = find_score(c.SCORE, references=False)
     drawings = read_drawings(c.INPUT)
     pairs = list(preferences(drawings, score, c.MARGIN))
@@ -49,8 +58,6 @@ def main(c: SimpleNamespace) -> None:
 
 def read_drawings(path: str) -> dict[tuple[str, str], list[Candidate]]:
     """Return the drawings of each (id, description): several files may count from 1. UserError names a bad row."""
-    from qwen_svg.common.tables import rows, text_in
-
     found: dict[tuple[str, str], list[Candidate]] = {}
     for row in rows(path):
         description, fault = text_in(row, "description")
@@ -69,8 +76,6 @@ def preferences(
     drawings: dict[tuple[str, str], list[Candidate]], score: Callable[[list[Candidate]], list[float]], margin: float
 ) -> Iterator[dict]:
     """Yield a pair for each description whose best and worst drawing are at least `margin` apart."""
-    from qwen_svg.evaluation.judge import judge
-    from qwen_svg.svg.render import is_blank
 
     def good(candidate: Candidate) -> bool:
         judged = judge(candidate.answer)
@@ -92,4 +97,4 @@ def preferences(
 
 
 if __name__ == "__main__":
-    run(main, start(__file__, positional="INPUT"))
+    run(main, c)

@@ -10,26 +10,34 @@ their own captions have 0.25 to 0.35 or so, with others' 0.1 to 0.2.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
-from scoring.candidate import Candidate, require
-from scoring.command import score_files
+from qwen_svg.common.constants import PositiveInt, start
+from qwen_svg.common.errors import UserError, run
 
 FILES: list[str] = []  # .svg files, and tables with columns svg_content and description; the flag may be left out
 DESCRIPTION: str = ""  # of FILES that bring none themselves
 MODEL: str = "openai/clip-vit-base-patch32"  # hub id or folder: CLIP, SigLIP (google/siglip2-base-patch16-224) …
-BATCH_SIZE: int = 32  # drawings looked at together
+BATCH_SIZE: PositiveInt = 32  # drawings looked at together
+
+if __name__ == "__main__":
+    c = start(__file__, positional="FILES")
+
+import torch
+from PIL import Image
+
+from scoring.batches import in_batches
+from scoring.candidate import Candidate, require
+from scoring.command import score_files
+from scoring.hub_model import PICTURE, load_pretrained, picture_directions
+from scoring.pictures import picture
 
 
 def score(candidates: Sequence[Candidate], model: str = MODEL, batch_size: int = BATCH_SIZE) -> list[float]:
     """Return the cosine for each, in [0, 1]; 0 where a drawing does not render."""
-    from scoring.batches import in_batches
-    from scoring.hub_model import PICTURE, picture_directions
-    from scoring.render import picture
-
     require(candidates, "description")
 
-    def see(candidate: Candidate) -> Any:
+    def see(candidate: Candidate) -> tuple[Image.Image, str] | None:
         drawn = picture(candidate.svg, PICTURE)
         return drawn and (drawn, candidate.description)
 
@@ -41,14 +49,9 @@ def score(candidates: Sequence[Candidate], model: str = MODEL, batch_size: int =
     return in_batches(candidates, batch_size, see, cosines, "text_match")
 
 
-def text_directions(model: str, texts: list[str]) -> Any:
+def text_directions(model: str, texts: list[str]) -> torch.Tensor:
     """Return what the model makes of texts: float32 (N, D), of length 1. Raises UserError for one that reads none."""
-    import torch
-
-    from qwen_svg.common.errors import UserError
-    from scoring.hub_model import load_model
-
-    loaded, processor = load_model("AutoModel", model)
+    loaded, processor = load_pretrained("AutoModel", model)
     if not hasattr(loaded, "get_text_features"):
         raise UserError(f"MODEL {model} reads no text; give a CLIP or SigLIP model.")
     inputs = processor.tokenizer(
@@ -64,4 +67,4 @@ def text_directions(model: str, texts: list[str]) -> Any:
 
 
 if __name__ == "__main__":
-    score_files(__file__, score)
+    run(partial(score_files, score), c)

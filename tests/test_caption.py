@@ -12,18 +12,21 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from corpus import caption, chat_endpoint
 from corpus.captioning.clean import clean_caption
 from corpus.captioning.pictures import draw
 from corpus.captioning.prompts import FOCUSES, STYLES, WORD_LIMITS, prompt_for
+from corpus.captioning.transformers_engine import TransformersEngine
 from qwen_svg.common.errors import UserError
 from qwen_svg.svg.content_hash import content_hash
 from qwen_svg.svg.render import render_rgb
 from svg_constraint import SVG_OPEN
 from tests.chat_server import DROP, chat_server, completion
 from tests.paths import ROOT
+from tests.scripts import run_main
 from tests.tiny_vlm import make_vlm
 
 SEED = 12343  # the script's own
@@ -44,13 +47,12 @@ def mined(tmp_path):
 
 
 @pytest.fixture
-def run_caption(monkeypatch, tmp_path):
+def run_caption(tmp_path):
     """Run the script in this process; return the lines of its output."""
     output = tmp_path / "out" / "captions.jsonl"
 
     def start(*arguments):
-        monkeypatch.setattr(sys, "argv", ["caption", "--output", str(output), *map(str, arguments)])
-        caption.main()
+        run_main(caption, "--output", str(output), *map(str, arguments))
         return [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
 
     start.output = output
@@ -191,8 +193,6 @@ def tiny_vlm(tmp_path_factory, tokenizer):
 
 @pytest.fixture
 def engine(tiny_vlm):
-    from corpus.captioning.transformers_engine import TransformersEngine
-
     return TransformersEngine(str(tiny_vlm), batch_size=16, temperature=0.0, max_new_tokens=6, seed=1)
 
 
@@ -213,8 +213,6 @@ def test_the_script_with_a_transformers_model(tiny_vlm, mined, run_caption):
 
 
 def test_out_of_memory_halves_the_batch_and_remembers(engine, monkeypatch):
-    import torch
-
     expected, sizes, generate = engine.captions(PICTURES, PROMPTS), [], engine.model.generate
 
     def crowded(**inputs):
@@ -247,7 +245,7 @@ def test_captions_that_are_cut_are_not_written(engine):
 
 @pytest.mark.parametrize("model", ["no/such-model", "tests"])
 def test_a_model_that_cannot_be_had_is_one_sentence(model, mined, run_caption):
-    with pytest.raises(UserError, match=f"MODEL {model} cannot be had"):
+    with pytest.raises(UserError, match=f"MODEL {model} cannot be loaded"):
         run_caption("--model", model, "--dataset", mined)
 
 

@@ -1,15 +1,20 @@
 """The block of constants as a command line: order of precedence, helpful errors, instant help."""
 
+import ast
+import contextlib
+import json
+import math
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
-from qwen_svg.common.constants import constants_in_force, declared_constants, write_config
-from qwen_svg.common.errors import UserError
+from qwen_svg.common.constants import constants_in_force, declared_constants, read_config, write_config
+from qwen_svg.common.errors import UserError, in_the_way
 from tests.paths import ROOT
 
 SCRIPT = '''"""A script."""
@@ -20,6 +25,9 @@ NAME: str = "a"  # anything
 FAST: bool = False  # or slow
 LIMIT: int | None = None  # none at all
 NAMES: list[str] = []
+MODE: Literal["auto", "on", "off"] = "auto"
+SHARE: Annotated[float, Above(0, 1)] = 1.0
+SEED: Seed = 0
 not_a_constant: int = 3
 '''
 
@@ -53,7 +61,13 @@ def test_written_config_gives_the_same_constants_back(script, tmp_path):
         (["--length", "1.5"], ["--length", "whole number"]),
         (["--length"], ["--length", "expected one argument"]),
         (["--rate", "fast"], ["--rate", "a finite number"]),
-        (["--name", "none"], ["--name", "text"]),
+        (["--length", "none"], ["--length", "a whole number", "'none'"]),
+        (["--length", "9" * 30], ["LENGTH", "at most 12 digits", "999"]),
+        (["--length", "9" * 5000], ["--length", "a whole number", "'999"]),
+        (["--name", "a\udcffb"], ["NAME", "not UTF-8"]),
+        (["--name", "x" * 30_000], ["NAME", "30,000 characters"]),
+        (["--share", "0"], ["SHARE", "above 0, at most 1", "0.0"]),
+        (["--seed", "4294967296"], ["SEED", "from 0 to 4,294,967,295"]),
         (["--config", "nowhere.yml"], ["nowhere.yml"]),
     ],
 )
@@ -71,6 +85,17 @@ def test_errors_name_the_constant_and_the_way_out(script, arguments, words):
         ("fast: 1", ["fast", "true or false"]),
         ("- a list", ["mapping"]),
         ("length: [", ["not valid YAML"]),
+        ("length: 2026-13-45", ["not valid YAML"]),
+        ("length: " + "7" * 5000, ["not valid YAML"]),
+        ("length: " + "[" * 2000, ["not valid YAML"]),
+        ("name:", ["name must be text, and None is not"]),
+        ("name: null", ["None is not; a word in quotes is text"]),
+        ("name: {a: b}", ["name must be text"]),
+        ("names: {a: b}", ["names must be a list"]),
+        ("names: [[a]]", ["names must be a list"]),
+        ('name: "a\\0b"', ["NAME holds a null character"]),
+        ("mode: yes", ["MODE must be one of 'auto', 'on', 'off', not 'yes'"]),
+        ("mode: true", ["MODE must be one of 'auto', 'on', 'off', not 'true'"]),
     ],
 )
 def test_config_errors_name_the_file(script, tmp_path, text, words):
@@ -79,6 +104,90 @@ def test_config_errors_name_the_file(script, tmp_path, text, words):
     with pytest.raises(UserError) as error:
         constants_in_force(script, ["--config", str(config)])
     assert all(word in str(error.value) for word in ["broken.yml", *words]), str(error.value)
+
+
+def test_text_in_yaml_is_what_is_written(script, tmp_path):
+    config = tmp_path / "c.yml"
+    config.write_text("\ufeffmode: on\nname: 007\nnames: [no, 1e3, 'q', ~]\nlimit: null\nfast: on\n", encoding="utf-8")
+    c = constants_in_force(script, ["--config", str(config)])
+    assert (c.MODE, c.NAME, c.NAMES, c.LIMIT, c.FAST) == ("on", "007", ["no", "1e3", "q", "~"], None, True)
+    for text in ("off", '"off"', "'off'"):
+        config.write_text(f"mode: {text}")
+        assert constants_in_force(script, ["--config", str(config)]).MODE == "off"
+
+
+SCRIPTS = sorted(
+    path.relative_to(ROOT)
+    for folder in (".", "corpus", "encoder", "qwen_svg", "reinforce", "scoring")
+    for path in (ROOT.glob("*.py") if folder == "." else (ROOT / folder).rglob("*.py"))
+    if "start(__file__" in path.read_text(encoding="utf-8") and path.name != "constants.py"
+)
+NUMBERS = (
+    ".nan .inf -.inf 0 -0.0 -1 1 3 1e-320 1e400 1.5 99999999999999999999 -99999999999999999999 4294967296 1e30 on null"
+).split()
+NUMBERS += ["9" * 4000, "0x" + "f" * 5000]
+TEXTS = [
+    '""',
+    '" "',
+    r'"\0"',
+    r'"\ud800"',
+    "nan",
+    "null",
+    "~",
+    "on",
+    "yes",
+    "1",
+    "a/../../b",
+    "/dev/null",
+    ".",
+    "..",
+    "☃",
+]
+TEXTS += ["a=b", "[]", "[a]", '["\\0"]', "{}", "{a: b}", "2026-01-01", "http://[", json.dumps("$(x)\n; rm")]
+TEXTS += ["x" * 300, "x" * 25_000]
+
+
+def head_of(script: Path) -> dict:
+    """What a script's module has when its constants are checked: nothing of it behind that is run."""
+    tree = ast.parse(script.read_text(encoding="utf-8"))
+    end = next(i for i, node in enumerate(tree.body) if isinstance(node, ast.If))
+    module = {"__name__": script.stem, "__file__": str(script)}
+    exec(compile(ast.Module(tree.body[:end], []), str(script), "exec"), module)
+    return module
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=str)
+def test_no_value_of_any_constant_is_more_than_a_sentence(script, tmp_path, monkeypatch):
+    """Every declared constant × every hostile value: a namespace, or one sentence; never another exception."""
+    declared, check = declared_constants(ROOT / script), head_of(ROOT / script).get("check_constants", lambda c: None)
+    defaults = vars(constants_in_force(ROOT / script, []))
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "config.yml"
+    for constant in declared:
+        accepted = []
+        for value in (*TEXTS, "1", ".inf") if constant.type in (str, list) else (*NUMBERS, '""', "[]", "{}", "x"):
+            config.write_text(f"{constant.name}: {value}\n", encoding="utf-8")
+            with contextlib.suppress(UserError):
+                accepted.append(read_config(config, declared)[constant.name])
+        for value in accepted:
+            assert type(value) is constant.type or (constant.optional and value is None)
+            if constant.type is float:
+                assert math.isfinite(value)
+            try:
+                check(SimpleNamespace(**defaults | {constant.name: value}))
+            except UserError:
+                pass
+            except OSError as error:  # a name of 300 characters
+                assert in_the_way(error)  # of which `errors` makes a sentence
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=str)
+def test_no_command_line_is_more_than_a_sentence(script):
+    declared = declared_constants(ROOT / script)
+    for constant in {constant.type: constant for constant in declared}.values():
+        for value in ("nan", "-inf", "1e400", "-1", "", " ", "\udcff", "9" * 5000, "x" * 25_000, "-", "--", "null"):
+            with contextlib.suppress(UserError):
+                constants_in_force(ROOT / script, [constant.flag, value])
 
 
 @pytest.mark.parametrize("name", ["train.py", "evaluate_test.py", "preprocess_token_lengths.py", "generate.py"])
@@ -126,8 +235,7 @@ def test_one_constant_may_go_without_its_flag(script):
         return constants_in_force(script, list(argv), positional="NAME").NAME
 
     assert name() == "a" and name("--fast", "two words") == name("--name", "two words", "--rate", "1") == "two words"
-    with pytest.raises(UserError, match=r"--name must be text"):
-        name("none")
+    assert name("none") == "none" and name("NULL") == "NULL"
     with pytest.raises(UserError, match=r"unknown argument words; put .* in quotes"):
         name("two", "words")
     with pytest.raises(UserError, match=r"did you mean --fast\?"):

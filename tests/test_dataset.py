@@ -1,14 +1,27 @@
 """Reading the user's file: every fault is named with its line; splits are exact, deterministic and leak-free."""
 
 import json
+import tracemalloc
 from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qwen_svg.common.dataset import Sample, fingerprint, read_samples, split_samples, take
+from qwen_svg.common.answers import KINDS
+from qwen_svg.common.dataset import (
+    LINE_LIMIT,
+    Sample,
+    SampleKey,
+    families_of,
+    fingerprint,
+    kin_counts,
+    read_samples,
+    split_samples,
+    take,
+)
 from qwen_svg.common.errors import UserError
+from qwen_svg.common.kinship import description_key
 from tests.paths import SHARED
 from tests.tiny import answer
 
@@ -23,7 +36,9 @@ def line(**changes) -> bytes:
 FAULTS = {
     "not JSON": b"{'id': 1}\n",
     "missing field": line(id="2", description=...),
-    "empty field": line(id="2", description="  "),
+    "number too long": line(id="2").replace(b'"id"', b'"n": ' + b"7" * 5000 + b', "id"'),
+    "line too long": line(id="2", note="x" * LINE_LIMIT),
+    "empty field": line(id="2", description=" \u200b\u3000"),
     "wrong type": line(id="2", description=["a", "fox"]),
     "duplicate id": line(),
     "no <svg>": line(id="2", svg_content="<reasoning>a</reasoning>"),
@@ -39,7 +54,7 @@ def test_faults_are_named_with_line_number_and_skipped(tmp_path, kind):
     read = read_samples(path)
     assert [sample.id for sample in read.samples] == ["1", "3"]
     assert [(fault.line, fault.kind) for fault in read.faults] == [(2, kind)]
-    assert read.counts() == {"read": 2, "skipped": {kind: 1}, "mended": {}}
+    assert read.counts() == {"read": 2, "skipped": {kind: 1}, "mended": {}, "kept": {}}
     assert any(f"{path}:2: " in text for text in read.report())
     with pytest.raises(UserError, match=r"d\.jsonl:2: "):
         read_samples(path, "stop")
@@ -95,7 +110,9 @@ def test_no_bytes_make_the_reader_fail(tmp_path_factory, content):
 
 
 def make(n: int, **shared) -> list[Sample]:
-    return [Sample(str(i), shared.get("description", f"thing {i}"), answer(), shared.get("group")) for i in range(n)]
+    return [
+        Sample(str(i), shared.get("description", f"thing {i}"), answer(radius=i), shared.get("group")) for i in range(n)
+    ]
 
 
 @pytest.mark.parametrize("n", [3, 4, 19, 20, 100, 876])
@@ -113,6 +130,114 @@ def test_split_depends_on_the_seed_alone():
     samples = make(200)
     assert split_samples(samples, 1) == split_samples(samples[::-1], 1)
     assert split_samples(samples, 1)["test"] != split_samples(samples, 2)["test"]
+
+
+@pytest.mark.parametrize("group", ["", " \t", "\u200b", None, float("nan"), "NaN", "null", [], {}])
+def test_a_group_that_says_nothing_is_none(tmp_path, group):
+    path = tmp_path / "d.jsonl"
+    path.write_bytes(b"".join(line(id=str(i), description=f"thing {i}", group=group) for i in range(5)))
+    read = read_samples(path)
+    assert [sample.group for sample in read.samples] == [None] * 5
+    assert read.no_group == 5 and any("5 samples have a group that is blank" in text for text in read.report())
+    path.write_bytes(line(group=0) + line(id="2", group=" a "))
+    assert [sample.group for sample in read_samples(path).samples] == ["0", "a"]
+
+
+ALIKE = [
+    ("a café", "a cafe\u0301", "A CAFÉ", "ａ ｃａｆé"),  # NFC, NFD, letter case, full width
+    (
+        "a red fox",
+        "a  red\u00a0fox",
+        "a red\u3000fox ",
+        "a r\u200bed fox\ufeff",
+        "a\u2028red\u2009fox",
+        "a red\u00adfox",
+    ),
+    ("Straße ☀", "STRASSE ☀\ufe0f"),
+    ("ﬁre", "fire", "FIRE"),
+]
+
+
+@pytest.mark.parametrize("spellings", ALIKE)
+def test_one_description_in_many_spellings_is_one_family(spellings):
+    samples = [Sample(f"s{i}", text, answer(radius=100 + i)) for i, text in enumerate(spellings)]
+    others = make(6)
+    assert sorted(map(len, families_of([*samples, *others]))) == [1] * 6 + [len(spellings)]
+    counts = kin_counts([*samples, *others])
+    assert counts == {
+        "families": 7,
+        "description": len(spellings),
+        "spelling": len(spellings),
+        "drawing": 0,
+        "group": 0,
+    }
+    assert len({description_key(text) for text in ("a fox", "a fix", "a foxy", "a f0x", "fox a", "狐", "狸")}) == 7
+
+
+def test_one_drawing_under_two_descriptions_is_one_family():
+    same = answer()
+    indented = (
+        same.replace("<circle", "\r\n\t  <circle").replace("<!-- gold circle -->", "").replace("gold circle", "x")
+    )
+    samples = [Sample("a", "sun", same), Sample("b", "a coin", indented), Sample("c", "a sun", answer("navy"))]
+    assert sorted(map(len, families_of(samples))) == [1, 2] and kin_counts(samples)["drawing"] == 2
+    assert [[key.id for key in family] for family in families_of(list(map(SampleKey.of, samples)))] == [
+        ["a", "b"],
+        ["c"],
+    ]
+    bare = [Sample(str(i), f"thing {i}", "no drawing") for i in range(3)]
+    assert len(families_of(bare)) == 3
+
+
+SVG, REASONING = answer().partition("\n\n")[::-2]
+TIDY = f"{REASONING}\n\n{SVG}"
+UNTIDY = [
+    (f"```xml\n{TIDY}\n```", ["markdown fence"]),
+    (f"{REASONING}\n~~~svg\n{SVG}\n~~~", ["markdown fence"]),
+    (f"Sure! Here it is:\n{TIDY}", ["text around the sections"]),
+    (f"<think>hm</think>{TIDY}\nEnjoy.", ["text around the sections"]),
+    (f"{TIDY}\n{SVG}", ["second <svg>"]),
+    (f"{TIDY}<svg>cut", ["second <svg>"]),
+    (f"{SVG}\n{REASONING}", ["reasoning after the SVG"]),
+    (f"{TIDY}\n<reasoning>once more</reasoning>", ["reasoning after the SVG"]),
+    (f"{REASONING}<reasoning>and</reasoning>{SVG}", ["second <reasoning>"]),
+    (f"Of course.\n```\n{TIDY}\n```\n{SVG}", ["markdown fence", "text around the sections", "second <svg>"]),
+]
+
+
+@pytest.mark.parametrize(("text", "kinds"), UNTIDY)
+@pytest.mark.parametrize("answers", ["keep", "mend", "drop"])
+def test_answers_with_more_than_their_sections_are_counted_and_mended_or_dropped(tmp_path, text, kinds, answers):
+    path = tmp_path / "d.jsonl"
+    path.write_bytes(line() + line(id="2", svg_content=text) + line(id="3", svg_content=f"\n{REASONING}\n\n\n{SVG} \n"))
+    read = read_samples(path, answers=answers)
+    lost = answers == "drop" or (answers == "keep" and text.startswith("<svg"))
+    fate = "skipped" if lost else "mended" if answers == "mend" else "kept"
+    assert [(fault.line, fault.kind, fault.fate) for fault in read.faults] == [(2, kind, fate) for kind in kinds]
+    assert any(f":2: 'svg_content' has {KINDS[kinds[0]]}" in said for said in read.report())
+    kept = {sample.id: sample.answer for sample in read.samples}
+    assert kept.get("2") == (None if lost else TIDY if answers == "mend" else text)
+    assert kept["1"] == answer() and kept["3"] == f"{REASONING}\n\n\n{SVG}"
+    if answers == "keep":
+        with pytest.raises(UserError, match=r"d\.jsonl:2: "):
+            read_samples(path, "stop")
+    else:
+        assert read_samples(path, "stop", answers).read == read.read
+
+
+def test_a_line_of_any_length_takes_little_memory(tmp_path):
+    path = tmp_path / "d.jsonl"
+    with path.open("wb") as file:
+        file.write(line())
+        for _ in range(2):
+            file.write(b'{"id": "' + b"x" * (5 * LINE_LIMIT))
+        file.write(b'"}\n' + line(id="3") + b"[" * (2 * LINE_LIMIT))
+    tracemalloc.start()
+    read = read_samples(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [sample.id for sample in read.samples] == ["1", "3"] and peak < 3 * LINE_LIMIT
+    assert [(fault.line, fault.kind) for fault in read.faults] == [(2, "line too long"), (4, "line too long")]
 
 
 @given(
@@ -160,7 +285,7 @@ def test_take_is_a_subset_that_grows():
 @pytest.mark.skipif(not REAL.exists(), reason="the real samples are not here")
 def test_real_data():
     read = read_samples(REAL)
-    assert read.counts() == {"read": 873, "skipped": {"no <svg>": 3}, "mended": {}}
+    assert read.counts() == {"read": 873, "skipped": {"no <svg>": 3}, "mended": {}, "kept": {}}
     assert {name: len(part) for name, part in split_samples(read.samples, 42).items()} == {
         "train": 785,
         "valid": 44,

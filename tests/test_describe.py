@@ -19,6 +19,7 @@ from corpus.description.themes import THEMES
 from qwen_svg.common.errors import UserError
 from tests.chat_server import chat_server
 from tests.paths import ROOT, SHARED
+from tests.scripts import run_main
 
 COLOURS = "crimson amber teal navy ivory olive violet copper silver charcoal turquoise salmon".split()
 THINGS = "teapot lighthouse bicycle cactus umbrella violin snail lantern anchor mushroom windmill acorn".split()
@@ -26,13 +27,12 @@ PLACES = "beside a wooden fence;under heavy rain;on a marble shelf;against rolli
 
 
 @pytest.fixture
-def run_describe(monkeypatch, tmp_path):
+def run_describe(tmp_path):
     output = tmp_path / "out" / "descriptions.jsonl"
 
     def start(server, *arguments):
         given = ["--base-url", server.url, "--model", "m", "--output", output, *arguments]
-        monkeypatch.setattr(sys, "argv", ["describe", *map(str, given)])
-        describe.main()
+        run_main(describe, *map(str, given))
         return [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
 
     start.output = output

@@ -7,15 +7,23 @@ import shutil
 import pytest
 import torch
 import yaml
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
 
+import train
 from qwen_svg.common.dataset import Sample, fingerprint
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.run_split import kin_of_held_out
+from qwen_svg.common.tokens import encode
+from qwen_svg.generation.predictor import Predictor, Settings
+from qwen_svg.model.tokenizer import load_tokenizer
+from reinforce import train_dpo
+from reinforce.preferences import PairTrainer
 from tests.test_end_to_end import metrics_of
 from tests.test_reinforce import SFT, call
 from tests.tiny import answer
 
-DPO = {"run_dir": "outputs/sft", "pairs": "pairs.jsonl", "epochs": 2, "batch_size": 4, "gradient_accumulation": 1,
+DPO = {"model": "sft", "pairs": "pairs.jsonl", "epochs": 2, "batch_size": 4, "gradient_accumulation": 1,
        "learning_rate": 2e-3, "save_steps": 2}  # fmt: skip
 PAIRS = 12  # that may be trained on: three steps an epoch
 
@@ -23,10 +31,6 @@ PAIRS = 12  # that may be trained on: three steps an epoch
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory, tiny_base, data_file):
     """A folder with a fine-tuned run, "sft", pairs for it, and the run that went on from it, "dpo"."""
-    import train
-    from reinforce import train_dpo
-    from reinforce.preferences import PairTrainer
-
     folder, fed, compute_loss = tmp_path_factory.mktemp("work"), [], PairTrainer.compute_loss
 
     def watched(self, model, inputs, **more):
@@ -35,10 +39,10 @@ def workplace(tmp_path_factory, tiny_base, data_file):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        call(train, patch, "--no-wandb", run_name="sft", data_path=data_file, base_model=tiny_base, **SFT)
+        call(train, "--no-wandb", run_name="sft", data_path=data_file, base_model=tiny_base, **SFT)
         write_pairs(folder, data_file)
         patch.setattr(PairTrainer, "compute_loss", watched)
-        call(train_dpo, patch, "--no-wandb", run_name="dpo", **DPO)
+        call(train_dpo, "--no-wandb", run_name="dpo", **DPO)
     torch.save(fed, folder / "fed.pt")
     return folder
 
@@ -69,14 +73,10 @@ def used(workplace) -> list[dict]:
 @pytest.fixture(scope="module")
 def as_trained(tiny_base):
     """As training loads it."""
-    from qwen_svg.model.tokenizer import load_tokenizer
-
     return load_tokenizer(str(tiny_base))
 
 
 def encoded(workplace, tokenizer, side: str) -> list:
-    from qwen_svg.common.tokens import encode
-
     return encode(tokenizer, [Sample(r["id"], r["description"], r[side]) for r in used(workplace)], "chat")
 
 
@@ -112,9 +112,6 @@ def test_the_reference_is_the_adapter_it_began_as(workplace):
 
 def nats(workplace, run: str, rows: list[torch.Tensor]) -> list[float]:
     """Of whole rows (1, T), by plain transformers and peft."""
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
-
     base = yaml.safe_load((workplace / "outputs/sft/config.yml").read_text())["base_model"]
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     if run:
@@ -164,9 +161,6 @@ def test_kin_are_found_by_description_and_by_group_as_the_split_finds_them(tmp_p
 
 
 def test_a_run_is_left_that_others_take_for_any_run(workplace, monkeypatch):
-    import train
-    from qwen_svg.generation.predictor import Predictor, Settings
-
     run, sft = workplace / "outputs/dpo", workplace / "outputs/sft"
     for name in ("adapter_model.safetensors", "dpo.yml", "preferences.png", "README.md", "training.log",
                  "checkpoint-6/complete.json"):  # fmt: skip
@@ -177,20 +171,18 @@ def test_a_run_is_left_that_others_take_for_any_run(workplace, monkeypatch):
     drawn = Predictor("outputs/dpo").draw("a red circle", Settings(max_new=8, free=True))
     assert drawn.tokens == 8 or drawn.finished
     with pytest.raises(UserError, match="reinforced"):
-        call(train, monkeypatch, "--resume", run_name="dpo")
+        call(train, "--resume", run_name="dpo")
 
 
 def test_resumed_run_repeats_the_uninterrupted_one(workplace, tmp_path, monkeypatch):
     """Stopped by MAX_MINUTES in the first epoch: even then it is a whole run."""
-    from reinforce import train_dpo
-
     shutil.copytree(workplace / "outputs/sft", tmp_path / "outputs/sft")
     shutil.copy(workplace / "pairs.jsonl", tmp_path)
     monkeypatch.chdir(tmp_path)
     run, whole = tmp_path / "outputs/stopped", workplace / "outputs/dpo"
-    call(train_dpo, monkeypatch, "--no-wandb", run_name="stopped", max_minutes=1e-6, **DPO)
+    call(train_dpo, "--no-wandb", run_name="stopped", max_minutes=1e-6, **DPO)
     assert (run / "adapter_model.safetensors").is_file() and steps(run) == steps(whole)[:1]
-    call(train_dpo, monkeypatch, "--resume", run_name="stopped", max_minutes=0)
+    call(train_dpo, "--resume", run_name="stopped", max_minutes=0)
     assert steps(run) == steps(whole)
     weights = [(folder / "adapter_model.safetensors").read_bytes() for folder in (run, whole)]
     assert weights[0] == weights[1]
@@ -202,13 +194,11 @@ def steps(run) -> list[dict]:
 
 
 def test_other_pairs_are_refused_when_resuming(workplace, tmp_path, monkeypatch):
-    from reinforce import train_dpo
-
     others = tmp_path / "others.jsonl"
     others.write_text("".join((workplace / "pairs.jsonl").read_text().splitlines(keepends=True)[1:]))
     monkeypatch.chdir(workplace)
     with pytest.raises(UserError, match="restore the file"):
-        call(train_dpo, monkeypatch, "--resume", run_name="dpo", pairs=others)
+        call(train_dpo, "--resume", run_name="dpo", pairs=others)
 
 
 def lines(*records: dict | str) -> str:
@@ -232,17 +222,17 @@ WRONG_PAIRS = {
 def test_pairs_that_are_none_are_named(workplace, monkeypatch, kind):
     content, words = WRONG_PAIRS[kind]
     (workplace / "wrong.jsonl").write_text(content)
-    refused(workplace, monkeypatch, words, "--run-dir", "outputs/sft", "--pairs", "wrong.jsonl")
+    refused(workplace, monkeypatch, words, "--model", "outputs/sft", "--pairs", "wrong.jsonl")
 
 
 ERRORS = {
-    "no such pairs": (["--run-dir", "outputs/sft", "--pairs", "nowhere.jsonl"], "nowhere.jsonl does not exist"),
-    "no such run": (["--run-dir", "outputs/nowhere"], "not the folder of a run"),
-    "unfinished run": (["--run-dir", "outputs/unfinished"], "train_dpo --resume --run-name unfinished"),
-    "new tokens": (["--run-dir", "outputs/svg_tokens"], "SVG_TOKENS"),
-    "base in 4 bits": (["--run-dir", "outputs/base_quantization"], "BASE_QUANTIZATION"),
-    "run exists": (["--run-dir", "outputs/sft", "--run-name", "dpo"], "outputs/dpo exists"),
-    "no beta": (["--run-dir", "outputs/sft", "--beta", "0"], "BETA must be above 0"),
+    "no such pairs": (["--model", "outputs/sft", "--pairs", "nowhere.jsonl"], "nowhere.jsonl does not exist"),
+    "no such run": (["--model", "outputs/nowhere"], "is not a run"),
+    "unfinished run": (["--model", "outputs/unfinished"], "train_dpo --resume --run-name unfinished"),
+    "new tokens": (["--model", "outputs/svg_tokens"], "SVG_TOKENS"),
+    "base in 4 bits": (["--model", "outputs/base_quantization"], "BASE_QUANTIZATION"),
+    "run exists": (["--model", "outputs/sft", "--run-name", "dpo"], "outputs/dpo exists"),
+    "no beta": (["--model", "outputs/sft", "--beta", "0"], "BETA must be above 0"),
     "resuming another script's run": (["--resume", "--run-name", "sft"], "no run of this script"),
 }
 
@@ -256,23 +246,21 @@ def test_errors_are_one_sentence_and_write_nothing(workplace, monkeypatch, kind)
         config = yaml.safe_load((outputs / "sft/config.yml").read_text()) | {name: "nf4"}
         (outputs / name / "config.yml").write_text(yaml.safe_dump(config))
     (outputs / "unfinished").mkdir(exist_ok=True)
-    for name in ("config.yml", "dpo.yml"):
+    for name in ("config.yml", "dpo.yml", "environment.json"):
         shutil.copy(outputs / "dpo" / name, outputs / "unfinished")
     flags, words = ERRORS[kind]
     refused(workplace, monkeypatch, words, *flags)
 
 
 def test_without_trl_the_way_to_it_is_named(workplace, monkeypatch):
-    monkeypatch.setattr("reinforce.continued_run.find_spec", lambda name: None)
-    refused(workplace, monkeypatch, "requirements/reinforce.txt", "--run-dir", "outputs/sft")
+    monkeypatch.setattr("reinforce.shared_constants.find_spec", lambda name: None)
+    refused(workplace, monkeypatch, "requirements/reinforce.txt", "--model", "outputs/sft")
 
 
 def refused(workplace, monkeypatch, words: str, *flags: str) -> None:
-    from reinforce import train_dpo
-
     before = sorted(workplace.rglob("*"))
     monkeypatch.chdir(workplace)
     with pytest.raises(UserError) as raised:
-        call(train_dpo, monkeypatch, *flags)
+        call(train_dpo, *flags)
     assert words in str(raised.value) and "\n" not in str(raised.value)
     assert sorted(workplace.rglob("*")) == before

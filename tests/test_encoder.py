@@ -1,8 +1,8 @@
 """SVG text → vectors: what is read, hidden, packed, learned and found again; faults are one sentence each."""
 
 import json
+import re
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import AutoModelForMaskedLM, AutoTokenizer, ModernBertConfig, ModernBertModel
 
 from corpus.optimize import optimize_svg_string
 from corpus.sources import drawings
@@ -25,12 +26,14 @@ from encoder.outline import outline
 from encoder.pretraining.packs import Masking, Packs
 from encoder.pretraining.token_file import TokenFile, make
 from encoder.unpadded import UNPADDED, unpadded_batch
+from encoder.vectors import Encoder
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import IGNORED
 from qwen_svg.common.vectors import KINDS, Vectors, nearest, pairs_alike, read_vectors, write_vectors
 from qwen_svg.svg.render import picture_difference, render_rgb
 from svg_constraint import SVG_OPEN
 from tests import flexbert
+from tests.scripts import run_main
 
 TWEMOJI = [optimize_svg_string(drawing.svg, comments=False) for drawing in list(drawings("twemoji"))[::45]]
 SMALL = {
@@ -43,13 +46,11 @@ SMALL = {
 
 def script(module, **constants) -> None:
     """Run a script's main() as from the command line, in this process: importing torch takes seconds."""
-    argv = [module.__name__]
+    argv = []
     for name, value in constants.items():
         flag = name.replace("_", "-")
         argv += ([f"--{flag}"] if value else [f"--no-{flag}"]) if isinstance(value, bool) else [f"--{flag}", str(value)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", argv)
-        module.main()
+    run_main(module, *argv)
 
 
 @pytest.fixture(scope="module")
@@ -169,8 +170,6 @@ def test_tokens_give_the_text_back(tokenizer, text):
 
 
 def test_sequences_in_one_row_are_as_if_each_were_alone():
-    from transformers import ModernBertConfig, ModernBertModel
-
     torch.manual_seed(0)
     config = ModernBertConfig(
         vocab_size=50, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=2,
@@ -237,6 +236,8 @@ def test_a_share_of_the_ordinary_tokens_is_hidden(tokenizer):
 def test_pretraining_learns_and_leaves_a_model(here):
     validation = validation_of("small")
     assert list(validation) == [0, 3, 6] and validation[6] < 0.9 * validation[0]
+    said = Path("outputs/small/training.log").read_text()
+    assert len(re.findall(r"validation cross-entropy .*  right [\d.]+%\n", said)) == 3
     rates = [r["learning_rate"] for r in metrics_of("small") if "loss" in r]
     assert rates[0] == 0 and rates[1:5] == [SMALL["learning_rate"]] * 4 and 0 < rates[5] < rates[4] / 2
     for name in ("model.safetensors", "config.json", "tokenizer.json", "config.yml", "environment.json", "loss.png"):
@@ -264,7 +265,7 @@ def test_a_resumed_run_ends_as_the_one_that_was_not_stopped(here):
         ({"init_from": "nowhere"}, "nowhere holds no model"),
         ({"heads": 3}, "HIDDEN_SIZE .32. must be a multiple of 2 × HEADS"),
         ({"warmup_tokens": 20_000}, "together exceed TOKENS"),
-        ({"masked": 1.0}, "MASKED .1.0. and DROPOUT"),
+        ({"masked": 1.0}, "MASKED must be from 0.01 to 0.99"),
         ({"run_name": "small"}, "run folder outputs/small exists"),
     ],
 )
@@ -321,12 +322,20 @@ def test_a_batch_holds_pairs_of_one_label_within_the_limit(tokenizer):
 def test_fine_tuning_leaves_an_encoder_and_its_recall(here):
     found = [r["eval_recall_at_1"] for r in metrics_of("emoji") if "eval_recall_at_1" in r]
     assert len(found) == 3 and all(0 <= share <= 1 for share in found)
-    assert not torch.equal(*(embed.load_encoder(f"outputs/{run}").vectors(TWEMOJI[:1]) for run in ("small", "emoji")))
+    said = Path("outputs/emoji/training.log").read_text()
+    assert len(re.findall(r"validation recall@1 [\d.]+%  recall@10 ", said)) == 3 and said.count("learning rate") == 4
+    assert not torch.equal(*(Encoder(f"outputs/{run}").vectors(TWEMOJI[:1]) for run in ("small", "emoji")))
     with pytest.raises(UserError, match="no column 'label'"):
         script(contrast, data="pairs.jsonl", model="outputs/small", run_name="new", label_column="label")
 
 
 # --- vectors ----------------------------------------------------------------------------------------------------
+
+
+def test_vectors_are_written_to_the_kinds_of_files_that_can_be_read(here):
+    assert embed.OUTPUT_KINDS == KINDS
+    with pytest.raises(UserError, match=r"OUTPUT must end in one of .npz"):
+        script(embed, input="icons.jsonl", model="outputs/emoji", output="v.csv")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -396,8 +405,6 @@ def state(tokenizer):
 
 
 def test_a_composer_checkpoint_computes_the_same_in_hugging_face(here, state, tokenizer):
-    from transformers import AutoModelForMaskedLM, AutoTokenizer
-
     wrapped = {f"model.{name}": tensor for name, tensor in state.items()}
     torch.save({"state": {"model": wrapped, "optimizers": {"step": 3}}}, "latest-rank0.pt")
     Path("flex.yaml").write_text(

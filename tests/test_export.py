@@ -73,7 +73,7 @@ def test_both_forms_from_the_shell_are_the_adapted_model(adapter, tiny_base, tmp
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_llamas_heads_are_reordered_and_read_back(llama, tmp_path, dtype):
     model, tokenizer, prompt, expected = load(find_source(str(llama)))
-    write_gguf(tmp_path / "m.gguf", model, tokenizer, "tiny", dtype)
+    write_gguf(tmp_path / "m.gguf", model, tokenizer, "tiny", dtype, {})
     compare(tmp_path / "m.gguf", prompt, expected, dtype)
     tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(tmp_path / "m.gguf").tensors}
     assert tensors["blk.0.attn_q.weight"].tensor_type.name == {"float32": "F32", "float16": "F16"}[dtype]

@@ -9,9 +9,11 @@ from PIL import Image
 from corpus import imagine
 from corpus.imagine import seed_of
 from corpus.sources import drawings
+from qwen_svg.common.descriptions import Asked
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.jsonl import append
+from qwen_svg.common.jsonl import append_all
 from svg_constraint import check
+from tests.scripts import run_main
 from tests.tiny_diffusion import PIXELS, make_pipeline
 
 WORDS = ["a red fox", "a blue boat on a lake"]
@@ -23,7 +25,7 @@ def model(tmp_path_factory, tokenizer):
 
 
 @pytest.fixture
-def run_imagine(monkeypatch, tmp_path, model):
+def run_imagine(tmp_path, model):
     """Run the script in this process; return the records of its output."""
     asked, output = tmp_path / "descriptions.txt", tmp_path / "imagined.jsonl"
     asked.write_text("\n".join(WORDS))
@@ -31,8 +33,7 @@ def run_imagine(monkeypatch, tmp_path, model):
     def start(*arguments):
         settings = ["--model", str(model), "--steps", "2", "--workers", "1", "--max-bytes", "400", "--no-fp16"]
         given = [str(argument) for argument in arguments]
-        monkeypatch.setattr(sys, "argv", ["imagine", str(asked), "--output", str(output), *settings, *given])
-        imagine.main()
+        run_main(imagine, str(asked), "--output", str(output), *settings, *given, positional="INPUT")
         return [json.loads(line) for line in output.read_text().splitlines()]
 
     start.output = output
@@ -82,8 +83,6 @@ def test_the_pipeline_gets_prompts_and_only_what_it_knows(run_imagine, monkeypat
 
 
 def test_a_seed_is_of_the_description_its_id_and_the_constant():
-    from qwen_svg.common.descriptions import Asked
-
     seeds = {seed_of(Asked(id, words), seed) for id in "ab" for words in WORDS for seed in (1, 2)}
     assert len(seeds) == 8 and all(0 <= seed < 2**32 for seed in seeds)
 
@@ -106,7 +105,7 @@ def test_wrong_input_is_one_sentence_that_names_it(arguments, names, run_imagine
 
 
 def test_a_folder_that_holds_no_pipeline_and_a_missing_diffusers_are_named(run_imagine, monkeypatch, tiny_base):
-    with pytest.raises(UserError, match=f"MODEL {tiny_base} cannot be had as a text-to-image pipeline"):
+    with pytest.raises(UserError, match=f"MODEL {tiny_base} cannot be loaded as a text-to-image pipeline"):
         run_imagine("--model", tiny_base)
     monkeypatch.setitem(sys.modules, "diffusers", None)
     with pytest.raises(UserError, match="pip install -r requirements/corpus"):
@@ -115,7 +114,7 @@ def test_a_folder_that_holds_no_pipeline_and_a_missing_diffusers_are_named(run_i
 
 def test_what_is_there_already_asks_for_no_model(run_imagine, monkeypatch):
     records = [{"id": str(i), "description": words, "seed": 1, "bytes": 400} for i, words in enumerate(WORDS, 1)]
-    append(run_imagine.output, records)
+    append_all(run_imagine.output, records)
     monkeypatch.setattr(imagine, "open_pipeline", None)
     assert len(run_imagine()) == 2
     with pytest.raises(UserError, match="holds 2 drawings of more than MAX_BYTES 399"):

@@ -15,17 +15,23 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
+from aiohttp import ThreadedResolver
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from corpus import mine
 from corpus.mining import addresses, robots
 from corpus.mining.crawl import as_url
 from corpus.mining.fetch import AGENT, Failed, Fetcher, _retry_after
-from corpus.mining.store import Store
+from corpus.mining.plot import draw_growth, heaps
+from corpus.mining.store import CrawlStore
 from corpus.mining.urls import read_urls
-from qwen_svg.common.errors import UserError
+from qwen_svg.common.errors import UserError, disk_full
 from tests.paths import ROOT
 from tests.web import FAST, Local, Web, constants, http, mine_locally
 
@@ -94,7 +100,6 @@ def sockets(monkeypatch) -> list[str]:
 
 def test_no_connection_to_private_addresses_by_literal_or_name(tmp_path, sockets):
     """As the script runs, but for what names resolve to; the system's resolver reads the odd literals."""
-    from aiohttp import ThreadedResolver
 
     class System(Local):
         async def resolve(self, host, port=0, family=0):
@@ -329,7 +334,7 @@ def test_statuses_of_robots_files(tmp_path):
 
 def test_robots_files_are_kept_over_runs_but_no_longer_than_a_day(tmp_path):
     with Web(lambda host, path: http("" if path == "/robots.txt" else drawn(1))) as web:
-        store = Store(tmp_path / "out")
+        store = CrawlStore(tmp_path / "out")
         for host, seconds in (("young.test", 86_000), ("old.test", 86_500)):
             origin = web.url("", host)
             store.keep_robots(origin, time.time() - seconds, "", b"User-agent: *\nDisallow: /")
@@ -416,9 +421,6 @@ async def headers_of(contact: str) -> dict:
 
 
 def test_lists_of_every_kind_from_any_row(tmp_path):
-    import pyarrow
-    import pyarrow.parquet
-
     urls = [f"http://a.org/{i}" for i in range(10)]
     lines = "".join(f"{url}\n" for url in urls)
     objects = "".join(json.dumps({"link": url, "n": 1}) + "\n" for url in urls)
@@ -435,8 +437,6 @@ def test_lists_of_every_kind_from_any_row(tmp_path):
 
 
 def test_what_a_user_can_get_wrong_is_named(tmp_path, monkeypatch):
-    from corpus import mine
-
     (tmp_path / "u.jsonl").write_text('{"url": "http://a.test"}\n{"uri": 1}\n')
     (tmp_path / "u.csv").write_text("a,b\n1,2\n")
     (tmp_path / "u.parquet").write_text("no")
@@ -456,16 +456,16 @@ def test_what_a_user_can_get_wrong_is_named(tmp_path, monkeypatch):
         with pytest.raises(UserError, match=said):
             mine_locally("--dataset", str(tmp_path / name), "--output-dir", str(tmp_path / name[2:]), *FAST)
     with pytest.raises(UserError, match="not a journal"):
-        Store(tmp_path / "out")
+        CrawlStore(tmp_path / "out")
     assert "something of the user's" in (tmp_path / "out" / "journal.sqlite").read_text()
     for wrong in ("--timeout=0", "--timeout=nan", "--batch-size=0", "--contact=жук", "--dataset=", "--host-delay=-1"):
         with pytest.raises(UserError):
             mine.check_constants(constants(wrong))
     with pytest.raises(UserError, match="out cannot be read"):
         list(read_urls(str(tmp_path / "out"), "url", 0))  # a folder without data
-    held = Store(tmp_path / "held")
+    held = CrawlStore(tmp_path / "held")
     with pytest.raises(UserError, match="another run"):
-        Store(tmp_path / "held")
+        CrawlStore(tmp_path / "held")
     held.close()
 
 
@@ -548,7 +548,7 @@ def kill_site(path: str) -> bytes:
 
 
 def test_a_half_written_record_is_cut_away(tmp_path):
-    store = Store(tmp_path)
+    store = CrawlStore(tmp_path)
     assert store.keep("<svg>1</svg>", "http://a.test/") and not store.keep("<svg>1</svg>", "http://b.test/")
     store.close()
     (shard,) = (tmp_path / "shards").iterdir()
@@ -557,23 +557,21 @@ def test_a_half_written_record_is_cut_away(tmp_path):
         with shard.open("ab") as file:
             file.write(torn)
         (tmp_path / "shards" / "zz.jsonl").write_bytes(torn)
-        store = Store(tmp_path)
+        store = CrawlStore(tmp_path)
         assert store.keep("<svg>1</svg>", "http://c.test/") is False
         store.close()
         assert shard.read_bytes() == whole and (tmp_path / "shards" / "zz.jsonl").read_bytes() == b""
     shard.rename(tmp_path / "moved.jsonl")  # a user may take shards away; the text is still known
-    store = Store(tmp_path)
+    store = CrawlStore(tmp_path)
     assert store.keep("<svg>1</svg>", "http://d.test/") is False
     store.close()
 
 
 def test_a_full_disk_costs_nothing_but_the_time(tmp_path, monkeypatch):
     """The disk is full at one commit and has room again at the next: nothing of the failed one may be recorded."""
-    from qwen_svg.common.errors import disk_full
-
     with Web(lambda host, path: http("" if path == "/robots.txt" else drawn(int(path[1:])))) as web:
         urls = [web.url(f"/{i}", f"h{i % 9}.test") for i in range(200)]
-        original, calls = Store.commit, []
+        original, calls = CrawlStore.commit, []
 
         class Full:
             def __init__(self, file):
@@ -593,7 +591,7 @@ def test_a_full_disk_costs_nothing_but_the_time(tmp_path, monkeypatch):
                     store._files[name] = Full(file)
             original(store)
 
-        monkeypatch.setattr(Store, "commit", commit)
+        monkeypatch.setattr(CrawlStore, "commit", commit)
         with pytest.raises(OSError) as failure:
             mined(tmp_path, urls)
         monkeypatch.undo()
@@ -619,10 +617,6 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
 
 
 def test_the_growth_curve_is_fitted_and_drawn(tmp_path):
-    import numpy as np
-
-    from corpus.mining.plot import draw_growth, heaps
-
     found = np.geomspace(10, 1e6, 200)
     k, beta = heaps(found, 3 * found**0.7)
     assert (k, beta) == (pytest.approx(3), pytest.approx(0.7))

@@ -16,10 +16,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from corpus.optimization import outline
+from corpus.optimization.pipeline import optimize_svg_string
 from corpus.optimization.recognise import NEAR, recognised
 from corpus.optimization.refusal import Refused
 from corpus.optimization.svgo import check_svgo, find_svgo
-from corpus.optimize import Job, convert_one, optimize_svg_string
+from corpus.optimize import SvgTask, convert_one
 from corpus.sources import drawings
 from corpus.workers import CRASHED, in_processes
 from qwen_svg.common.errors import UserError
@@ -227,16 +228,16 @@ def test_picosvgs_own_cases_keep_their_picture_or_are_refused():
     assert len(wrong) <= 0.1 * right, wrong
 
 
-def kill(job: Job) -> tuple[str, str]:
-    if job.svg == "kill":
+def kill(task: SvgTask) -> tuple[str, str]:
+    if task.svg == "kill":
         os._exit(3)
-    return convert_one(job)
+    return convert_one(task)
 
 
 def test_one_bad_file_never_stops_a_batch():
     good = svg('<circle r="9"/>')
-    jobs = [Job(good), Job("kill"), Job(b"\xff\xfe\x00"), Job(good), Job("")] * 3
-    results = [result for _, result in in_processes(kill, jobs, 2, lambda _: ("", CRASHED))]
+    tasks = [SvgTask(good), SvgTask("kill"), SvgTask(b"\xff\xfe\x00"), SvgTask(good), SvgTask("")] * 3
+    results = [result for _, result in in_processes(kill, tasks, 2, lambda _: ("", CRASHED))]
     assert [bool(text) for text, _ in results] == [True, False, False, True, False] * 3
     assert results[1][1] == CRASHED and not results[2][1].startswith("error")
 

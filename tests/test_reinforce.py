@@ -1,25 +1,36 @@
-"""Rewards that cannot be had cheaply, and a true GRPO run on a tiny model: what it leaves, resumed, and gone wrong."""
+"""Rewards that cannot be won cheaply, and a true GRPO run on a tiny model: what it leaves, resumed, and gone wrong."""
 
 import json
 import re
 import shutil
-import sys
 
 import pytest
 import torch
 import yaml
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+from trl.trainer.utils import add_fused_lm_head
 
+import train
 from corpus.build_dataset import MAX_ERROR, MAX_TILE_ERROR
 from corpus.dataset.record import Rules, build
 from corpus.sources import drawings as emoji
 from prompt_template import build_prompt, extract_svg
+from qwen_svg.common.constants import declared_constants
 from qwen_svg.common.errors import UserError
+from qwen_svg.generation.predictor import Predictor, Settings
+from qwen_svg.model.load import load_base, load_model
+from qwen_svg.training.callbacks import SafeStop
+from qwen_svg.training.trainer import run_training
+from reinforce import train_grpo
 from reinforce.rewards import REWARDS, answer_format, content, legality, make_rewards
+from reinforce.rollouts import sample
 from reinforce.visible import visible
 from scoring.candidate import Candidate
 from scoring.similarity import score as similarity
 from svg_constraint import SVG_OPEN, check
 from tests.paths import ROOT
+from tests.scripts import run_main
 from tests.test_decoding import Scripted
 from tests.test_end_to_end import metrics_of
 from tests.tiny import answer
@@ -109,8 +120,6 @@ CHEATS = {
 
 def totals(answers: list[str], records: list[dict]) -> list[float]:
     """The reward with the weights that train_grpo.py has."""
-    from qwen_svg.common.constants import declared_constants
-
     declared = {constant.name: constant.default for constant in declared_constants(ROOT / "reinforce/train_grpo.py")}
     weights = {name: declared[f"WEIGHT_{name.upper()}"] for name in REWARDS}
     candidates = [Candidate(a, r["description"], r["svg_content"]) for a, r in zip(answers, records, strict=True)]
@@ -204,25 +213,21 @@ GRPO = {"steps": 3, "batch_size": 4, "gradient_accumulation": 1, "generations": 
         "save_steps": 2, "learning_rate": 0.01, "sample_steps": 2}  # fmt: skip
 
 
-def call(module, monkeypatch, *flags: str, **changes) -> None:
+def call(module, *flags: str, **changes) -> None:
     """Run a script's main() in this process: loading the libraries anew takes longer than what is tested."""
     arguments = [text for key, value in changes.items() for text in ("--" + key.replace("_", "-"), str(value))]
-    monkeypatch.setattr(sys, "argv", [module.__file__, *flags, *arguments])
-    module.main()
+    run_main(module, *flags, *arguments)
 
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory, tiny_base, data_file):
-    """A folder with a fine-tuned run, "sft", and one that went on from it, "grpo"."""
-    import train
-    from reinforce import train_grpo
-
+    """A folder with a fine-tuned run, "sft", and one that went on from it, "grpo"; its flag is an older version's."""
     folder = tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        call(train, patch, "--no-wandb", run_name="sft", data_path=data_file, base_model=tiny_base, **SFT)
+        call(train, "--no-wandb", run_name="sft", data_path=data_file, base_model=tiny_base, **SFT)
         patch.setattr("reinforce.rewards.answer_format", chance)
-        call(train_grpo, patch, "--no-wandb", run_dir="outputs/sft", run_name="grpo", **GRPO)
+        call(train_grpo, "--no-wandb", run_dir="outputs/sft", run_name="grpo", **GRPO)
     return folder
 
 
@@ -244,6 +249,8 @@ def test_a_run_leaves_an_adapter_curves_and_drawings(workplace):
     assert {record["description"] for record in seen} <= of_train and len(seen) == 2 * GRPO["batch_size"]
     records = [r for r in metrics_of(run) if "reward" in r]
     assert [r["step"] for r in records] == [1, 2, 3] and all(r["grad_norm"] > 0 for r in records)
+    said = (run / "training.log").read_text().splitlines()
+    assert len(said) == 3 and all(re.search(r"step +\d .* reward 0\.\d+  legality .* KL .* tokens 24", s) for s in said)
     assert (run / "adapter_model.safetensors").read_bytes() != (sft / "adapter_model.safetensors").read_bytes()
 
 
@@ -259,26 +266,24 @@ def test_the_kl_term_is_to_the_adapter_it_began_as(workplace):
 
 
 def test_predictor_and_resume_of_train_py(workplace, monkeypatch):
-    import train
-    from qwen_svg.generation.predictor import Predictor, Settings
-
     monkeypatch.chdir(workplace)
     drawn = Predictor("outputs/grpo").draw("a red circle", Settings(max_new=8, free=True))
     assert drawn.tokens == 8 or drawn.finished
     with pytest.raises(UserError, match="reinforced"):
-        call(train, monkeypatch, "--resume", run_name="grpo")
+        call(train, "--resume", run_name="grpo")
 
 
 def test_resumed_run_repeats_the_uninterrupted_one(workplace, tmp_path, monkeypatch):
-    from reinforce import train_grpo
-
     shutil.copytree(workplace / "outputs", tmp_path / "outputs", symlinks=True)
     run = tmp_path / "outputs" / "grpo"
     expected, weights = metrics_of(run), (run / "adapter_model.safetensors").read_bytes()
     shutil.rmtree(run / "checkpoint-3")
+    written = (run / "grpo.yml").read_text()
+    assert written.startswith("model: outputs/sft\n")
+    (run / "grpo.yml").write_text(written.replace("model:", "run_dir:", 1))  # as an older version left it
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("reinforce.rewards.answer_format", chance)
-    call(train_grpo, monkeypatch, "--resume", run_name="grpo")
+    call(train_grpo, "--resume", run_name="grpo")
     timings = {"step_time", "train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss"}
     runs = [[{k: v for k, v in r.items() if k not in timings} for r in records]
             for records in (metrics_of(run), expected)]  # fmt: skip
@@ -288,9 +293,6 @@ def test_resumed_run_repeats_the_uninterrupted_one(workplace, tmp_path, monkeypa
 
 def test_an_answer_ends_where_the_policy_ends_it(tiny_base, tokenizer, monkeypatch):
     """What follows `</svg>` is seen, and the stop token is the answer's last: both are to be learned."""
-    from qwen_svg.model.load import load_base
-    from reinforce.rollouts import sample
-
     monkeypatch.setattr("qwen_svg.generation.engine.KEEP_SHARE", 0)
     model = load_base(str(tiny_base), torch.device("cpu"), torch.float32)
     texts = ["<svg>a</svg> and more<|im_end|>never read", "<svg>b</svg>" + " chatter" * 20]
@@ -301,9 +303,6 @@ def test_an_answer_ends_where_the_policy_ends_it(tiny_base, tokenizer, monkeypat
 
 def test_answers_follow_torchs_random_numbers(tiny_base, tokenizer):
     """So that a resumed run, whose checkpoint holds their state, draws what the uninterrupted one drew."""
-    from qwen_svg.model.load import load_base
-    from reinforce.rollouts import sample
-
     model = load_base(str(tiny_base), torch.device("cpu"), torch.float32)
 
     def drawn(seed: int) -> list[list[list[int]]]:
@@ -316,16 +315,9 @@ def test_answers_follow_torchs_random_numbers(tiny_base, tokenizer):
 
 def test_trl_sees_the_probabilities_that_the_model_has(workplace, tokenizer):
     """Its own head, our attention and LoRA, prompts padded on the left and answers on the right: against plain peft."""
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
-    from trl.trainer.utils import add_fused_lm_head
-
-    from qwen_svg.model.adapter import train_adapter
-    from qwen_svg.model.load import load_base
-
     base = yaml.safe_load((workplace / "outputs" / "sft" / "config.yml").read_text())["base_model"]
     adapter = workplace / "outputs" / "sft"
-    ours = train_adapter(load_base(base, torch.device("cpu"), torch.float32), adapter)
+    ours = load_model(str(adapter), "trainable", torch.device("cpu")).model
     add_fused_lm_head(ours.get_base_model())
     plain = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), adapter)
     ids = torch.randint(20, 200, (2, 12), generator=torch.Generator().manual_seed(0))
@@ -341,8 +333,9 @@ def test_trl_sees_the_probabilities_that_the_model_has(workplace, tokenizer):
 
 
 ERRORS = {
-    "no such run": (["--run-dir", "outputs/nowhere"], "not the folder of a run"),
-    "unfinished run": (["--run-dir", "outputs/unfinished"], "has no adapter yet"),
+    "no such run": (["--model", "outputs/nowhere"], "is not a run"),
+    "no group": (["--generations", "1"], "GENERATIONS must be 2 or more"),
+    "unfinished run": (["--model", "unfinished"], "has no adapter yet"),
     "run exists": (["--run-name", "grpo"], "outputs/grpo exists"),
     "odd groups": (["--generations", "3"], "GENERATIONS (3)"),
     "nothing to reward": ([f"--weight-{name}=0" for name in REWARDS], "nothing to reward"),
@@ -355,26 +348,36 @@ ERRORS = {
 
 @pytest.mark.parametrize("kind", ERRORS)
 def test_errors_are_one_sentence_and_write_nothing(workplace, monkeypatch, kind):
-    from reinforce import train_grpo
-
     flags, words = ERRORS[kind]
     (workplace / "outputs" / "unfinished").mkdir(exist_ok=True)
-    shutil.copy(workplace / "outputs" / "sft" / "config.yml", workplace / "outputs" / "unfinished")
+    for name in ("config.yml", "environment.json"):
+        shutil.copy(workplace / "outputs" / "sft" / name, workplace / "outputs" / "unfinished")
     before = sorted(workplace.rglob("*"))
     monkeypatch.chdir(workplace)
-    own = () if "--run-dir" in flags or "--resume" in flags else ("--run-dir", "outputs/sft")
+    own = () if "--model" in flags or "--resume" in flags else ("--model", "outputs/sft")
     with pytest.raises(UserError) as raised:
-        call(train_grpo, monkeypatch, *own, *flags)
+        call(train_grpo, *own, *flags)
     assert words in str(raised.value) and "\n" not in str(raised.value)
     assert sorted(workplace.rglob("*")) == before
 
 
-def test_other_data_is_refused(workplace, tmp_path, monkeypatch):
-    from reinforce import train_grpo
+@pytest.mark.parametrize("advice", [(), ("take fewer PAIRS",)])
+def test_a_gpu_too_small_is_one_sentence_that_is_true_for_the_training(advice):
+    class TooLarge:
+        def train(self, resume_from_checkpoint):
+            raise torch.OutOfMemoryError
 
+    with pytest.raises(UserError, match=r"^the GPU ran out of memory; ") as raised:
+        run_training(TooLarge(), SafeStop(0), None, *advice)
+    assert str(raised.value).endswith("; take fewer PAIRS." if advice else "with more GRADIENT_ACCUMULATION.")
+    sentence = set(re.findall("[A-Z_]{5,}", str(raised.value))) - {"PAIRS"}
+    assert sentence <= {constant.name for constant in declared_constants(train_grpo.__file__)}
+
+
+def test_other_data_is_refused(workplace, tmp_path, monkeypatch):
     changed = tmp_path / "data.jsonl"
     renamed = [sample | {"description": "new " + sample["description"]} for sample in described(workplace)]
     changed.write_text("".join(json.dumps(sample) + "\n" for sample in renamed))
     monkeypatch.chdir(workplace)
     with pytest.raises(UserError, match="not the ones"):
-        call(train_grpo, monkeypatch, run_dir="outputs/sft", data_path=changed)
+        call(train_grpo, model="sft", data_path=changed)

@@ -83,3 +83,20 @@ def test_difference_sees_a_small_mark_in_its_tile():
     b[32:48, 64:80] = 0
     assert picture_difference(a, a) == (0.0, 0.0)
     assert picture_difference(a, b) == (pytest.approx(1 / 256), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("body", "blank"),
+    [
+        ("", True),
+        ('<rect width="256" height="256" fill="#fff"/>', True),
+        ('<circle cx="0" cy="0" r="1"/>', True),  # what the grammar closes with: a few pixels in a corner
+        ('<circle cx="128" cy="128" r="1"/>', True),
+        ('<circle cx="128" cy="128" r="3"/>', False),
+        ('<rect width="256" height="256" fill="#fefefe"/><rect width="256" height="128" fill="#fff"/>', False),
+    ],
+)
+def test_a_drawing_that_nobody_would_see_is_blank(body, blank):
+    picture = render.png_bytes(f'<svg viewBox="0 0 256 256" xmlns="http://www.w3.org/2000/svg">{body}</svg>')
+    assert render.is_blank(picture) is blank
+    assert render.is_blank(None)

@@ -5,35 +5,46 @@ import json
 import math
 import operator
 import random
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from matplotlib.textpath import TextPath
 from PIL import Image, ImageChops, ImageFilter
+from safetensors.torch import load_file, save_file
+from transformers import AutoModel, AutoProcessor, CLIPModel, PaliGemmaForConditionalGeneration
 
+import evaluate_test
+import generate
+from qwen_svg.common.dataset import Sample
 from qwen_svg.common.errors import UserError, run
+from qwen_svg.common.tokens import encode
+from qwen_svg.evaluation.judge import judge
+from qwen_svg.evaluation.ranking import CAPTION, CELL, HEAD, MARGIN, write_ranking
+from qwen_svg.model.batches import LeftPaddingCollator
+from qwen_svg.model.cross_entropy import cross_entropy
 from scoring import (
     aesthetics,
-    candidate,
     competition,
     dino,
     legality,
     ocr,
     pairs,
     perplexity,
+    pictures,
     render,
     similarity,
     text_match,
     vqa,
 )
 from scoring.candidate import Candidate
-from scoring.command import score_files
+from scoring.command import read_candidates, score_files
 from scoring.scores import NEED_REFERENCE, SCORES, find_score, find_scores
 from svg_constraint import SVG_OPEN
 from tests import tiny_scorers
 from tests.paths import SHARED
+from tests.scripts import constants_of
 from tests.tiny import answer
 
 COLOURS = ("gold", "navy", "teal", "crimson", "olive", "orchid", "black", "orange")
@@ -86,21 +97,20 @@ def square(side: int, colour: str = "#888888") -> str:
 
 
 def pixels(svgs: list[str]) -> list:
-    return [render.picture(svg, similarity.SIZE) for svg in svgs]
+    return [pictures.picture(svg, similarity.SIZE) for svg in svgs]
 
 
-def compared(pictures: list, references: list) -> list[float]:
-    return list(map(similarity.compare, pictures, references))
+def compared(drawings: list, references: list) -> list[float]:
+    return list(map(similarity.compare, drawings, references))
 
 
 # --- what is drawn --------------------------------------------------------------------------------------------
 
 
 def test_only_what_shows_something_renders(monkeypatch):
-    asked = []
-    real = __import__("qwen_svg.svg.render", fromlist=["png_bytes"]).png_bytes
-    monkeypatch.setattr("qwen_svg.svg.render.png_bytes", lambda *a, **k: asked.append(a) or real(*a, **k))
-    render.png.cache_clear()
+    asked, real = [], pictures.png_bytes
+    monkeypatch.setattr(pictures, "png_bytes", lambda *a, **k: asked.append(a) or real(*a, **k))
+    pictures.png.cache_clear()
     drawings = [scene(1), square(256, "red"), f"{SVG_OPEN}</svg>", f'{SVG_OPEN}<circle r="</svg>', "no drawing"]
     twice = [Candidate(text) for text in drawings] * 2
     assert render.score(twice) == [1, 0, 0, 0, 0] * 2
@@ -113,13 +123,11 @@ def test_legality_is_the_share_of_what_is_legal():
     stop = '<linearGradient id="a"><stop offset="0" stop-color="red"/></linearGradient>'
     shaded = [Candidate(answer("url(#a)").replace("<!--", f"<defs>{stop}</defs><!--"))]
     assert legality.score(shaded, "prompt+gradients") == [1] > legality.score(shaded)
-    with pytest.raises(UserError, match="DIALECT must be one of prompt"):
-        legality.score([], "strict")
 
 
 def test_a_picture_has_the_drawings_colours_and_fine_lines():
     drawing = square(100, "#ff8000").replace("</svg>", '<path d="M20 0V256" stroke="#000" stroke-width="2"/></svg>')
-    picture = render.picture(drawing, 256)
+    picture = pictures.picture(drawing, 256)
     assert picture.mode == "RGB" and picture.getpixel((128, 128)) == (255, 128, 0)
     assert [sum(picture.getpixel((x, 30))) // 3 for x in (17, 19, 20, 22)] == [255, 0, 0, 255]
 
@@ -165,7 +173,7 @@ def test_no_plain_square_wins():
     for side in (256, 180, 96):
         squares = []
         for svg in SCENES:
-            mean = render.picture(svg, 64).resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
+            mean = pictures.picture(svg, 64).resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
             squares.append(Candidate(square(side, "#{:02x}{:02x}{:02x}".format(*mean)), reference=svg))
         scores = similarity.score(squares)
         assert sum(scores) / len(scores) < 0.1 and max(scores) < min(half)
@@ -213,13 +221,11 @@ def test_a_reference_of_one_colour_is_met_by_that_colour():
 
 @pytest.mark.parametrize("kind", ["clip", "siglip"])
 def test_text_match_is_the_models_own_cosine(models, kind):
-    from transformers import AutoModel, AutoProcessor
-
     scores = text_match.score(CANDIDATES, models[kind], batch_size=3)
     model, processor = AutoModel.from_pretrained(models[kind]), AutoProcessor.from_pretrained(models[kind])
     inputs = processor(
         text=[one.description for one in CANDIDATES[:-1]],
-        images=[render.picture(one.svg, 384) for one in CANDIDATES[:-1]],
+        images=[pictures.picture(one.svg, 384) for one in CANDIDATES[:-1]],
         padding="max_length",
         max_length=64 if kind == "siglip" else 77,
         return_tensors="pt",
@@ -239,21 +245,17 @@ def test_long_descriptions_are_cut_not_refused(models):
 
 
 def test_dino_knows_a_picture_again(models, monkeypatch):
-    import scoring.hub_model
-
     same, other, *_, none = dino.score(CANDIDATES, models["dino"], batch_size=2)
     assert same == pytest.approx(1, abs=1e-5) and 0 < other < 0.999 and none == 0
     turns = iter([torch.eye(2)[:1], -torch.eye(2)[:1]])
-    monkeypatch.setattr(scoring.hub_model, "picture_directions", lambda *_: next(turns))
+    monkeypatch.setattr(dino, "picture_directions", lambda *_: next(turns))
     assert dino.score(CANDIDATES[:1], models["dino"]) == [0], "the opposite is no likeness"
 
 
 def test_aesthetics_is_the_head_on_clips_picture(models, tmp_path):
-    from transformers import AutoProcessor, CLIPModel
-
     scores = aesthetics.score(CANDIDATES, models["clip"], models["head"])
     model, processor = CLIPModel.from_pretrained(models["clip"]), AutoProcessor.from_pretrained(models["clip"])
-    inputs = processor(images=[render.picture(one.svg, 384) for one in CANDIDATES[:-1]], return_tensors="pt")
+    inputs = processor(images=[pictures.picture(one.svg, 384) for one in CANDIDATES[:-1]], return_tensors="pt")
     (one, two, three), bias = (aesthetics.load_head(models["head"])[i][0] for i in range(3)), 1.0
     with torch.no_grad():
         direction = torch.nn.functional.normalize(model.get_image_features(**inputs).pooler_output)
@@ -267,10 +269,8 @@ def test_aesthetics_is_the_head_on_clips_picture(models, tmp_path):
 
 
 def test_vqa_is_the_probability_that_the_model_begins_with_yes(models):
-    from transformers import AutoProcessor, PaliGemmaForConditionalGeneration
-
     asked = [
-        (render.picture(one.svg, 384), question) for one in CANDIDATES[:2] for question in ("a?", "is it a b c d?")
+        (pictures.picture(one.svg, 384), question) for one in CANDIDATES[:2] for question in ("a?", "is it a b c d?")
     ]
     found = vqa.yes_probabilities(models["paligemma"], asked)
     model = PaliGemmaForConditionalGeneration.from_pretrained(models["paligemma"]).eval()
@@ -291,14 +291,14 @@ def test_vqa_counts_the_answers_with_and_without_a_space(monkeypatch):
     tokenizer = SimpleNamespace(encode=lambda text, add_special_tokens: ids[text])
     model = SimpleNamespace(config=SimpleNamespace(model_type="paligemma"))
     found = model, SimpleNamespace(tokenizer=tokenizer)
-    monkeypatch.setattr("scoring.hub_model.load_model", lambda *_: found)
+    monkeypatch.setattr(vqa, "load_pretrained", lambda *_: found)
     assert vqa.answer_tokens("with spaces") == ([5, 6], [7])
 
 
 def test_vqa_is_the_mean_over_questions(models):
     scores = vqa.score(CANDIDATES, models["paligemma"], batch_size=2)
     first = CANDIDATES[0]
-    asked = [(render.picture(first.svg, 384), question) for question in vqa.questions(first.description)]
+    asked = [(pictures.picture(first.svg, 384), question) for question in vqa.questions(first.description)]
     each = vqa.yes_probabilities(models["paligemma"], asked)
     assert scores[0] == pytest.approx(sum(each) / 3, abs=1e-5) and scores[-1] == 0
     assert vqa.score(CANDIDATES, models["paligemma"], batch_size=5) == pytest.approx(scores, abs=1e-5)
@@ -322,7 +322,6 @@ def test_questions_are_of_the_whole_and_of_its_parts(description, parts):
 
 def test_writing_is_read_and_costs(monkeypatch):
     """By the real model: letters as outlines, since text elements are neither legal nor rendered."""
-    from matplotlib.textpath import TextPath
 
     def written(text: str) -> str:
         letters = TextPath((0, 0), text, size=36)
@@ -353,16 +352,11 @@ def test_the_competitions_score(monkeypatch):
 
 
 def test_perplexity_is_that_of_each_answer_alone(tiny_base):
-    from qwen_svg.common.dataset import Sample
-    from qwen_svg.common.tokens import encode
-    from qwen_svg.model.batches import LeftPaddingCollator
-    from qwen_svg.model.cross_entropy import cross_entropy
-
     scores = perplexity.score(CANDIDATES, str(tiny_base), batch_size=4)
-    model, tokenizer, form = perplexity.load(str(tiny_base))
+    loaded = perplexity.load_once(str(tiny_base))
     for one, score in zip(CANDIDATES[:-1], scores, strict=False):
-        rows = encode(tokenizer, [Sample("1", one.description, one.answer)], form)
-        own = cross_entropy(model, rows, LeftPaddingCollator(tokenizer.pad_token_id), 1)
+        rows = encode(loaded.tokenizer, [Sample("1", one.description, one.answer)], loaded.prompt_form)
+        own = cross_entropy(loaded.model, rows, LeftPaddingCollator(loaded.tokenizer.pad_token_id), 1)
         assert score == pytest.approx(1 / own.perplexity, rel=1e-4)
     assert scores[-1] == 0 and len(set(scores)) == len(scores)
 
@@ -375,20 +369,22 @@ def test_perplexity_is_read_as_the_run_was_trained(tmp_path, monkeypatch):
         (tmp_path / name).touch()
     for name in ("load_base", "load_tokenizer", "merge_adapter"):
         monkeypatch.setattr(f"qwen_svg.model.load.{name}", lambda *given: given)
-    (base, adapter), tokenizer, form = perplexity.load(str(tmp_path))
-    assert (base[0], base[-1], adapter, tokenizer, form) == ("b", "nf4", tmp_path, (str(tmp_path),), "plain")
-    perplexity.load.cache_clear()
+    loaded = perplexity.load_once(str(tmp_path))
+    base, adapter = loaded.model
+    assert (base[0], base[-1], adapter) == ("b", "nf4", tmp_path)
+    assert (loaded.tokenizer, loaded.prompt_form) == ((str(tmp_path),), "plain")
+    perplexity.load_once.cache_clear()
 
 
 # --- what goes wrong ------------------------------------------------------------------------------------------
 
 
-def test_a_model_that_cannot_be_had_is_one_sentence(models, tmp_path, monkeypatch):
+def test_a_model_that_cannot_be_loaded_is_one_sentence(models, tmp_path, monkeypatch):
     monkeypatch.setattr("scoring.hub_model.hub_reachable", lambda: False)
     for model in ("owner/no-such-model", str(tmp_path)):
-        with pytest.raises(UserError, match=r"cannot be had \(.*connect to the hub, or give a local copy"):
+        with pytest.raises(UserError, match=r"cannot be loaded \(.*connect to the hub, or give a local copy"):
             text_match.score(CANDIDATES, model)
-    with pytest.raises(UserError, match=r"HEAD owner/no-such-head cannot be had .*--head FILE"):
+    with pytest.raises(UserError, match=r"HEAD owner/no-such-head cannot be loaded .*--head FILE"):
         aesthetics.score(CANDIDATES, models["clip"], "owner/no-such-head")
 
 
@@ -396,8 +392,6 @@ def test_weights_of_something_else_are_refused_not_made_up(models, tmp_path):
     """Loaders fill what is missing with random numbers: scores would come out, and mean nothing."""
     with pytest.raises(UserError, match="reads no text"):
         text_match.score(CANDIDATES, models["dino"])
-    from safetensors.torch import load_file, save_file
-
     broken = tmp_path / "broken"
     broken.mkdir()
     for path in Path(models["clip"]).iterdir():
@@ -407,11 +401,11 @@ def test_weights_of_something_else_are_refused_not_made_up(models, tmp_path):
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(UserError, match=r"holds no visual_projection.weight \(1 missing"):
         text_match.score(CANDIDATES, str(broken))
-    with pytest.raises(UserError, match=r"cannot be had \(|holds no "):
+    with pytest.raises(UserError, match=r"cannot be loaded \(|holds no "):
         vqa.score(CANDIDATES, models["clip"])
     cut = (broken / "model.safetensors").read_bytes()[:-1000]  # as a download leaves it that broke off
     (broken / "model.safetensors").write_bytes(cut)
-    with pytest.raises(UserError, match="cannot be had"):
+    with pytest.raises(UserError, match="cannot be loaded"):
         dino.score(CANDIDATES, str(broken))
     layer = {"weight": torch.ones(2, 24), "bias": torch.zeros(2)}
     for i, head in enumerate(({}, layer, {"weight": torch.ones(24), "bias": torch.zeros(1)})):
@@ -446,10 +440,6 @@ def test_every_score_is_found_by_its_name(models):
 
 
 def test_the_scripts_hand_answer_description_and_reference_over_as_what_they_are(monkeypatch):
-    import evaluate_test
-    import generate
-    from qwen_svg.common.dataset import Sample
-
     seen = []
     score = lambda candidates: seen.extend(candidates) or [0.25] * len(candidates)  # noqa: E731
     (judged,) = evaluate_test.judge_all({"own": score}, [Sample("1", "a fox", "reference")], ["answer"])
@@ -462,10 +452,6 @@ def test_the_scripts_hand_answer_description_and_reference_over_as_what_they_are
 
 
 def test_the_ranking_shows_the_best_first_and_the_worst_last(tmp_path):
-    from qwen_svg.common.dataset import Sample
-    from qwen_svg.evaluation.judge import judge
-    from qwen_svg.evaluation.ranking import CAPTION, CELL, HEAD, MARGIN, write_ranking
-
     colours = ["red", "lime", "blue", "yellow"]
     drawings, samples = [judge(square(256, colour)) for colour in colours], [Sample("1", "x", "y")] * 4
     for drawing, value in zip(drawings, (0.2, 0.9, 0.1, 0.8), strict=True):
@@ -482,29 +468,33 @@ def test_the_ranking_shows_the_best_first_and_the_worst_last(tmp_path):
 # --- from the shell -------------------------------------------------------------------------------------------
 
 
-def said(monkeypatch, capsys, main, *arguments) -> str:
-    monkeypatch.setattr(sys, "argv", ["x", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as stopped:
-        assert stopped.code in (None, 0, 2)
+def said(capsys, module, *arguments) -> str:
+    """What a script prints, in this process: a score of FILES, or pairs of INPUT."""
+    positional = "INPUT" if module is pairs else "FILES"
+
+    def main(_) -> None:
+        c = constants_of(module, *map(str, arguments), positional=positional)
+        pairs.main(c) if module is pairs else score_files(module.score, c)
+
+    with pytest.raises(SystemExit) as stopped:
+        run(main, None)
+    assert stopped.value.code in (None, 2)
     out, error = capsys.readouterr()
     return out + error
 
 
-def test_files_and_tables_are_scored_from_the_shell(tmp_path, monkeypatch, capsys):
+def test_files_and_tables_are_scored_from_the_shell(tmp_path, capsys):
     (tmp_path / "a.svg").write_text(SCENES[0])
     (tmp_path / "b.svg").write_text(SCENES[1])
     rows = [{"id": "x", "svg_content": SCENES[1]}, {"id": "y", "svg_content": SCENES[2], "reference": SCENES[2]}]
     (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    main = lambda: score_files(similarity.__file__, similarity.score)  # noqa: E731
     files = (tmp_path / "a.svg", tmp_path / "t.jsonl", "--reference", tmp_path / "a.svg")
-    lines = said(monkeypatch, capsys, main, *files).splitlines()
+    lines = said(capsys, similarity, *files).splitlines()
     values = {line.split(maxsplit=1)[1]: float(line.split()[0]) for line in lines}
     assert list(values) == [str(tmp_path / "a.svg"), "x", "y", "mean of 3"]
     assert values["y"] > 0.99 and values["x"] < 0.35
     assert values["mean of 3"] == pytest.approx((1 + values["x"] + values["y"]) / 3, abs=1e-3)
-    assert "mean" not in said(monkeypatch, capsys, main, *files[:1], *files[2:])
+    assert "mean" not in said(capsys, similarity, *files[:1], *files[2:])
     (tmp_path / "empty.jsonl").touch()
     (tmp_path / "broken.svg").write_text("<svg>broken")
     for arguments, words in (
@@ -517,11 +507,13 @@ def test_files_and_tables_are_scored_from_the_shell(tmp_path, monkeypatch, capsy
         ([tmp_path / "a.svg"], "needs a reference"),
         (["--batch-size", "4", *files], "unknown argument --batch-size"),
     ):
-        found = said(monkeypatch, capsys, main, *arguments)
+        found = said(capsys, similarity, *arguments)
         assert words in found and found.startswith("error: ") and found.count("\n") == 1
+    assert "DIALECT must be one of 'prompt', " in said(capsys, legality, tmp_path / "a.svg", "--dialect", "strict")
+    assert "BATCH_SIZE must be above 0" in said(capsys, dino, tmp_path / "a.svg", "--batch-size", "0")
     (tmp_path / "t.jsonl").write_text('{"svg_content": ""}\n')
     with pytest.raises(UserError, match=r"t.jsonl:1: no text in 'svg_content'"):
-        candidate.read_candidates([str(tmp_path / "t.jsonl")])
+        read_candidates([str(tmp_path / "t.jsonl")])
 
 
 def test_pairs_are_the_best_and_the_worst(tmp_path, monkeypatch, capsys):
@@ -541,8 +533,7 @@ def test_pairs_are_the_best_and_the_worst(tmp_path, monkeypatch, capsys):
     source, output = tmp_path / "drawings.jsonl", tmp_path / "pairs.jsonl"
     source.write_text("".join(json.dumps(line) + "\n" for line in lines))
     options = ("--output", output, "--score", "legality")
-    main = lambda: run(pairs.main)  # noqa: E731
-    assert "2 pairs, 4 descriptions without" in said(monkeypatch, capsys, main, source, *options)
+    assert "2 pairs, 4 descriptions without" in said(capsys, pairs, source, *options)
     first, second = map(json.loads, output.read_text().splitlines())
     assert (first["id"], first["chosen"], first["rejected"]) == ("1", answer("gold", 90), answer("gold", 20))
     assert (second["chosen"], second["rejected"], second["rejected_score"]) == (answer("gold", 40), illegal, 0)
@@ -555,5 +546,5 @@ def test_pairs_are_the_best_and_the_worst(tmp_path, monkeypatch, capsys):
         ((source, "--score", "legality", "--output", source / "p"), f"{source} cannot be read or written"),
         (("--output", tmp_path / "p"), "there is nothing to compare"),
     ):
-        assert words in said(monkeypatch, capsys, main, *arguments)
+        assert words in said(capsys, pairs, *arguments)
     assert output.read_bytes() == before and not (tmp_path / "p").exists()

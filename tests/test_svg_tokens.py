@@ -188,7 +188,7 @@ def test_both_exports_are_the_adapted_model(saved, tmp_path):
     loaded, tokenizer, prompt, expected = load(find_source(str(folder / "adapter")))
     assert max(prompt[0]) >= min(TOKENIZERS["byte-level"][1])  # the prompt has new tokens
     (tmp_path / "gguf").mkdir()
-    write_gguf(tmp_path / "gguf" / "m.gguf", loaded, tokenizer, "m", "float32")
+    write_gguf(tmp_path / "gguf" / "m.gguf", loaded, tokenizer, "m", "float32", {})
     tokenizer.save_pretrained(tmp_path / "gguf")
     compare(tmp_path / "gguf" / "m.gguf", prompt, expected, "float32")
     write_folder(tmp_path / "merged", loaded, tokenizer, "float32")

@@ -2,14 +2,30 @@
 
 from itertools import pairwise
 
+import pytest
 import torch
 
-from prompt_template import format_prompt
-from qwen_svg.common.dataset import Sample
-from qwen_svg.common.tokens import IGNORED, Encoded, encode
+from prompt_template import build_prompt, format_prompt
+from qwen_svg.common.dataset import Sample, read_samples
+from qwen_svg.common.tokens import (
+    IGNORED,
+    ControlNames,
+    Encoded,
+    encode,
+    prompt_ids,
+    stop_tokens,
+    text_ids,
+    token_ids,
+    within_reach,
+)
 from qwen_svg.model.batches import LeftPaddingCollator, batches_by_length
+from qwen_svg.model.svg_tokens import add_svg_tokens
+from qwen_svg.model.tokenizer import load_tokenizer
 from qwen_svg.training.sampler import LengthGroupedSampler
-from tests.tiny import answer
+from tests.paths import SHARED
+from tests.tiny import answer, make_llama_tokenizer, make_tokenizer
+
+REAL = SHARED / "data" / "svg_results.jsonl"
 
 
 def test_answer_ends_with_the_end_of_turn_and_reads_back(tokenizer):
@@ -18,6 +34,70 @@ def test_answer_ends_with_the_end_of_turn_and_reads_back(tokenizer):
     assert row.answer[-1] == tokenizer.convert_tokens_to_ids("<|im_end|>")
     assert tokenizer.decode(row.answer[:-1]) == sample.answer
     assert tokenizer.decode(row.prompt) == format_prompt(tokenizer, sample.description)
+
+
+def real_tokenizer():
+    return load_tokenizer(str(SHARED / "data" / "qwen_tokenizer"))
+
+
+@pytest.fixture(params=[make_tokenizer, make_llama_tokenizer, real_tokenizer], scope="module")
+def any_tokenizer(request):
+    if request.param is real_tokenizer and not REAL.exists():
+        pytest.skip("the real tokenizer is not here")
+    return request.param()
+
+
+def control_ids(tokenizer, ids: list[int]) -> list[int]:
+    control = {id for id, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return [id for id in ids if id in control]
+
+
+def test_control_tokens_in_a_text_are_text(any_tokenizer):
+    """In descriptions, answers and earlier turns; the markup of the chat template around them is control as ever."""
+    names = [token.content for token in any_tokenizer.added_tokens_decoder.values() if token.content[0] == "<"][:8]
+    hostile = f"a {names[0]}fox{''.join(names)} {names[-1]}"
+    before = [(f"{names[1]} house", f"<reasoning>{names[0]}</reasoning>{names[-1]}")]
+    for form in ("chat", "raw"):
+        for turns in ([], before):
+            markup = token_ids(any_tokenizer, [format_prompt(any_tokenizer, "a fox", form, [("b", "c")] * len(turns))])[
+                0
+            ]
+            ids = prompt_ids(any_tokenizer, hostile, form, turns)
+            assert control_ids(any_tokenizer, ids) == control_ids(any_tokenizer, markup)
+            assert build_prompt(hostile).replace(" ", "") in any_tokenizer.decode(ids).replace(" ", "")
+    sample = Sample("1", hostile, answer().replace("A gold", hostile))
+    (row,) = encode(any_tokenizer, [sample], "chat")
+    assert row.prompt == prompt_ids(any_tokenizer, hostile, "chat")
+    assert control_ids(any_tokenizer, row.answer) == row.answer[-1:] and row.answer[-1] in stop_tokens(any_tokenizer)
+    assert any_tokenizer.decode(row.answer[:-1]).split() == sample.answer.split()
+
+
+def test_other_texts_have_the_ids_that_the_tokenizer_gives_them(any_tokenizer):
+    """Also by the way that texts with control tokens go: borders between markup and text merge as ever."""
+    real = read_samples(REAL).samples[::9] if REAL.exists() else []
+    samples = [*real, Sample("1", "a fox ", answer()), Sample("2", "fuchs\n<svg> é｜狐", " x ")]
+    names = ControlNames(any_tokenizer)
+    rows = encode(any_tokenizer, samples, "chat")
+    for sample, row in zip(samples, rows, strict=True):
+        prompt = format_prompt(any_tokenizer, sample.description)
+        assert row.prompt == names.ids(names.swap(prompt)) == token_ids(any_tokenizer, [prompt])[0]
+        assert row.answer[:-1] == names.ids(sample.answer) == token_ids(any_tokenizer, [sample.answer])[0]
+
+
+def test_added_tokens_that_are_no_control_tokens_stay_tokens():
+    tokenizer = make_tokenizer()
+    few = text_ids(tokenizer, ["<|im_end|>" + answer()])[0]
+    add_svg_tokens(tokenizer)
+    (row,) = encode(tokenizer, [Sample("1", "<|im_end|>", "<|im_end|>" + answer())], "chat")
+    assert len(row.answer) < len(few) - 9 and control_ids(tokenizer, row.answer) == row.answer[-1:]
+    assert tokenizer.decode(row.answer[:-1]) == "<|im_end|>" + answer()
+
+
+def test_what_is_far_too_long_is_not_tokenised(tokenizer):
+    longest = max(map(len, tokenizer.get_vocab()))
+    samples = [Sample(str(n), "", "x" * n) for n in (5, 10 * longest, 10 * longest + 1)]
+    beyond = []
+    assert list(within_reach(tokenizer, samples, 10, beyond)) == samples[:2] and beyond == [samples[2].id]
 
 
 def test_collator_pads_left_and_labels_the_answer():

@@ -4,7 +4,6 @@ import io
 import json
 import re
 import struct
-import sys
 import zlib
 from pathlib import Path
 
@@ -17,13 +16,15 @@ from corpus.oklab import pixels_to_oklab, to_oklab
 from corpus.optimization.refusal import Refused
 from corpus.sources import drawings
 from corpus.vectorizing.curves import path, trees
+from corpus.vectorizing.methods import vectorized
 from corpus.vectorizing.picture import read_picture
-from corpus.vectorizing.search import NOTHING, Budget, Found, climb, finest, vectorized
+from corpus.vectorizing.search import NOTHING, Budget, Candidate, bisect_detail, hill_climb
 from corpus.vectorizing.similarity import similarity
 from qwen_svg.common.errors import UserError
 from qwen_svg.model.tokenizer import load_tokenizer
 from qwen_svg.svg.render import picture_difference, png_bytes, render_rgb
 from svg_constraint import SVG_OPEN, check
+from tests.scripts import run_main
 
 SIZE = 256  # pixels
 TWEMOJI = [icon for icon in drawings("twemoji") if icon.id in ("1f388", "1f4d7", "1faf1")]
@@ -63,8 +64,10 @@ def test_of_what_looks_the_same_the_shortest_is_taken():
 
 
 def test_the_shortest_is_taken_of_the_nearly_best_and_not_of_the_others(monkeypatch):
-    found = [Found("x" * length, similarity) for length, similarity in ((9, 0.9), (7, 0.8995), (8, 0.8993), (2, 0.89))]
-    monkeypatch.setattr("corpus.vectorizing.layered.by_layers", lambda *_: found)
+    found = [
+        Candidate("x" * length, similarity) for length, similarity in ((9, 0.9), (7, 0.8995), (8, 0.8993), (2, 0.89))
+    ]
+    monkeypatch.setattr("corpus.vectorizing.methods.by_layers", lambda *_: found)
     assert vectorized(np.zeros((128, 128, 3), np.uint8), Budget(100)) == found[1]
 
 
@@ -168,9 +171,9 @@ def test_corners_stay_sharp():
 
 
 @pytest.mark.parametrize("fits_from", range(6))
-def test_finest_is_the_first_that_fits(fits_from):
+def test_the_finest_detail_is_the_first_that_fits(fits_from):
     texts = ["x" * (100 - 10 * i) for i in range(5)]
-    found = finest([lambda text=text: text for text in texts], Budget(101 - 10 * fits_from))
+    found = bisect_detail([lambda text=text: text for text in texts], Budget(101 - 10 * fits_from))
     assert found == (texts[fits_from] if fits_from < 5 else None)
 
 
@@ -184,8 +187,8 @@ def test_finest_is_the_first_that_fits(fits_from):
         ([NOTHING] * 3, 1, NOTHING),
     ],
 )
-def test_climb_finds_the_top(scores, start, best):
-    assert climb(range(len(scores)), start, lambda i: scores[i]) == best
+def test_hill_climbing_finds_the_top(scores, start, best):
+    assert hill_climb(range(len(scores)), start, lambda i: scores[i]) == best
 
 
 # --- similarity and color ---------------------------------------------------------------------------------------
@@ -323,10 +326,9 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def run_vectorize(monkeypatch):
+def run_vectorize():
     def start(*arguments):
-        monkeypatch.setattr(sys, "argv", ["vectorize", "--workers", "1", "--max-bytes", "4000", *map(str, arguments)])
-        vectorize.main()
+        run_main(vectorize, "--workers", "1", "--max-bytes", "4000", *map(str, arguments), positional="INPUT")
 
     return start
 

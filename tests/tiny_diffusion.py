@@ -1,18 +1,18 @@
 """A tiny random Stable Diffusion in diffusers' own form: CLIP reads 16 tokens, the picture has 32 × 32 pixels."""
 
+import copy
 from pathlib import Path
 from typing import Any
+
+import torch
+from transformers import CLIPTextConfig, CLIPTextModel
 
 PIXELS = 32
 
 
 def make_pipeline(folder: Path, tokenizer: Any) -> Path:
     """Save the pipeline as `--model` takes it."""
-    import copy
-
-    import torch
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
 
     tokenizer = copy.deepcopy(tokenizer)
     tokenizer.model_max_length = 16

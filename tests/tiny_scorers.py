@@ -5,6 +5,25 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import save_file
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    CLIPProcessor,
+    Dinov2Config,
+    Dinov2Model,
+    PaliGemmaConfig,
+    PaliGemmaForConditionalGeneration,
+    PaliGemmaProcessor,
+    SiglipConfig,
+    SiglipModel,
+    SiglipProcessor,
+)
+from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
 EYE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 14}
 MOUTH = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 SIDE = 56  # pixels
@@ -12,9 +31,6 @@ PIXELS = {"height": SIDE, "width": SIDE}
 
 
 def make_clip(folder: Path, tokenizer: Any) -> Path:
-    from transformers import CLIPConfig, CLIPModel, CLIPProcessor
-    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-
     text = MOUTH | _words(tokenizer) | {"max_position_embeddings": 77}
     config = CLIPConfig(text_config=text, vision_config=EYE | {"image_size": SIDE}, projection_dim=24)
     model = _random(CLIPModel, config)
@@ -23,9 +39,6 @@ def make_clip(folder: Path, tokenizer: Any) -> Path:
 
 
 def make_siglip(folder: Path, tokenizer: Any) -> Path:
-    from transformers import SiglipConfig, SiglipModel, SiglipProcessor
-    from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
-
     text = MOUTH | _words(tokenizer) | {"max_position_embeddings": 64}
     model = _random(SiglipModel, SiglipConfig(text_config=text, vision_config=EYE | {"image_size": SIDE}))
     processor = SiglipProcessor(SiglipImageProcessorPil(size=PIXELS), tokenizer)
@@ -33,9 +46,6 @@ def make_siglip(folder: Path, tokenizer: Any) -> Path:
 
 
 def make_dino(folder: Path) -> Path:
-    from transformers import Dinov2Config, Dinov2Model
-    from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
-
     model = _random(Dinov2Model, Dinov2Config(**EYE, image_size=SIDE))
     eye = BitImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=PIXELS)
     return _save(folder, model, eye, "BitImageProcessor")
@@ -43,9 +53,6 @@ def make_dino(folder: Path) -> Path:
 
 def make_paligemma(folder: Path, tokenizer: Any) -> Path:
     """PaliGemma 2: SigLIP's eyes and Gemma 2's mouth, which has words for yes and no."""
-    from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration, PaliGemmaProcessor
-    from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
-
     tokenizer = copy.deepcopy(tokenizer)
     tokenizer.add_tokens(["yes", "no"])
     tokenizer.bos_token = tokenizer.eos_token
@@ -64,9 +71,6 @@ def make_paligemma(folder: Path, tokenizer: Any) -> Path:
 
 def make_head(path: Path) -> Path:
     """LAION's aesthetic head in small: layers 0, 2 and 4, with dropout, which has no weights, between them."""
-    import torch
-    from safetensors.torch import save_file
-
     torch.manual_seed(0)
     sizes = [24, 16, 8, 1]
     state = {f"layers.{2 * i}.weight": torch.randn(sizes[i + 1], sizes[i]) / 4 for i in range(3)}
@@ -82,8 +86,6 @@ def _words(tokenizer: Any) -> dict:
 
 def _random(kind: Any, config: Any) -> Any:
     """Weights large enough for different pictures to come out different."""
-    import torch
-
     torch.manual_seed(0)
     model = kind(config)
     for weight in model.parameters():

@@ -1,7 +1,12 @@
 """A tiny random vision-language model in `transformers`' own form: LLaVA, with CLIP for eyes and Qwen2 for a mouth."""
 
+import copy
 from pathlib import Path
 from typing import Any
+
+import torch
+from transformers import CLIPVisionConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from tests.tiny import qwen2_config
 
@@ -15,12 +20,6 @@ EYE = 28  # pixels
 
 def make_vlm(folder: Path, tokenizer: Any) -> Path:
     """Save model and processor as `--model` takes them. The last token it may write is always the end of turn."""
-    import copy
-
-    import torch
-    from transformers import CLIPVisionConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
-    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-
     tokenizer = copy.deepcopy(tokenizer)
     tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
     torch.manual_seed(0)

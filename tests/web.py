@@ -17,6 +17,9 @@ from types import SimpleNamespace
 
 from aiohttp.abc import AbstractResolver
 
+from corpus import mine
+from qwen_svg.common.constants import constants_in_force
+
 FAST = ("--host-delay", "0", "--timeout", "5", "--retries", "0")
 
 
@@ -114,16 +117,11 @@ def only_local(address: str) -> bool:
 
 
 def constants(*arguments: str) -> SimpleNamespace:
-    from corpus import mine
-    from qwen_svg.common.constants import constants_in_force
-
     return constants_in_force(mine.__file__, [*arguments])
 
 
 def mine_locally(*arguments: str, allowed=only_local, resolver=None) -> None:
     """Run the script as it is, but for the addresses allowed."""
-    from corpus import mine
-
     # The resolver asks for a running loop only when it is used.
     mine.mine(constants(*arguments), allowed=allowed, resolver=resolver or Local())
 

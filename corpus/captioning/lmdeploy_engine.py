@@ -7,7 +7,7 @@ environment of its own. It batches and minds its memory by itself. Written for L
 from importlib.util import find_spec
 from typing import Any
 
-from qwen_svg.common.errors import UserError
+from qwen_svg.common.errors import UserError, one_line
 
 
 class LMDeployEngine:
@@ -27,8 +27,8 @@ class LMDeployEngine:
         try:
             self.pipeline = pipeline(model, backend_config=config)
         except (OSError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"MODEL {model} cannot be loaded by LMDeploy ({type(error).__name__}: {reason}).") from None
+            reason = f"{type(error).__name__}: {one_line(error, 200)}"
+            raise UserError(f"MODEL {model} cannot be loaded by LMDeploy ({reason}).") from None
         self.settings = GenerationConfig(
             max_new_tokens=max_new_tokens, do_sample=bool(temperature), temperature=temperature or 1.0, random_seed=seed
         )

@@ -6,20 +6,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from PIL import Image
+
 from qwen_svg.svg.content_hash import content_hash
+from qwen_svg.svg.render import render_rgb
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Job:
+class PictureTask:
     hash: str
     picture: Any  # PIL image, RGB, RESOLUTION × RESOLUTION pixels
 
 
 @dataclass
 class Batch:
-    jobs: list[Job] = field(default_factory=list)
+    jobs: list[PictureTask] = field(default_factory=list)
     records: int = 0  # read for it
     refused: Counter = field(default_factory=Counter)  # records without a picture, by reason
 
@@ -41,7 +44,7 @@ def batches(
         if reason:
             batch.refused[reason] += 1
         else:
-            batch.jobs.append(Job(hash, picture))
+            batch.jobs.append(PictureTask(hash, picture))
         if len(batch.jobs) == batch_size:
             yield batch
             batch = Batch()
@@ -51,10 +54,6 @@ def batches(
 
 def draw(svg: str, resolution: int, seconds: float) -> tuple[Any, str]:
     """Return (PIL image, "") or (None, why not)."""
-    from PIL import Image
-
-    from qwen_svg.svg.render import render_rgb
-
     try:
         pixels = render_rgb(svg, resolution, seconds)
     except UnicodeError:

@@ -3,7 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from qwen_svg.common.errors import UserError
+import torch
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+from transformers import AutoModelForImageTextToText, AutoProcessor, set_seed
+
+from qwen_svg.common.errors import UserError, one_line
 from qwen_svg.common.hub import hub_reachable
 from qwen_svg.model.device import pick_device
 
@@ -12,10 +16,7 @@ class TransformersEngine:
     """A vision-language model in this process. batch_size: halved for good each time the memory does not suffice."""
 
     def __init__(self, model: str, batch_size: int, temperature: float, max_new_tokens: int, seed: int):
-        """temperature: 0 = greedy. Raises UserError when the model cannot be had."""
-        import torch
-        from transformers import AutoModelForImageTextToText, AutoProcessor, set_seed
-
+        """temperature: 0 = greedy. Raises UserError when the model cannot be loaded."""
         device = pick_device()
         half = torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
         dtype = half if device.type == "cuda" else torch.float32
@@ -47,9 +48,6 @@ class TransformersEngine:
         return answers
 
     def _within_memory(self, pictures: list[Any], prompts: list[str]) -> list[tuple[str, str]] | None:
-        import torch
-        from accelerate.utils.memory import should_reduce_batch_size
-
         try:
             return self._generate(pictures, prompts)
         except RuntimeError as error:
@@ -58,8 +56,6 @@ class TransformersEngine:
             raise
 
     def _take_less(self) -> None:
-        from accelerate.utils.memory import clear_device_cache
-
         if self.batch_size == 1:
             raise UserError(
                 "not even one picture fits into memory; take a smaller MODEL, a smaller RESOLUTION or a larger GPU, "
@@ -69,8 +65,6 @@ class TransformersEngine:
         clear_device_cache(garbage_collection=True)
 
     def _generate(self, pictures: list[Any], prompts: list[str]) -> list[tuple[str, str]]:
-        import torch
-
         conversations = [
             [{"role": "user", "content": [{"type": "image", "image": picture}, {"type": "text", "text": prompt}]}]
             for picture, prompt in zip(pictures, prompts, strict=True)
@@ -99,7 +93,7 @@ class TransformersEngine:
 
 
 def _cannot_load(model: str, error: Exception) -> str:
-    reason = " ".join(str(error).split())
+    reason = one_line(error, 1000)
     if "torchvision" in reason:
         return f"MODEL {model} needs torchvision to read pictures; run `pip install torchvision`."
     if "trust_remote_code" in reason or "internvl_chat" in reason:
@@ -108,6 +102,6 @@ def _cannot_load(model: str, error: Exception) -> str:
             "OpenGVLab/InternVL3-2B-hf in place of OpenGVLab/InternVL3-2B."
         )
     return (
-        f"MODEL {model} cannot be had ({type(error).__name__}: {reason[:200]}); connect to the hub, or give the folder "
-        "of an image-text-to-text model."
+        f"MODEL {model} cannot be loaded ({type(error).__name__}: {reason[:200]}); connect to the hub, or give the "
+        "folder of an image-text-to-text model."
     )

@@ -5,6 +5,10 @@ from pathlib import Path
 
 from corpus.dataset.join import Counts
 from corpus.sources import ATTRIBUTIONS
+from prompt_template import extract_svg
+from qwen_svg.common.sheet import write_sheet
+from qwen_svg.common.token_lengths import draw
+from qwen_svg.svg.render import png_bytes
 
 
 def write_card(path: Path, counts: Counts, command: str, lengths: dict[str, list[int]], max_length: int) -> None:
@@ -15,8 +19,6 @@ def write_card(path: Path, counts: Counts, command: str, lengths: dict[str, list
     contact_sheet(path.with_suffix(".png"), counts.examples)
     plot = path.with_name(f"{path.stem}_tokens.png")
     if lengths:
-        from qwen_svg.common.token_lengths import draw
-
         draw(lengths, max_length, plot)
     groups = counts.groups
     card = [
@@ -64,10 +66,6 @@ def _refusals(refused: Counter) -> list[str]:
 
 def contact_sheet(path: Path, examples: list[dict]) -> None:
     """Draw originals and, to the right of each, what became of it."""
-    from prompt_template import extract_svg
-    from qwen_svg.common.sheet import write_sheet
-    from qwen_svg.svg.render import png_bytes
-
     cells = []
     for line in examples:
         cells.append((line["record"]["description"], png_bytes(line["original"])))

@@ -14,8 +14,9 @@ from pathlib import Path
 from datatrove.data import Document
 from datatrove.executor import LocalPipelineExecutor, RayPipelineExecutor, SlurmPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
+from tqdm import tqdm
 
-from corpus.dataset.plan import Plan
+from corpus.dataset.plan import BuildPlan
 from corpus.workers import in_processes
 from qwen_svg.common.errors import UserError
 
@@ -23,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class _OfPlan(PipelineStep):
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: BuildPlan):
         super().__init__()
         self.plan = plan
 
@@ -77,13 +78,13 @@ class Join(PipelineStep):
         yield from ()
 
 
-def _share(plan: Plan, rank: int, world_size: int) -> list[int]:
+def _share(plan: BuildPlan, rank: int, world_size: int) -> list[int]:
     """Return the task's pieces that no earlier run has finished."""
     return [piece for piece in plan.missing() if piece % world_size == rank]
 
 
 def run_on(
-    executor: str, plan: Plan, finish: Callable[[], None], tasks: int, workers: int, slurm: dict[str, str]
+    executor: str, plan: BuildPlan, finish: Callable[[], None], tasks: int, workers: int, slurm: dict[str, str]
 ) -> None:
     """Prepare the plan's pieces in `tasks` tasks, `workers` at a time, then call `finish` as a task of its own.
 
@@ -112,8 +113,6 @@ def run_on(
 
 def _run_locally(blocks: list[PipelineStep], logs: str, tasks: int, workers: int) -> None:
     """Run each task in a process that may die: it is then run once more, alone. (datatrove's own pool would wait.)"""
-    from tqdm import tqdm
-
     incomplete = _executor(blocks, logs, tasks).get_incomplete_ranks(range(tasks))
     run = partial(_run_task, blocks=blocks, logs=logs, tasks=tasks)
     results = in_processes(run, incomplete, workers, lambda rank: "its process died twice")

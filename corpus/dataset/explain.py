@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
+from corpus.chat_endpoint import ChatEndpoint
 from corpus.dataset.record import Rules
 from corpus.llm_answer import Answered, answer_for
 from prompt_template import extract_svg
-from qwen_svg.common.jsonl import append, written_before
+from qwen_svg.common.jsonl import append_all, written_before
 from qwen_svg.svg.content_hash import content_hash
 
 
@@ -32,8 +33,6 @@ def explained(
 
     A piece's answers are appended to a file in `folder` as they come, so that a killed run does not ask again.
     """
-    from corpus.chat_endpoint import ChatEndpoint
-
     endpoint = ChatEndpoint(asking.base_url, asking.model, asking.at_once)
     answer = partial(answer_for, ask=endpoint.ask, dialect=rules.dialect, max_error=rules.max_error,
                      attempts=asking.attempts)  # fmt: skip
@@ -80,5 +79,5 @@ class _Answers:
                 return "", said.reason
             with self.writing:
                 self.known[key] = said.text
-                append(self.path, [{"hash": key, "text": said.text}])
+                append_all(self.path, [{"hash": key, "text": said.text}])
         return self.known[key], ""

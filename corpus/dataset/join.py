@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from corpus.dataset.near_duplicates import find
 from qwen_svg.common.errors import UserError
+from qwen_svg.common.files import atomic_write
 from qwen_svg.common.vectors import pairs_alike, read_vectors
 from qwen_svg.svg.content_hash import content_hash
 
@@ -65,8 +68,6 @@ def join(
 
 def alike_by_vectors(path: Path, hashes: list[str], similarity: float) -> Iterator[Any]:
     """Yield int64 (P, 2): pairs of indices into `hashes`, the smaller first, whose vectors in the file are alike."""
-    import numpy as np
-
     content = read_vectors(path)
     row_of = {hash: row for row, hash in enumerate(content.hashes)}
     indices = np.asarray([i for i, hash in enumerate(hashes) if hash in row_of], dtype=np.int64)
@@ -82,9 +83,8 @@ def alike_by_vectors(path: Path, hashes: list[str], similarity: float) -> Iterat
 
 def _write(output: Path, lines: Iterable[dict], kept: list[bool], groups: list[str], counts: Counts) -> None:
     every = max(1, sum(kept) // SHOWN)
-    part = output.with_name(output.name + ".part")
     ids: Counter[str] = Counter()
-    with part.open("w", encoding="utf-8") as file:
+    with atomic_write(output) as part, part.open("w", encoding="utf-8") as file:
         for line, keep, group in zip(lines, kept, groups, strict=True):
             if not keep:
                 continue
@@ -98,7 +98,6 @@ def _write(output: Path, lines: Iterable[dict], kept: list[bool], groups: list[s
             if counts.written % every == 0 and len(counts.examples) < SHOWN:
                 counts.examples.append(line)
             counts.written += 1
-    part.replace(output)
 
 
 def _lines(paths: list[Path]) -> Iterator[dict]:

@@ -1,7 +1,8 @@
 """Which drawings are the same picture again, and which belong to one group because they are alike.
 
 Candidates are pairs that share a band of their MinHash (like text) or of their difference hash (like picture);
-all work is on sorted arrays, so it grows with the number of drawings, not with its square.
+all work is on sorted arrays, so it grows with the number of drawings, not with its square. datatrove has MinHash as
+well, for text alone, as four jobs over files; here a pair must also look alike.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,7 +10,10 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+import numpy as np
+
 from corpus.dataset.fingerprint import THUMBNAIL, unpack
+from qwen_svg.common.union_find import UnionFind
 
 SAME_TEXT = 0.8  # Jaccard similarity from which two drawings are of one group
 SAME_HASH = 24  # of the 480 bits of the difference hash; up to so many differ within one group
@@ -19,7 +23,7 @@ CHUNK = 4096  # pairs compared at a time
 
 
 @dataclass(frozen=True)
-class Found:
+class Likenesses:
     """duplicate_of: for each drawing the index of the kept one it repeats, or -1. groups: a name for each."""
 
     duplicate_of: list[int]
@@ -28,15 +32,13 @@ class Found:
 
 def find(
     fingerprints: bytes | bytearray, groups: list[str], max_error: tuple[float, float], near: Iterable[Any] = ()
-) -> Found:
+) -> Likenesses:
     """Compare all drawings; an earlier one is kept, a later one repeats it.
 
     fingerprints: corpus/dataset/fingerprint.py's, one after the other; groups: the group each belongs to so far;
     max_error: (mean absolute difference, that of the worst tile) up to which two pictures are the same, 0 to 1;
     near: arrays int64 (P, 2) of pairs that are known to be alike, the smaller index first.
     """
-    import numpy as np
-
     thumbnails, texts = unpack(fingerprints)
     hashes = difference_hash(thumbnails)
     duplicate_of = [-1] * len(groups)
@@ -54,13 +56,11 @@ def find(
             joined.join(groups[a], groups[b])
             if repeats and duplicate_of[a] < 0 and duplicate_of[b] < 0:
                 duplicate_of[b] = a
-    return Found(duplicate_of, [joined.name(group) for group in groups])
+    return Likenesses(duplicate_of, [joined.name(group) for group in groups])
 
 
 def difference_hash(thumbnails: Any) -> Any:
     """Return bool (N, 480): is a tile brighter than its left, then its upper neighbour? (the "dHash", both ways)"""
-    import numpy as np
-
     light = thumbnails @ np.array([0.299, 0.587, 0.114])
     across, down = np.diff(light, axis=2) > 1, np.diff(light, axis=1).transpose(0, 2, 1) > 1
     return np.concatenate([across.reshape(len(light), -1), down.reshape(len(light), -1)], axis=1)
@@ -68,8 +68,6 @@ def difference_hash(thumbnails: Any) -> Any:
 
 def _candidates(texts: Any, hashes: Any) -> Any:
     """Return int64 (P, 2): pairs of indices, the smaller first, each once, in order."""
-    import numpy as np
-
     bands = [_keys(texts[:, i : i + TEXT_BAND]) for i in range(0, texts.shape[1], TEXT_BAND)]
     width = 2 * (THUMBNAIL - 1)  # two rows or two columns of the picture
     for i in range(0, hashes.shape[1], width):
@@ -83,8 +81,6 @@ def _candidates(texts: Any, hashes: Any) -> Any:
 
 def _keys(band: Any) -> Any:
     """Return one uint64 for each row, equal for equal rows; never 0."""
-    import numpy as np
-
     raw = np.ascontiguousarray(band).view(np.uint8).astype(np.uint64)
     key = np.full(len(raw), 1469598103934665603, np.uint64)
     for column in raw.T:  # FNV-1a
@@ -93,8 +89,6 @@ def _keys(band: Any) -> Any:
 
 
 def _equal(keys: Any) -> Iterator[tuple[Any, Any]]:
-    import numpy as np
-
     order = np.argsort(keys, kind="stable")
     ranked = keys[order]
     for distance in range(1, NEIGHBOURS + 1):
@@ -110,18 +104,13 @@ def _chunks(pairs: Any) -> Iterator[Any]:
 
 
 class _Joined:
-    """Groups that have turned out to be one (union-find); a joined group has the name of its first member."""
+    """Groups that have turned out to be one; a joined group has the name of its first member."""
 
     def __init__(self, names: list[str]):
-        self.parent = {name: name for name in names}
-        self.rank = {name: i for i, name in enumerate(dict.fromkeys(names))}
+        self.sets, self.rank = UnionFind(), {name: i for i, name in enumerate(dict.fromkeys(names))}
 
     def name(self, group: str) -> str:
-        while self.parent[group] != group:
-            self.parent[group] = self.parent[self.parent[group]]
-            group = self.parent[group]
-        return group
+        return self.sets.find(group)
 
     def join(self, a: str, b: str) -> None:
-        a, b = sorted((self.name(a), self.name(b)), key=self.rank.__getitem__)
-        self.parent[b] = a
+        self.sets.join(*sorted((self.name(a), self.name(b)), key=self.rank.__getitem__))

@@ -10,11 +10,12 @@ from pathlib import Path
 from corpus.dataset.explain import Asking, explained
 from corpus.dataset.record import Rules, build_all
 from corpus.sources import Columns, Drawing, drawings, pieces, read_captions
+from qwen_svg.common.files import atomic_write
 from qwen_svg.common.tables import HUB
 
 
 @dataclass(frozen=True)
-class Plan:
+class BuildPlan:
     """Pieces are sources, a pattern's files each one; a piece that is prepared is not prepared again."""
 
     pieces: tuple[str, ...]
@@ -53,24 +54,22 @@ class Plan:
         lines = iter(lines)
         piece_of_line, line = next(lines, (-1, {}))
         for piece in some:
-            part = self.path(piece).with_suffix(".part")
-            with part.open("w", encoding="utf-8") as file:
+            with atomic_write(self.path(piece)) as part, part.open("w", encoding="utf-8") as file:
                 while piece_of_line == piece:
                     file.write(json.dumps(line, ensure_ascii=False) + "\n")
                     piece_of_line, line = next(lines, (-1, {}))
-            part.rename(self.path(piece))
 
 
 def plan(
     sources: str, columns: Columns, captions: str, limit: int, rules: Rules, asking: Asking | None, output: Path
-) -> Plan:
+) -> BuildPlan:
     """Return the plan, with a folder beside `output` named by all that decides what will be in it."""
     found = tuple(pieces(sources))
     read = [*found, *([captions] if captions else [])]
     stamps = [_stamp(Path(path)) for path in read if not path.startswith(HUB)]
     deciding = json.dumps([found, asdict(columns), captions, limit, asdict(rules), asking and asdict(asking), stamps])
     name = f"{output.name}.prepared-{hashlib.sha256(deciding.encode()).hexdigest()[:8]}"
-    return Plan(found, columns, captions, limit, rules, asking, output.with_name(name))
+    return BuildPlan(found, columns, captions, limit, rules, asking, output.with_name(name))
 
 
 def _stamp(path: Path) -> list:

@@ -6,8 +6,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from corpus.dataset.fingerprint import fingerprint
+from corpus.dataset.recolour import recoloured
+from corpus.optimization.document import write_answer
+from corpus.optimization.refusal import Refused
+from corpus.optimization.resolve import resolve
+from corpus.optimization.shorten import shorten
 from corpus.sources import Drawing
 from corpus.workers import CRASHED, in_processes
+from prompt_template import extract_svg
+from qwen_svg.svg.render import picture_difference, render_rgb
+from svg_constraint import check
 
 DECIMALS_TRIED = (0, 1)  # integers first; one decimal where they change the picture
 
@@ -41,8 +50,6 @@ def build(drawing: Drawing, rules: Rules) -> list[dict]:
 
     Of a sample: `record` as it is written, `original` SVG, `fingerprint` (base64). Of a refusal: `refused`, `source`.
     """
-    from corpus.optimization.refusal import Refused
-
     if drawing.fault or not drawing.description:
         return [refused(drawing, drawing.fault or "no description")]
     try:
@@ -54,10 +61,6 @@ def build(drawing: Drawing, rules: Rules) -> list[dict]:
 
 
 def _lines(drawing: Drawing, rules: Rules) -> Iterator[dict]:
-    from corpus.dataset.recolour import recoloured
-    from corpus.optimization.refusal import Refused
-    from qwen_svg.svg.render import render_rgb
-
     try:
         before = render_rgb(drawing.svg)
     except ValueError:
@@ -72,12 +75,6 @@ def _lines(drawing: Drawing, rules: Rules) -> Iterator[dict]:
 
 def _first_legal(drawing: Drawing, before: Any, rules: Rules) -> tuple[list, dict]:
     """Return the shapes on the coarsest grid that keeps the picture, and their line. Raises Refused."""
-    from corpus.optimization.refusal import Refused
-    from corpus.optimization.resolve import resolve
-    from corpus.optimization.shorten import shorten
-    from qwen_svg.svg.render import picture_difference, render_rgb
-    from svg_constraint import check
-
     try:
         drawn = resolve(drawing.svg)
     except Refused as refusal:
@@ -101,16 +98,11 @@ def _first_legal(drawing: Drawing, before: Any, rules: Rules) -> tuple[list, dic
 
 
 def _answer(description: str, parts: list, rules: Rules) -> tuple[str, str]:
-    from corpus.optimization.document import write_answer
-    from prompt_template import extract_svg
-
     text = write_answer(description, parts, rules.compact)
     return text, extract_svg(text) or ""
 
 
 def _line(drawing: Drawing, id: str, description: str, text: str, svg: str, picture: Any) -> dict:
-    from corpus.dataset.fingerprint import fingerprint
-
     record = {"id": id, "description": description, "svg_content": text, "group": drawing.group}
     return {
         "record": record | {"source": drawing.source, "license": drawing.license},

@@ -12,10 +12,10 @@ from time import monotonic, time
 from yarl import URL
 
 from corpus.mining import robots
-from corpus.mining.extract import MEDIA_TYPES, Found, Seen, Unreadable, extract
-from corpus.mining.fetch import Answer, Failed, Fetcher
-from corpus.mining.frontier import Frontier, Host, Job
-from corpus.mining.store import Store
+from corpus.mining.extract import MEDIA_TYPES, ExtractedSvgs, Seen, Unreadable, extract
+from corpus.mining.fetch import Failed, Fetcher, Response
+from corpus.mining.frontier import FetchTask, Frontier, Host
+from corpus.mining.store import CrawlStore
 
 MAX_REDIRECTS = 10  # of a page; of a robots.txt 5, as RFC 9309 2.3.1.2 says
 MAX_ROBOTS_REDIRECTS = 5
@@ -46,7 +46,7 @@ class Manners:
 class Crawl:
     def __init__(
         self,
-        store: Store,
+        store: CrawlStore,
         fetcher: Fetcher,
         manners: Manners,
         concurrency: int,
@@ -77,7 +77,7 @@ class Crawl:
         self.pending = 0
         for id, host, url, linked in self.store.pending():
             self.pending += 1
-            self.frontier.add(host, Job(id, url, bool(linked)))
+            self.frontier.add(host, FetchTask(id, url, bool(linked)))
         reader = asyncio.create_task(self.read(source, rows, position))
         reader.add_done_callback(lambda _: self.news.set())
         try:
@@ -136,7 +136,7 @@ class Crawl:
         id = self.store.add(url.raw_host, str(url), linked)
         if id is not None:
             self.pending += 1
-            self.frontier.add(url.raw_host, Job(id, str(url), linked))
+            self.frontier.add(url.raw_host, FetchTask(id, str(url), linked))
 
     def dispatch(self) -> None:
         now = monotonic()
@@ -167,14 +167,14 @@ class Crawl:
 
     # One job
 
-    def cleared(self, host: Host, job: Job) -> bool:
+    def cleared(self, host: Host, job: FetchTask) -> bool:
         """Whether the rules of the site let the job go out; if not, it is ended here, or waits for them."""
         origin = origin_of(job.url)
         rules = self.rules_of(origin)
         if rules is None:
             host.awaiting = True
             self.frontier.add_first(host.name, job)
-            self.frontier.add_first(host.name, Job(0, origin + "/robots.txt", robots_of=origin))
+            self.frontier.add_first(host.name, FetchTask(0, origin + "/robots.txt", robots_of=origin))
             return False
         refusal = rules.refusal
         if not refusal and rules.delay > robots.MAX_DELAY:
@@ -191,7 +191,7 @@ class Crawl:
         if rules.delay:
             host.delay, host.limit = max(self.manners.host_delay, rules.delay), 1
 
-    async def work(self, host: Host, job: Job) -> None:
+    async def work(self, host: Host, job: FetchTask) -> None:
         wait = 0.0
         try:
             if job.robots_of:
@@ -204,7 +204,7 @@ class Crawl:
         finally:
             self.frontier.ended(host, monotonic(), wait)
 
-    async def work_page(self, job: Job) -> None:
+    async def work_page(self, job: FetchTask) -> None:
         answer = await self.fetcher.get(URL(job.url, encoded=True), self.manners.max_bytes, MEDIA_TYPES)
         if robots.opted_out(answer.headers):
             raise Failed("opted out")
@@ -220,7 +220,7 @@ class Crawl:
             raise Failed(f"error: {type(error).__name__}") from None
         self.succeed(job, found)
 
-    async def work_robots(self, job: Job) -> None:
+    async def work_robots(self, job: FetchTask) -> None:
         answer = await self.fetcher.get(URL(job.url, encoded=True), robots.MAX_BYTES, cut=True)
         if self.redirected(job, answer, MAX_ROBOTS_REDIRECTS):
             return
@@ -229,7 +229,7 @@ class Crawl:
         # 4xx: there are no rules (RFC 9309 2.3.1.3). 429 did not come here: it is an overloaded server, as is 5xx.
         self.learn(job.robots_of, "", answer.body if answer.status == 200 else b"")
 
-    def redirected(self, job: Job, answer: Answer, most: int) -> bool:
+    def redirected(self, job: FetchTask, answer: Response, most: int) -> bool:
         """Send the job to where the answer points, into the queue of the host there. Raises Failed."""
         if not answer.location:
             return False
@@ -242,7 +242,7 @@ class Crawl:
         self.frontier.add_first(target.raw_host, job)
         return True
 
-    def after_failure(self, host: Host, job: Job, failure: Failed) -> float:
+    def after_failure(self, host: Host, job: FetchTask, failure: Failed) -> float:
         """Try again later or give up; return the seconds for which to leave the host alone."""
         wait = 0.0
         if failure.again:
@@ -260,7 +260,7 @@ class Crawl:
             self.fail(job, failure.reason)
         return min(failure.wait, MAX_WAIT)
 
-    def succeed(self, job: Job, found: Found) -> None:
+    def succeed(self, job: FetchTask, found: ExtractedSvgs) -> None:
         self.counts["found"] += len(found.svgs) + found.repeats
         for svg in found.svgs:
             self.counts["kept"] += self.store.keep(svg, job.url)
@@ -270,13 +270,13 @@ class Crawl:
             self.add(link, linked=True)
         self.end(job)
 
-    def fail(self, job: Job, reason: str) -> None:
+    def fail(self, job: FetchTask, reason: str) -> None:
         self.count_failure(job.url, reason, job.linked)
         self.pending -= 1
         self.store.done(job.id)
         self.results += 1
 
-    def end(self, job: Job) -> None:
+    def end(self, job: FetchTask) -> None:
         self.counts["linked" if job.linked else "pages"] += 1
         self.pending -= 1
         self.store.done(job.id)

@@ -45,7 +45,7 @@ _PARSER_OPTIONS = {"resolve_entities": False, "no_network": True, "load_dtd": Fa
 
 
 @dataclass
-class Found:
+class ExtractedSvgs:
     svgs: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)  # absolute; may be of any scheme
     passed: Counter[str] = field(default_factory=Counter)  # <svg> elements not taken, and why
@@ -73,12 +73,12 @@ class Unreadable(Exception):
     """Why nothing can be taken from what was fetched."""
 
 
-def extract(body: bytes, media_type: str, charset: str | None, url: str, seen: Seen | None = None) -> Found:
+def extract(body: bytes, media_type: str, charset: str | None, url: str, seen: Seen | None = None) -> ExtractedSvgs:
     """Return what a page or an SVG file holds, but for what was seen before. Raises Unreadable."""
     if body[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         body, charset = body.decode("utf-16", errors="replace").encode(), "utf-8"
     if (first := body.find(b"svg")) < 0 and b"SVG" not in body:
-        return Found()
+        return ExtractedSvgs()
     if media_type not in HTML:
         head = _decoded(body[:8192], charset)
         if _ROOT.search(head) and "<html" not in head.lower():
@@ -86,7 +86,7 @@ def extract(body: bytes, media_type: str, charset: str | None, url: str, seen: S
     return from_page(body, charset, url, first, Seen() if seen is None else seen)
 
 
-def from_file(text: str) -> Found:
+def from_file(text: str) -> ExtractedSvgs:
     """Take an SVG file as it is, if it is well-formed; from a sheet of symbols take each of them."""
     text = _PROLOG.sub("", text.removeprefix("\ufeff")).strip()
     if len(text) > MAX_CHARACTERS:
@@ -99,21 +99,21 @@ def from_file(text: str) -> Found:
         raise Unreadable("not an SVG")
     if "<symbol" in text:
         tree = LexborHTMLParser(text)
-        found = Found()
+        found = ExtractedSvgs()
         _inline(tree, found, Seen())
         if found.svgs and found.passed["draws nothing"]:
             return found
-    return Found([text])
+    return ExtractedSvgs([text])
 
 
-def from_page(body: bytes, charset: str | None, url: str, first: int, seen: Seen) -> Found:
+def from_page(body: bytes, charset: str | None, url: str, first: int, seen: Seen) -> ExtractedSvgs:
     """`first` is where "svg" stands first in the body."""
     if len(body) > 3 * MAX_TAGS and body.count(b"<") > MAX_TAGS:
         raise Unreadable("too many tags")
     if any(len(_IN_QUOTES.sub(b"", tag)) > MAX_TAG_BYTES for tag in _LONG_TAG.findall(body)):
         raise Unreadable("tag too long")
     tree = LexborHTMLParser(_decoded(body, charset))
-    found = Found()
+    found = ExtractedSvgs()
     for meta in tree.css('meta[name="robots" i]'):
         if not REFUSING.isdisjoint(word.strip().lower() for word in (meta.attributes.get("content") or "").split(",")):
             raise Unreadable("opted out")
@@ -132,7 +132,7 @@ def from_page(body: bytes, charset: str | None, url: str, first: int, seen: Seen
     return found
 
 
-def _inline(tree: LexborHTMLParser, found: Found, seen: Seen) -> None:
+def _inline(tree: LexborHTMLParser, found: ExtractedSvgs, seen: Seen) -> None:
     page, inner, written = Page(tree), set(), 0
     for node in tree.css("svg"):
         if node.mem_id in inner:
@@ -156,7 +156,7 @@ def _inline(tree: LexborHTMLParser, found: Found, seen: Seen) -> None:
         written += document.size
 
 
-def _symbols(sheet, page: Page, found: Found) -> None:
+def _symbols(sheet, page: Page, found: ExtractedSvgs) -> None:
     """A sheet that draws nothing by itself is a set of pictures: each of its symbols."""
     for symbol in sheet.css("symbol[viewBox]"):
         if len(found.svgs) < MAX_SVGS:
@@ -166,7 +166,7 @@ def _symbols(sheet, page: Page, found: Found) -> None:
                 found.passed[str(reason)] += 1
 
 
-def _linked(tree: LexborHTMLParser, url: str, found: Found) -> None:
+def _linked(tree: LexborHTMLParser, url: str, found: ExtractedSvgs) -> None:
     base = tree.css_first("base[href]")
     if base is not None:
         url = urljoin(url, base.attributes["href"] or "")
@@ -190,7 +190,7 @@ def _linked(tree: LexborHTMLParser, url: str, found: Found) -> None:
                     found.links.append(absolute)
 
 
-def _from_data_url(value: str, found: Found) -> None:
+def _from_data_url(value: str, found: ExtractedSvgs) -> None:
     """data:image/svg+xml[;charset=…][;base64],… (RFC 2397)"""
     kind, comma, data = value.strip().partition(",")
     if not comma or not kind.lower().startswith("data:image/svg+xml"):

@@ -34,7 +34,7 @@ class Failed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes  # decompressed
@@ -79,8 +79,8 @@ class Fetcher:
         )
         self.requests = 0
 
-    async def get(self, url: URL, max_bytes: int, wanted: Container[str] | None = None, cut: bool = False) -> Answer:
-        """Return the Answer to one request. Raises Failed.
+    async def get(self, url: URL, max_bytes: int, wanted: Container[str] | None = None, cut: bool = False) -> Response:
+        """Return the Response to one request. Raises Failed.
 
         max_bytes: of the body after decompression; more is a failure, or with `cut` is left away. wanted: the media
         types ("" when none is given) of which the body is read.
@@ -89,7 +89,7 @@ class Fetcher:
         try:
             async with self.session.get(url, allow_redirects=False) as response:
                 media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-                answer = Answer(response.status, response.headers, b"", media_type, response.charset)
+                answer = Response(response.status, response.headers, b"", media_type, response.charset)
                 if response.status in RETRIED_STATUSES:
                     raise Failed(f"http {response.status}", again=True, wait=_retry_after(response.headers))
                 if answer.location or response.status != 200:

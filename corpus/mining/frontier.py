@@ -10,14 +10,14 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from itertools import count
 
-from corpus.mining.store import Store
+from corpus.mining.store import CrawlStore
 
 QUEUE = 8  # jobs of one host in memory
 IDLE_HOSTS = 10_000  # without work, remembered for when they may be asked again
 
 
 @dataclass(slots=True)
-class Job:
+class FetchTask:
     """One URL on its way to an answer."""
 
     id: int  # in the store; 0 for a robots.txt
@@ -31,13 +31,13 @@ class Job:
 @dataclass(slots=True, eq=False)
 class Host:
     name: str
-    queue: deque[Job]
+    queue: deque[FetchTask]
     delay: float = 0.0  # seconds between the end of a request and the start of the next
     limit: int = 1  # requests at once
     slowed: float = 1.0  # the delay times this, after it complained
     active: int = 0
     ready_at: float = 0.0
-    robots: deque[Job] = field(default_factory=deque)  # robots.txt files to be fetched from here; they go first
+    robots: deque[FetchTask] = field(default_factory=deque)  # robots.txt files to be fetched from here; they go first
     awaiting: bool = False  # its own robots.txt; nothing of the queue may go out
     in_line: bool = False
     last_id: int = 0  # of the store, in memory or beyond
@@ -45,7 +45,7 @@ class Host:
 
 
 class Frontier:
-    def __init__(self, store: Store, delay: float, limit: int):
+    def __init__(self, store: CrawlStore, delay: float, limit: int):
         self.store, self.delay, self.limit = store, delay, limit
         self.hosts: dict[str, Host] = {}
         self.idle: OrderedDict[str, Host] = OrderedDict()
@@ -63,7 +63,7 @@ class Frontier:
         self.idle.pop(name, None)
         return host
 
-    def add(self, name: str, job: Job) -> None:
+    def add(self, name: str, job: FetchTask) -> None:
         """Queue a job that the store knows; jobs of one host come in the order of their ids."""
         host = self.host(name)
         if host.stored or (len(host.queue) >= QUEUE and host.last_id):
@@ -72,14 +72,14 @@ class Frontier:
             host.last_id = job.id
             self._enqueue(host, job)
 
-    def add_first(self, name: str, job: Job) -> None:
+    def add_first(self, name: str, job: FetchTask) -> None:
         """Queue a job before all others of the host: a robots.txt, a redirect, another try."""
         host = self.host(name)
         (host.robots if job.robots_of else host.queue).appendleft(job)
         self.queued += 1
         self.line_up(host)
 
-    def take(self, now: float) -> tuple[Host, Job] | None:
+    def take(self, now: float) -> tuple[Host, FetchTask] | None:
         """Return the next job whose host may be asked now, and count it as active."""
         while self.new or (self.line and self.line[0][0] <= now):
             if self.line and self.line[0][0] <= now:
@@ -135,7 +135,7 @@ class Frontier:
     def _may_go(host: Host) -> bool:
         return host.active < host.limit and bool(host.robots or (host.queue and not host.awaiting))
 
-    def _enqueue(self, host: Host, job: Job) -> None:
+    def _enqueue(self, host: Host, job: FetchTask) -> None:
         host.queue.append(job)
         self.queued += 1
         self.line_up(host)
@@ -145,4 +145,4 @@ class Frontier:
         host.stored = len(rows) == QUEUE
         for id, url, linked in rows:
             host.last_id = id
-            self._enqueue(host, Job(id, url, bool(linked)))
+            self._enqueue(host, FetchTask(id, url, bool(linked)))

@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS growth (pages INTEGER PRIMARY KEY, found INTEGER, kep
 """
 
 
-class Store:
+class CrawlStore:
     """One output folder. Raises UserError when another process is mining into it."""
 
     def __init__(self, folder: Path):

@@ -4,28 +4,28 @@ from dataclasses import replace
 
 from corpus.optimization import outline
 from corpus.optimization.drawn import Drawn
-from corpus.optimization.source import Source
+from corpus.optimization.svg_document import SvgDocument
 from qwen_svg.svg.values import IDENTITY, Command, Matrix
 from svg_constraint import CANVAS
 
 
 def rectangle(x: float, y: float, width: float, height: float, matrix: Matrix) -> list[Command]:
     corners = [("M", (x, y)), ("L", (x + width, y)), ("L", (x + width, y + height)), ("L", (x, y + height))]
-    return outline.moved([*corners, ("Z", ())], matrix)
+    return outline.transformed([*corners, ("Z", ())], matrix)
 
 
 EVERYWHERE = rectangle(-CANVAS, -CANVAS, 3 * CANVAS, 3 * CANVAS, IDENTITY)
 
 
-def narrowed(source: Source, clip: list[Command] | None, further: list[Command]) -> list[Command]:
+def narrowed(document: SvgDocument, clip: list[Command] | None, further: list[Command]) -> list[Command]:
     """Return the clip within a clip."""
     if clip is None:
         return further
-    source.cut(further, clip)
+    document.cut(further, clip)
     return outline.clipped(further, clip)
 
 
-def within(source: Source, part: Drawn, clip: list[Command]) -> Drawn | None:
+def within(document: SvgDocument, part: Drawn, clip: list[Command]) -> Drawn | None:
     """Return what a clip leaves of a filled part. Strokes come here as outlines."""
     if not clip:
         return None
@@ -33,7 +33,7 @@ def within(source: Source, part: Drawn, clip: list[Command]) -> Drawn | None:
     c = outline.bounds(clip)
     if len(clip) == 5 and c[0] <= left and c[1] <= top and right <= c[2] and bottom <= c[3] and _is_box(clip):
         return part
-    source.cut(part.path, clip)
+    document.cut(part.path, clip)
     path = outline.clipped(part.path, clip)
     return replace(part, path=path, basic=()) if path else None
 

@@ -7,24 +7,29 @@ from corpus.optimization import outline
 from corpus.optimization.paint import Gradient, Paint, Stop, colour, colour_text
 from corpus.optimization.path_text import number
 from corpus.optimization.refusal import Refused
-from corpus.optimization.source import Source, reference_of, tag_of
+from corpus.optimization.svg_document import SvgDocument, reference_of, tag_of
 from corpus.optimization.svg_style import Style, inherit, own_style
 from corpus.optimization.units import length, share, transform
 from qwen_svg.svg.values import Command, Matrix, multiply
 
 
 def read_gradient(
-    source: Source, element: Any, path: list[Command], style: Style, matrix: Matrix, viewport: tuple[float, float]
+    document: SvgDocument,
+    element: Any,
+    path: list[Command],
+    style: Style,
+    matrix: Matrix,
+    viewport: tuple[float, float],
 ) -> Paint:
     """Return a gradient with all it takes from others, one colour where it is one, None where it has no stops."""
     chain = [element]
     while len(chain) < 16:
         href = reference_of(chain[-1].attrib)
-        following = source.by_id.get(href[1:]) if href.startswith("#") else None
+        following = document.by_id.get(href[1:]) if href.startswith("#") else None
         if following is None or following in chain:
             break
         chain.append(following)
-    styles = [own_style(link, source.sheets) for link in chain]
+    styles = [own_style(link, document.sheets) for link in chain]
 
     def said(name: str, default: str, kind: str = "") -> str:
         for link, own in zip(chain, styles, strict=True):
@@ -32,7 +37,7 @@ def read_gradient(
                 return own[name]
         return default
 
-    stops = next((s for link in chain if (s := _stops(source, link, style))), ())
+    stops = next((s for link in chain if (s := _stops(document, link, style))), ())
     if not stops:
         return None
     if len(stops) == 1 or len({(s.colour, s.opacity) for s in stops}) == 1:
@@ -72,13 +77,13 @@ def read_gradient(
     return Gradient(kind, numbers, stops, spread if spread in ("reflect", "repeat") else "pad", matrix)
 
 
-def _stops(source: Source, element: Any, around: Style) -> tuple[Stop, ...]:
+def _stops(document: SvgDocument, element: Any, around: Style) -> tuple[Stop, ...]:
     stops: list[Stop] = []
     for child in element:
         if tag_of(child) != "stop":
             continue
-        source.spend(1)
-        own = own_style(child, source.sheets)
+        document.spend(1)
+        own = own_style(child, document.sheets)
         offset = min(1.0, max(stops[-1].offset if stops else 0.0, share(own.get("offset", "0"))))
         style = inherit(around, own)
         paint = colour(own.get("stop-color", "black"), style) or "#000000"

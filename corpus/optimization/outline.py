@@ -1,6 +1,9 @@
-"""Outlines on the canvas: path data in canonical commands, moved, stroked, clipped, and freed of the even-odd rule.
+"""Outlines on the canvas: path data in canonical commands, transformed, stroked, clipped, freed of the even-odd rule.
 
-Canonical: absolute M, L, C, Q, A, Z. The boolean operations and stroking are Skia's (skia-pathops).
+Canonical: absolute M, L, C, Q, A, Z. The boolean operations and stroking are Skia's (skia-pathops). Arcs and points on
+curves are our own: fontTools has them behind pens, where each arc becomes curves at once, while here an arc stays one
+short command as long as it can; and its curve functions take one degree each, where De Casteljau's three lines take
+both.
 """
 
 import math
@@ -8,10 +11,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
+import pathops
+
 from corpus.optimization.refusal import Refused
 from qwen_svg.svg.values import Command, Matrix, absolute_path, parse_path
 
 MAX_DASHES = 1_000  # of one path; more would not fit into the dialect's size
+CAPS = {"butt": pathops.LineCap.BUTT_CAP, "round": pathops.LineCap.ROUND_CAP, "square": pathops.LineCap.SQUARE_CAP}
+JOINS = {"miter": pathops.LineJoin.MITER_JOIN, "round": pathops.LineJoin.ROUND_JOIN}
+LETTERS = {
+    pathops.PathVerb.MOVE: "M",
+    pathops.PathVerb.LINE: "L",
+    pathops.PathVerb.QUAD: "Q",
+    pathops.PathVerb.CUBIC: "C",
+    pathops.PathVerb.CLOSE: "Z",
+}
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -48,7 +62,7 @@ def canonical(commands: Iterable[Command]) -> list[Command]:
     for letter, v in commands:
         if letter == "Z":
             result.append((letter, v))
-            x, y, kind = start_x, start_y, ""
+            x, y, kind = start_x, start_y, ""  # the pen goes back to where the subpath began
             continue
         if result and result[-1][0] == "Z" and letter != "M":
             result.append(("M", (x, y)))
@@ -57,6 +71,8 @@ def canonical(commands: Iterable[Command]) -> list[Command]:
         elif letter == "V":
             letter, v = "L", (x, v[0])
         elif letter in "ST":
+            # The first control point is the last one of the command before, mirrored at the pen; after a command of
+            # another kind it is the pen itself (SVG 2, 9.3.6 and 9.3.7).
             curve = "C" if letter == "S" else "Q"
             first = (2 * x - control[0], 2 * y - control[1]) if kind == curve and control else (x, y)
             letter, v = curve, (*first, *v)
@@ -69,11 +85,11 @@ def canonical(commands: Iterable[Command]) -> list[Command]:
     return result
 
 
-def moved(commands: list[Command], m: Matrix) -> list[Command]:
+def transformed(commands: list[Command], m: Matrix) -> list[Command]:
     """Apply a matrix. Arcs stay arcs where it keeps circles round, else they become curves."""
     a, b, c, d, e, f = m
     if any(letter == "A" for letter, _ in commands):
-        if not keeps_circles(m):
+        if not keeps_circles(m):  # the image of an arc is one too, but finding its radii takes an eigenproblem
             commands = arcs_as_curves(commands)
         else:
             scale, turn, mirrored = math.hypot(a, b), math.degrees(math.atan2(b, a)), a * d < b * c
@@ -92,13 +108,15 @@ def moved(commands: list[Command], m: Matrix) -> list[Command]:
 
 
 def _arc(v: tuple[float, ...], scale: float, turn: float, mirrored: bool) -> tuple[float, ...]:
-    angle = round(turn - v[2] if mirrored else turn + v[2], 3) % 180
+    """A similarity's image of an arc's numbers, but for the end point: a reflection turns angle and sweep around."""
+    angle = round(turn - v[2] if mirrored else turn + v[2], 3) % 180  # an ellipse is itself after half a turn
     return v[0] * scale, v[1] * scale, angle, v[3], 1 - v[4] if mirrored else v[4], *v[5:]
 
 
 def keeps_circles(m: Matrix, within: float = 1e-6) -> bool:
     """Is the matrix a similarity: rotation, reflection, even scaling? within: the share by which it may miss that."""
     a, b, c, d, _, _ = m
+    # The images of the axes, (a, b) and (c, d), are as long as each other and at a right angle.
     size = max(abs(a), abs(b), abs(c), abs(d))
     return abs(a * a + b * b - c * c - d * d) <= within * size * size and abs(a * c + b * d) <= within * size * size
 
@@ -134,17 +152,23 @@ class _Arc:
 
 
 def _by_center(start: tuple[float, float], v: tuple[float, ...]) -> _Arc:
+    """From end points to the center. Names in brackets are those of SVG 2, appendix B.2.4."""
     rx, ry, degrees, large, sweep, x, y = v
     rx, ry, cos, sin = abs(rx), abs(ry), math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    # Half the chord, turned so that the ellipse's axes are the coordinates' (x1', y1').
     dx, dy = (start[0] - x) / 2, (start[1] - y) / 2
     px, py = cos * dx + sin * dy, cos * dy - sin * dx
+    # Its squared length on the unit circle that the ellipse is the image of (Λ); above 1, no such circle reaches.
     reach = (px / rx) ** 2 + (py / ry) ** 2
-    if reach > 1:  # too small to reach: scaled up
+    if reach > 1:  # radii too small for the chord are scaled up
         rx, ry = rx * math.sqrt(reach), ry * math.sqrt(reach)
+    # Pythagoras on that circle: the center lies across the chord, sqrt(1 - reach) from its middle; the flags say on
+    # which side. Divided by the half chord, which is turned by 90° and scaled to it in the next lines (cx', cy').
     share = max(0.0, 1 / min(reach, 1.0) - 1) if reach else 0.0
     factor = math.sqrt(share) * (-1 if bool(large) == bool(sweep) else 1)
     qx, qy = factor * rx * py / ry, -factor * ry * px / rx
     center = (cos * qx - sin * qy + (start[0] + x) / 2, sin * qx + cos * qy + (start[1] + y) / 2)
+    # The angles at which the arc begins and ends, on the circle (θ1, Δθ); sweep = 1 is the way of growing angles.
     first = math.atan2((py - qy) / ry, (px - qx) / rx)
     turn = (math.atan2((-py - qy) / ry, (-px - qx) / rx) - first) % (2 * math.pi)
     return _Arc(center, rx, ry, cos, sin, first, turn if sweep else turn - 2 * math.pi)
@@ -161,12 +185,13 @@ def arc_curves(start: tuple[float, float], v: tuple[float, ...]) -> list[Command
     arc = _by_center(start, v)
     count = max(1, math.ceil(abs(arc.turn) / (math.pi / 2) - 1e-9))
     step = arc.turn / count
-    handle = 4 / 3 * math.tan(step / 4)
+    handle = 4 / 3 * math.tan(step / 4)  # the curve's middle then lies on the arc; off by 0.03 % of the radius at most
     curves: list[Command] = []
     for i in range(count):
         s, t = arc.first + i * step, arc.first + (i + 1) * step
         c1 = arc.place(math.cos(s) - handle * math.sin(s), math.sin(s) + handle * math.cos(s))
         c2 = arc.place(math.cos(t) + handle * math.sin(t), math.sin(t) - handle * math.cos(t))
+        # The end is the arc's own to the last bit, so that closed outlines stay closed.
         end = v[5:] if i == count - 1 else arc.place(math.cos(t), math.sin(t))
         curves.append(("C", (*c1, *c2, *end)))
     return curves
@@ -196,7 +221,7 @@ def points_on(commands: Iterable[Command], steps: int = 8) -> list[Point]:
 
 
 def _bezier(control: list[Point], t: float) -> Point:
-    """De Casteljau."""
+    """De Casteljau: points between neighbours, until one is left. Any degree."""
     while len(control) > 1:
         control = [(a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1])) for a, b in pairwise(control)]
     return control[0]
@@ -220,17 +245,13 @@ def stroked(
     commands: list[Command], width: float, ends: Ends, dashes: tuple[float, ...] = (), dash_offset: float = 0.0
 ) -> list[Command]:
     """Return the outline of a stroke, to be filled."""
-    import pathops
-
-    caps = {"butt": pathops.LineCap.BUTT_CAP, "round": pathops.LineCap.ROUND_CAP, "square": pathops.LineCap.SQUARE_CAP}
-    joins = {"miter": pathops.LineJoin.MITER_JOIN, "round": pathops.LineJoin.ROUND_JOIN}
     if dashes and _reach(commands) > MAX_DASHES * sum(dashes):
         raise Refused(f"more than {MAX_DASHES} dashes")
     path = _to_skia(commands)
-    dashes = dashes * 2 if len(dashes) % 2 else dashes
-    join = joins.get(ends.join, pathops.LineJoin.BEVEL_JOIN)
-    path.stroke(width, caps[ends.cap], join, ends.miter_limit, dashes or None, dash_offset)
-    path.convertConicsToQuads()
+    dashes = dashes * 2 if len(dashes) % 2 else dashes  # as SVG says; Skia takes pairs only
+    join = JOINS.get(ends.join, pathops.LineJoin.BEVEL_JOIN)
+    path.stroke(width, CAPS[ends.cap], join, ends.miter_limit, dashes or None, dash_offset)
+    path.convertConicsToQuads()  # Skia's round caps and joins are conics, which SVG lacks
     return _from_skia(path)
 
 
@@ -247,16 +268,12 @@ def _reach(commands: list[Command]) -> float:
 
 def clipped(commands: list[Command], clip: list[Command]) -> list[Command]:
     """Return the part of a filled outline within a clip."""
-    import pathops
-
     result = pathops.op(_to_skia(commands), _to_skia(clip), pathops.PathOp.INTERSECTION, fix_winding=True)
     result.convertConicsToQuads()
     return _from_skia(result)
 
 
 def union(parts: Iterable[list[Command]]) -> list[Command]:
-    import pathops
-
     builder = pathops.OpBuilder(fix_winding=True)
     for part in parts:
         builder.add(_to_skia(part), pathops.PathOp.UNION)
@@ -267,8 +284,7 @@ def union(parts: Iterable[list[Command]]) -> list[Command]:
 
 def nonzero(commands: list[Command]) -> list[Command]:
     """Return an outline that fills by the nonzero rule what `commands` fills by the even-odd rule."""
-    import pathops
-
+    # Skia's simplify gives other commands for any outline, so those that fill alike by both rules are left as they are.
     even_odd = _to_skia(commands, True)
     plain = _to_skia(commands)
     difference = pathops.op(even_odd, plain, pathops.PathOp.XOR)
@@ -284,8 +300,11 @@ def may_cross(commands: list[Command]) -> bool:
     return len(commands) > 4
 
 
-def tangle(paths: Iterable[list[Command]], most: int) -> int:
-    """Return how many pairs of segments may cross, besides neighbours; more than `most` are not counted."""
+def count_crossings(paths: Iterable[list[Command]], most: int) -> int:
+    """Return how many pairs of segments may cross, besides neighbours; more than `most` are not counted.
+
+    Those whose boxes overlap: a sweep from left to right, which stops at the first box that begins right of this one.
+    """
     boxes: list[Box] = []
     for commands in paths:
         at = (0.0, 0.0)
@@ -295,7 +314,7 @@ def tangle(paths: Iterable[list[Command]], most: int) -> int:
                 boxes.append((min(xs), min(ys), max(xs), max(ys)))
             at = v[-2:] if v else at
     boxes.sort()
-    pairs = -len(boxes)
+    pairs = -len(boxes)  # each touches the one before it
     for i, (_, top, right, bottom) in enumerate(boxes):
         for other in islice(boxes, i + 1, None):
             if other[0] > right:
@@ -307,8 +326,6 @@ def tangle(paths: Iterable[list[Command]], most: int) -> int:
 
 
 def _to_skia(commands: list[Command], even_odd: bool = False):
-    import pathops
-
     path = pathops.Path(fillType=pathops.FillType.EVEN_ODD if even_odd else pathops.FillType.WINDING)
     for letter, v in arcs_as_curves(commands):
         if letter == "M":
@@ -325,13 +342,4 @@ def _to_skia(commands: list[Command], even_odd: bool = False):
 
 
 def _from_skia(path) -> list[Command]:
-    import pathops
-
-    letters = {
-        pathops.PathVerb.MOVE: "M",
-        pathops.PathVerb.LINE: "L",
-        pathops.PathVerb.QUAD: "Q",
-        pathops.PathVerb.CUBIC: "C",
-        pathops.PathVerb.CLOSE: "Z",
-    }
-    return [(letters[verb], tuple(value for point in points for value in point)) for verb, points in path]
+    return [(LETTERS[verb], tuple(value for point in points for value in point)) for verb, points in path]

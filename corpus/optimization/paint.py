@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
+import tinycss2.color4
+
 from corpus.optimization.refusal import Refused
 from corpus.optimization.svg_style import Style
 from qwen_svg.svg.values import NAMED_COLOURS, Matrix, ValueFault, parse_paint
@@ -53,8 +55,6 @@ def colour(text: str, style: Style) -> str | None:
 
 def _css_colour(text: str) -> str | None:
     """hsl(), percentages, alpha: CSS Color 4 as tinycss2 reads it."""
-    import tinycss2.color4
-
     colour = tinycss2.color4.parse_color(text)
     if colour is None or isinstance(colour, str):
         raise ValueFault("paint", "not a colour")

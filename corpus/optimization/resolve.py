@@ -18,7 +18,7 @@ from corpus.optimization.gradients import read_gradient
 from corpus.optimization.outline import Ends
 from corpus.optimization.paint import Paint, colour
 from corpus.optimization.refusal import Refused
-from corpus.optimization.source import Source, reference_of, tag_of
+from corpus.optimization.svg_document import SvgDocument, reference_of, tag_of
 from corpus.optimization.svg_style import Style, inherit, own_style
 from corpus.optimization.units import dashes, fit, length, share, transform, view_box
 from qwen_svg.svg.values import IDENTITY, Command, Matrix, ValueFault, multiply
@@ -44,18 +44,20 @@ class _State:
 
 def resolve(svg: bytes | str) -> list[Drawn | Group]:
     """Return what the file draws, in drawing order. Raises Refused with the reason."""
-    return _Resolver(Source(svg)).run()
+    return _Resolver(SvgDocument(svg)).run()
 
 
 class _Resolver:
-    def __init__(self, source: Source):
-        self.source, self.sheets = source, source.sheets
+    """Walks the tree once, from the root to the leaves. What is drawn is appended to the list that is handed along."""
+
+    def __init__(self, document: SvgDocument):
+        self.document, self.sheets = document, document.sheets
 
     def run(self) -> list[Drawn | Group]:
         state = _State(inherit({}, {}), IDENTITY, (CANVAS, CANVAS))
         drawn: list[Drawn | Group] = []
         try:
-            self.svg(self.source.root, state, drawn)
+            self.svg(self.document.root, state, drawn)
         except ValueFault as fault:
             raise Refused(f"bad value: {fault.rule}") from None
         if not drawn:
@@ -68,7 +70,7 @@ class _Resolver:
         tag = tag_of(element)
         if not tag or tag in INVISIBLE:
             return
-        self.source.enter(state.depth)
+        self.document.enter(state.depth)  # also what <use> repeats: this is where doubling chains end
         if tag == "svg":
             self.nested_svg(element, state, drawn)
             return
@@ -81,11 +83,11 @@ class _Resolver:
                 raise Refused(tag)
             return
         state = self.entered(state, style, own)
-        inner: list = []
+        inner: list = []  # a list of its own, because `opacity` is applied to the element's picture as a whole
         if tag in ("g", "a"):
             for child in element:
                 self.walk(child, state, inner)
-        elif tag == "switch":
+        elif tag == "switch":  # the first child that we can draw, as an English reader gets it
             for child in element:
                 if tag_of(child) and not child.get("systemLanguage", "en").startswith("en"):
                     continue
@@ -114,12 +116,14 @@ class _Resolver:
         if own.get("transform"):
             matrix = multiply(matrix, transform(own["transform"], own.get("transform-origin", "")))
         state = replace(state, style=style, matrix=matrix, depth=state.depth + 1)
+        # `clip-path` is not inherited, but the clip of an ancestor holds on: `self.clip` narrows it.
         if style["clip-path"] != "none":
             state = replace(state, clip=self.clip(style["clip-path"], state))
         return state
 
     @staticmethod
     def add(inner: list, opacity: float, drawn: list) -> None:
+        """Append what an element draws, made translucent as a whole: one shape by itself, several as a group."""
         if not inner or opacity <= 0:
             return
         if opacity >= 1:
@@ -153,6 +157,7 @@ class _Resolver:
             view = (0.0, 0.0, width, height)
         if width <= 0 or height <= 0:
             raise Refused("empty size")
+        # Two matrices, the nearest to the shapes last: viewBox → the file's own size → the middle of the canvas.
         factor = CANVAS / max(width, height)
         canvas = (factor, 0, 0, factor, (CANVAS - factor * width) / 2, (CANVAS - factor * height) / 2)
         onto = fit(view, width, height, own.get("preserveAspectRatio", ""))
@@ -181,8 +186,8 @@ class _Resolver:
         view = view_box(own.get("viewBox")) or (0.0, 0.0, width, height)
         state = self.entered(state, style, own)
         place = multiply(state.matrix, (1, 0, 0, 1, x, y))
-        if style["overflow"] not in ("visible", "auto"):
-            state = replace(state, clip=narrowed(self.source, state.clip, rectangle(0, 0, width, height, place)))
+        if style["overflow"] not in ("visible", "auto"):  # "" is not given: nested viewports then cut off
+            state = replace(state, clip=narrowed(self.document, state.clip, rectangle(0, 0, width, height, place)))
         matrix = multiply(place, fit(view, width, height, own.get("preserveAspectRatio", "")))
         state = replace(state, matrix=matrix, viewport=view[2:])
         inner: list = []
@@ -196,15 +201,16 @@ class _Resolver:
         reference = reference_of(own)
         if not reference:
             return
-        target = self.source.target(reference)
+        target = self.document.target(reference)
         if target is None:
-            return
+            return  # as browsers do
         if reference in state.followed:
             raise Refused("a reference cycle")
+        # x and y are one more translation, inside of the element's own transform (SVG 2, chapter 5).
         x, y = (length(own.get(n, "0"), v, state.style) for n, v in zip("xy", state.viewport, strict=True))
         state = replace(state, matrix=multiply(state.matrix, (1, 0, 0, 1, x, y)), followed=(*state.followed, reference))
-        if tag_of(target) in ("symbol", "svg"):
-            self.source.enter(state.depth)
+        if tag_of(target) in ("symbol", "svg"):  # width and height of <use> replace theirs
+            self.document.enter(state.depth)
             self.nested_svg(target, state, drawn, (own.get("width"), own.get("height")))
         else:
             self.walk(target, state, drawn)
@@ -214,7 +220,7 @@ class _Resolver:
         match = re.fullmatch(r"url\(\s*[\"']?(#[^\"')]+)[\"']?\s*\)", text)
         if not match:
             raise Refused("clip-path shape")
-        element = self.source.target(match.group(1))
+        element = self.document.target(match.group(1))
         if element is None or tag_of(element) != "clipPath":
             return state.clip if state.clip is not None else EVERYWHERE
         if match.group(1) in state.followed:
@@ -226,6 +232,7 @@ class _Resolver:
         matrix = state.matrix
         if own.get("transform"):
             matrix = multiply(matrix, transform(own["transform"], ""))
+        # The shapes of a clip path do not inherit from what they clip, and are not clipped by what is around it.
         plain = inherit({}, {}) | {"clip-path": "none"}
         inner = replace(
             state, style=plain, matrix=matrix, clip=None, followed=(*state.followed, match.group(1)),
@@ -240,20 +247,21 @@ class _Resolver:
             clips: list[Drawn] = []
             self.clip_child(child, inner, rule, clips)
             parts += [part.path for part in clips]
-        self.source.cut(*parts)
-        whole = outline.union(parts) if parts else []
+        self.document.cut(*parts)
+        whole = outline.union(parts) if parts else []  # no shape: everything is clipped away
         if style["clip-path"] != "none":  # a clip path may be clipped itself
-            whole = narrowed(self.source, self.clip(style["clip-path"], replace(inner, clip=None)), whole)
-        return narrowed(self.source, state.clip, whole) if whole else []
+            whole = narrowed(self.document, self.clip(style["clip-path"], replace(inner, clip=None)), whole)
+        return narrowed(self.document, state.clip, whole) if whole else []
 
     def clip_child(self, element: Any, state: _State, rule: str, drawn: list) -> None:
-        self.source.enter(state.depth)
+        self.document.enter(state.depth)
         style = inherit(state.style, own := own_style(element, self.sheets))
         if style["display"] == "none" or style["visibility"] != "visible":
             return
+        # The whole inside counts, whatever its paint; `shape` makes an outline of it as of any black shape.
         state = self.entered(state, style | {"fill": "black", "stroke": "none", "fill-rule": rule}, own)
         if tag_of(element) == "use":
-            target = self.source.target(reference_of(own) or "#")
+            target = self.document.target(reference_of(own) or "#")
             if target is not None:
                 x, y = (length(own.get(n, "0"), v, style) for n, v in zip("xy", state.viewport, strict=True))
                 state = replace(state, matrix=multiply(state.matrix, (1, 0, 0, 1, x, y)))
@@ -271,7 +279,7 @@ class _Resolver:
         )
         if not any(letter not in "MZ" for letter, _ in path):
             return
-        self.source.spend(len(path))
+        self.document.spend(len(path))
         style = state.style
         if any(style[f"marker-{place}"] != "none" for place in ("start", "mid", "end")) and tag in MARKED:
             raise Refused("marker")
@@ -281,12 +289,13 @@ class _Resolver:
         stroke = None if width <= 0 else stroke
         fill_share, stroke_share = share(style["fill-opacity"]), share(style["stroke-opacity"])
         even_odd = style["fill-rule"] == "evenodd"
+        # In user space, before the matrix: gradients in bounding box units and strokes need the path as written.
         filled = path
         if fill and even_odd and outline.may_cross(path):
-            self.source.cut(path)
+            self.document.cut(path)
             filled = outline.nonzero(path)
         parts: list[Drawn] = []
-        on_canvas = outline.moved(filled, state.matrix)
+        on_canvas = outline.transformed(filled, state.matrix)
         if fill and fill_share > 0:
             parts.append(Drawn(on_canvas, fill, opacity=fill_share, basic=_placed(basic, state.matrix)))
         if stroke and stroke_share > 0:
@@ -294,12 +303,13 @@ class _Resolver:
         if style["paint-order"].split()[:1] == ["stroke"]:
             parts.reverse()
         parts = [part for part in parts if part.path]
+        # Fill and stroke of one path are one element, where they have one opacity and nothing has changed the path.
         same = len(parts) == 2 and parts[1].stroke and parts[0].fill and filled is path
         same = same and (parts[1].ends.cap == "butt" or outline.is_closed(path))
         if same and fill_share == stroke_share == 1 and state.clip is None:
             parts = [replace(parts[1], fill=parts[0].fill)]
         if state.clip is not None:
-            parts = [clipped for part in parts if (clipped := within(self.source, part, state.clip))]
+            parts = [clipped for part in parts if (clipped := within(self.document, part, state.clip))]
         drawn.extend(parts)
 
     def stroke(
@@ -310,15 +320,17 @@ class _Resolver:
         limit = float(style["stroke-miterlimit"]) if re.fullmatch(r"[0-9.]+", style["stroke-miterlimit"]) else 4.0
         ends = Ends(style["stroke-linecap"], style["stroke-linejoin"], limit)
         pattern = dashes(style, state.viewport)
+        # A matrix that is nearly a similarity makes a stroke of nearly one width: sqrt(|det|) times the one written.
         if not pattern and state.clip is None and outline.keeps_circles(matrix, within=0.02):
             scaled = width * math.sqrt(abs(matrix[0] * matrix[3] - matrix[1] * matrix[2]))
-            return Drawn(outline.moved(path, matrix), None, paint, scaled, opacity, _placed(basic, matrix), ends)
+            return Drawn(outline.transformed(path, matrix), None, paint, scaled, opacity, _placed(basic, matrix), ends)
         offset = length(style["stroke-dashoffset"], 1.0, style)
         area = outline.stroked(path, width, ends, pattern, offset)
-        self.source.spend(len(area))
-        return Drawn(outline.moved(area, matrix), paint, opacity=opacity)
+        self.document.spend(len(area))
+        return Drawn(outline.transformed(area, matrix), paint, opacity=opacity)
 
     def measure(self, own: Style, state: _State, name: str, side: str, default: str) -> float:
+        """Return an attribute in user units; of what side its percentages are, SVG 2 says in 8.9: x, y, or diagonal."""
         width, height = state.viewport
         reference = {"x": width, "y": height}.get(side, math.hypot(width, height) / math.sqrt(2))
         return length(own.get(name, default), reference, state.style)
@@ -331,12 +343,12 @@ class _Resolver:
             match = re.fullmatch(r"url\(\s*[\"']?(#[^\"')]+)[\"']?\s*\)\s*(.*)", text)
             if not match:
                 raise Refused("reference to another file")
-            element = self.source.target(match.group(1))
+            element = self.document.target(match.group(1))
             if element is not None and tag_of(element) in ("linearGradient", "radialGradient"):
-                return read_gradient(self.source, element, path, state.style, state.matrix, state.viewport)
+                return read_gradient(self.document, element, path, state.style, state.matrix, state.viewport)
             if element is not None and tag_of(element) == "pattern":
                 raise Refused("pattern")
-            text = match.group(2) or "none"
+            text = match.group(2) or "none"  # the fallback behind a reference that leads nowhere
         return colour(text, state.style)
 
 
@@ -349,7 +361,7 @@ def _placed(basic: tuple, m: Matrix) -> tuple:
     if kind == "circle" and outline.keeps_circles(m):
         cx, cy, r = numbers
         return ("circle", a * cx + c * cy + e, b * cx + d * cy + f, r * math.hypot(a, b))
-    if abs(b) + abs(c) > 1e-9 * (abs(a) + abs(d)):
+    if abs(b) + abs(c) > 1e-9 * (abs(a) + abs(d)):  # a turn or skew, which neither <rect> nor <ellipse> can say
         return ()
     if kind == "rect":
         x, y, width, height, rx, ry = numbers
@@ -357,5 +369,5 @@ def _placed(basic: tuple, m: Matrix) -> tuple:
         x, width = (x + width, -width) if width < 0 else (x, width)
         y, height = (y + height, -height) if height < 0 else (y, height)
         return ("rect", x, y, width, height, abs(a) * rx, abs(d) * ry)
-    cx, cy, rx, ry = (*numbers, numbers[2])[:4]
+    cx, cy, rx, ry = (*numbers, numbers[2])[:4]  # a circle's radius is both
     return ("ellipse", a * cx + e, d * cy + f, abs(a) * rx, abs(d) * ry)

@@ -5,6 +5,9 @@ Sheets are read with tinycss2 and matched with cssselect2. Only what changes a p
 
 from typing import Any
 
+import cssselect2
+import tinycss2
+
 from corpus.optimization.refusal import Refused
 
 INHERITED = {
@@ -50,9 +53,6 @@ class StyleSheets:
             raise Refused(f"more than {MAX_CSS // 1024} kB of style sheets")
 
     def _read(self, root: Any, text: str) -> None:
-        import cssselect2
-        import tinycss2
-
         self._matcher = cssselect2.Matcher()
         self._elements = {}
         for rule in tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True):
@@ -69,8 +69,6 @@ class StyleSheets:
             raise Refused("too many selectors")
 
     def _add(self, rule: Any) -> None:
-        import cssselect2
-
         if rule.type != "qualified-rule":
             return
         try:
@@ -98,8 +96,6 @@ class StyleSheets:
 
 
 def read_declarations(content: Any) -> list[tuple[str, str, bool]]:
-    import tinycss2
-
     return [
         (declaration.lower_name, tinycss2.serialize(declaration.value).strip(), declaration.important)
         for declaration in tinycss2.parse_declaration_list(content, skip_comments=True, skip_whitespace=True)

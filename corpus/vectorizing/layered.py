@@ -3,7 +3,8 @@
 from functools import partial
 from typing import Any
 
-from corpus.vectorizing.search import NEARLY, NOTHING, Budget, Eye, Found, climb, finest
+from corpus.oklab import pixels_to_oklab
+from corpus.vectorizing.search import NEARLY, NOTHING, Budget, Candidate, Comparator, bisect_detail, hill_climb
 from corpus.vectorizing.segments import calmed, colour_counts, k_means, label, regions, surfaces
 from corpus.vectorizing.trace import COARSE, FINE, MIXED, Traced, trace
 from svg_constraint import CANVAS
@@ -16,10 +17,8 @@ REGION = 12  # bytes that a region takes at least: with more of them there is no
 TOLERANCES = tuple(0.3 * 2 ** (i / 2) for i in range(11))  # pixels, 0.3 to 9.6
 
 
-def by_layers(rgb: Any, budget: Budget, eye: Eye) -> list[Found]:
+def by_layers(rgb: Any, budget: Budget, comparator: Comparator) -> list[Candidate]:
     """Return the drawings that were tried and fit, and shorter ones of the best."""
-    from corpus.oklab import pixels_to_oklab
-
     flat = surfaces(rgb)
     if flat.mean() < TEXTURED:
         rgb = calmed(rgb)
@@ -27,7 +26,7 @@ def by_layers(rgb: Any, budget: Budget, eye: Eye) -> list[Found]:
     lab = pixels_to_oklab(rgb)
     points, weights = colour_counts(lab, rgb, flat)
     step = CANVAS / len(rgb)
-    found: list[tuple[Found, Traced]] = []
+    found: list[tuple[Candidate, Traced]] = []
     scores: dict[int, float] = {}  # by number of colours
 
     def with_colours(k: int) -> float:
@@ -44,43 +43,43 @@ def by_layers(rgb: Any, budget: Budget, eye: Eye) -> list[Found]:
                 return NOTHING
             if len(left.colours) not in counted:
                 traced = trace(left, rgb)
-                tried = _drawings(traced, step, budget, eye)
+                tried = _drawings(traced, step, budget, comparator)
                 found.extend((one, traced) for one in tried)
                 counted[len(left.colours)] = max((one.similarity for one in tried), default=NOTHING)
             return counted[len(left.colours)]
 
-        scores[len(centres)] = climb(SMALLEST, 0, without)
+        scores[len(centres)] = hill_climb(SMALLEST, 0, without)
         return scores[len(centres)]
 
-    climb(COLOURS, START, with_colours)
+    hill_climb(COLOURS, START, with_colours)
     drawings = [one for one, _ in found]
     if found:
         best, traced = max(found, key=lambda pair: pair[0].similarity)
-        drawings += _shorter(best, traced, step, eye)
+        drawings += _shorter(best, traced, step, comparator)
     return drawings
 
 
-def _drawings(traced: Traced, step: float, budget: Budget, eye: Eye) -> list[Found]:
+def _drawings(traced: Traced, step: float, budget: Budget, comparator: Comparator) -> list[Candidate]:
     """Return the drawing in full detail if it fits; else that in most detail on each grid. step: of a pixel."""
     if not traced.parts:  # a white page is no drawing
         return []
     full = traced.svg(TOLERANCES[0] * step, FINE)
     if budget.allows(full):
-        return [eye.look(full)]
+        return [comparator.compare(full)]
     grids = (
         [partial(traced.svg, tolerance * step, grid) for tolerance in TOLERANCES] for grid in (FINE, MIXED, COARSE)
     )
-    return [eye.look(text) for texts in grids if (text := finest(texts, budget))]
+    return [comparator.compare(text) for texts in grids if (text := bisect_detail(texts, budget))]
 
 
-def _shorter(best: Found, traced: Traced, step: float, eye: Eye) -> list[Found]:
+def _shorter(best: Candidate, traced: Traced, step: float, comparator: Comparator) -> list[Candidate]:
     """Return drawings of the same layers in less detail, as long as they are nearly as good."""
     found = []
     for grid in (FINE, MIXED):
         for tolerance in TOLERANCES:
             text = traced.svg(tolerance * step, grid)
             if len(text) < len(best.svg):
-                found.append(eye.look(text))
+                found.append(comparator.compare(text))
                 if found[-1].similarity < best.similarity - NEARLY:
                     break
     return found

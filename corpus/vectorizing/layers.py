@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from contourpy import contour_generator
+from scipy.ndimage import binary_dilation, binary_fill_holes, find_objects
+
 from corpus.vectorizing.segments import Regions
 from svg_constraint import CANVAS
 
@@ -20,9 +24,6 @@ class Layer:
 
 def layers(regions: Regions, rgb: Any) -> list[Layer]:
     """Return what is to be drawn on white, in an order in which it can be."""
-    import numpy as np
-    from scipy.ndimage import binary_fill_holes, find_objects
-
     ids, size = regions.ids, regions.ids.shape[0]
     boxes = find_objects(ids + 1)
     filled = [binary_fill_holes(ids[box] == i) for i, box in enumerate(boxes)]
@@ -55,8 +56,6 @@ def _shares(regions: Regions, rgb: Any) -> list[Any]:
 
     On the edge of a region that is how much of the pixel the region covers.
     """
-    import numpy as np
-
     colours = regions.colours[regions.ids]
     shares = []
     for side in SIDES:
@@ -73,8 +72,6 @@ def _shares(regions: Regions, rgb: Any) -> list[Any]:
 
 def _shifted(a: Any, side: tuple[int, int]) -> Any:
     """Return what each pixel has on that side; beyond the edge, itself."""
-    import numpy as np
-
     padded = np.pad(a, 1, mode="edge")
     y, x = side
     return padded[1 + y : 1 + y + a.shape[0], 1 + x : 1 + x + a.shape[1]]
@@ -82,9 +79,6 @@ def _shifted(a: Any, side: tuple[int, int]) -> Any:
 
 def _field(ranks: Any, own: int, shares: list[Any], filled: Any) -> Any:
     """Return how much of each pixel a layer covers, 0 to 1, with what it covers below others."""
-    import numpy as np
-    from scipy.ndimage import binary_dilation
-
     if own == 0:  # all else is drawn on it
         return np.ones(ranks.shape, np.float32)
     inside, earlier = ranks == own, ranks < own
@@ -104,8 +98,5 @@ def _outlines(field: Any) -> list[Any]:
     A straight edge that leaves a share a of a pixel covered lies a - 1/2 beyond its middle. Contours are drawn by
     interpolation between the middles of pixels; it finds that place when a is first bent as below.
     """
-    import numpy as np
-    from contourpy import contour_generator
-
     bent = np.where(field >= 0.5, 0.5 / (1.5 - field), field / (0.5 + field))
     return [line - 1 for line in contour_generator(z=np.pad(bent, 1)).lines(0.5)]

@@ -4,6 +4,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image, ImageOps
+
 from corpus.optimization.refusal import Refused
 
 SIDES = 96, 512  # pixels, the least and the most of a picture that is worked on; 512 are two to a canvas unit
@@ -18,8 +21,6 @@ def read_picture(path: Path) -> Any:
 
     Raises Refused with the reason: no image, broken, too large, one colour all over.
     """
-    from PIL import Image, ImageOps
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)  # a small file may unfold to any size
@@ -38,9 +39,6 @@ def read_picture(path: Path) -> Any:
 
 def fitted(image: Any) -> Any:
     """Return a PIL image as read_picture does."""
-    import numpy as np
-    from PIL import Image
-
     white = Image.new("RGB", image.size, "white")
     image = _eight_bits(image).convert("RGBA")
     white.paste(image, mask=image.getchannel("A"))
@@ -60,9 +58,6 @@ def fitted(image: Any) -> Any:
 
 def _eight_bits(image: Any) -> Any:
     """Pillow clips what has more than 8 bits where it should scale."""
-    import numpy as np
-    from PIL import Image
-
     if image.mode == "F":
         raise Refused("pixels of floating-point numbers")
     if image.mode.startswith("I"):

@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from PIL import Image, ImageFilter
+from scipy.ndimage import distance_transform_edt, maximum_filter, minimum_filter
+from skimage.measure import label as connected
+
 ROUNDS = 12  # of K-means; the centres hardly move after that
 FLAT = 10  # levels of 255 by which a pixel inside a surface may differ from its neighbours
 GRAIN = 9 / 512  # of the side: that of the square whose median a pixel of a photo gets
@@ -22,9 +27,6 @@ class Regions:
 
 def surfaces(rgb: Any) -> Any:
     """Return a bool array (H, W): pixels that do not lie on an edge, and those of thin lines, which are all edge."""
-    import numpy as np
-    from scipy.ndimage import maximum_filter, minimum_filter
-
     window = (3, 3, 1)
     flat = (maximum_filter(rgb, window) - minimum_filter(rgb, window)).max(axis=2) <= FLAT
     if flat.mean() <= 0.1:  # noise all over: nothing to tell apart
@@ -38,17 +40,12 @@ def surfaces(rgb: Any) -> Any:
 
 def calmed(rgb: Any) -> Any:
     """Return the picture without its grain, edges kept: of a photo's, each speck would be a region."""
-    import numpy as np
-    from PIL import Image, ImageFilter
-
     side = round(GRAIN * len(rgb)) | 1  # odd
     return np.asarray(Image.fromarray(rgb).filter(ImageFilter.MedianFilter(side)))
 
 
 def colour_counts(lab: Any, rgb: Any, flat: Any) -> tuple[Any, Any]:
     """Return the colours of the surfaces in OKLab (M, 3), near ones as one, and how many pixels have each (M,)."""
-    import numpy as np
-
     coarse = (rgb[flat] >> 2).astype(np.int64)
     keys = (coarse[:, 0] << 12) | (coarse[:, 1] << 6) | coarse[:, 2]
     _, place, counts = np.unique(keys, return_inverse=True, return_counts=True)
@@ -60,8 +57,6 @@ def colour_counts(lab: Any, rgb: Any, flat: Any) -> tuple[Any, Any]:
 
 def k_means(points: Any, weights: Any, k: int) -> Any:
     """Return up to k centres (K, 3). The same each time: a new centre starts where the most is far from the others."""
-    import numpy as np
-
     chosen = [int(weights.argmax())]
     distance = ((points - points[chosen[0]]) ** 2).sum(axis=1)
     while len(chosen) < k and (distance * weights).max() > 1e-9:
@@ -85,9 +80,6 @@ def label(lab: Any, flat: Any, centres: Any) -> Any:
 
     Else the pixels between black and white would be a grey line.
     """
-    import numpy as np
-    from scipy.ndimage import maximum_filter
-
     inside = _distances(lab[flat], centres).argmin(axis=1)
     labels = np.zeros(flat.shape, np.uint8)
     labels[flat] = inside
@@ -105,10 +97,6 @@ def label(lab: Any, flat: Any, centres: Any) -> Any:
 
 def regions(labels: Any, rgb: Any, flat: Any, smallest: float) -> Regions:
     """Return the connected regions; those of fewer than `smallest` pixels go to their neighbours."""
-    import numpy as np
-    from scipy.ndimage import distance_transform_edt
-    from skimage.measure import label as connected
-
     ids = connected(labels, background=-1, connectivity=1) - 1
     sizes = np.bincount(ids.ravel())
     small = (sizes < min(smallest, sizes.max()))[ids]
@@ -124,7 +112,5 @@ def regions(labels: Any, rgb: Any, flat: Any, smallest: float) -> Regions:
 
 def _colour(rgb: Any, here: Any, flat: Any) -> Any:
     """Return the median over the surfaces: the flat colour itself, and of paper with some light grey the paper's."""
-    import numpy as np
-
     inside = here & flat
     return np.median(rgb[inside if inside.any() else here], axis=0).astype(np.uint8)

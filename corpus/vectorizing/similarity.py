@@ -7,6 +7,8 @@ that has to save bytes it finds nothing better.
 
 from typing import Any
 
+import numpy as np
+
 SCALES = 3  # full size, half, quarter: details, shapes, layout
 WINDOW = 8  # pixels, side of the squares that are compared; half of one lies between two
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2  # of SSIM (Wang et al., "Image quality assessment", 2004), equation 13
@@ -18,8 +20,6 @@ def similarity(a: Any, b: Any) -> float:
     The mean of SSIM over windows, channels and scales, times 1 − the mean absolute difference: SSIM alone hardly sees
     the colour of a plain surface.
     """
-    import numpy as np
-
     if a.shape != b.shape:
         raise ValueError(f"pictures of different sizes: {a.shape}, {b.shape}")
     a, b = a.astype(np.float32), b.astype(np.float32)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+import numpy as np
+
 from corpus.optimization.document import write_document
 from corpus.optimization.recognise import NEAR, recognised
 from corpus.optimization.shorten import Shape, basic_geometry
@@ -72,8 +74,6 @@ def trace(regions: Regions, rgb: Any) -> Traced:
 
 def ellipse(outline: Any, near: float) -> tuple:
     """Return what `recognised` does, for points (n, 2) that lie `near` a circle or an ellipse."""
-    import numpy as np
-
     low, high = outline.min(axis=0), outline.max(axis=0)
     centre, radii = (low + high) / 2, (high - low) / 2
     distance = np.hypot(*((outline - centre) / radii).T)

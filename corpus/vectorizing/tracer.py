@@ -4,39 +4,37 @@ import io
 from functools import partial
 from typing import Any
 
-from corpus.vectorizing.search import NOTHING, Budget, Eye, Found, climb, finest
+import vtracer
+from PIL import Image
+
+from corpus.optimization.pipeline import optimize_svg_string
+from corpus.vectorizing.search import NOTHING, Budget, Candidate, Comparator, bisect_detail, hill_climb
 
 COLOURS = ((8, 8), (16, 6), (32, 5), (64, 4), (128, 3))  # levels of 255 between layers, bits of a colour
 START = 1  # of these
 DETAIL = ((4, 4), (8, 6), (16, 10), (32, 10), (64, 10))  # pixels: side of patches left out, length of segments
 
 
-def by_vtracer(rgb: Any, budget: Budget, eye: Eye) -> list[Found]:
+def by_vtracer(rgb: Any, budget: Budget, comparator: Comparator) -> list[Candidate]:
     """Return the drawings that were tried and fit."""
-    from PIL import Image
-
     file = io.BytesIO()
     Image.fromarray(rgb).save(file, "png")
-    found: list[Found] = []
+    found: list[Candidate] = []
 
     def with_colours(colours: tuple[int, int]) -> float:
         best = NOTHING
         for decimals in (1, 0):
             texts = [partial(_drawn, file.getvalue(), *colours, *detail, decimals) for detail in DETAIL]
-            if text := finest(texts, budget):
-                found.append(eye.look(text))
+            if text := bisect_detail(texts, budget):
+                found.append(comparator.compare(text))
                 best = max(best, found[-1].similarity)
         return best
 
-    climb(COLOURS, START, with_colours)
+    hill_climb(COLOURS, START, with_colours)
     return found
 
 
 def _drawn(png: bytes, difference: int, bits: int, speckle: int, length: float, decimals: int) -> str:
-    import vtracer
-
-    from corpus.optimize import optimize_svg_string
-
     svg = vtracer.convert_raw_image_to_svg(
         png,
         img_format="png",

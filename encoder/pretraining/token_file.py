@@ -6,7 +6,6 @@ about.json. In memory is what is asked for; a corpus of 12 billion tokens takes 
 
 import hashlib
 import json
-import shutil
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from qwen_svg.common.files import read_json, write_json
+from qwen_svg.common.files import atomic_folder, read_json, write_json
 
 ONE_IN = 50  # drawings for validation, by a hash of their text, until there are enough
 
@@ -58,23 +57,20 @@ def token_file_name(data: str, files: list[str], column: str, validation: int, t
 def make(folder: Path, texts: Iterable[str], tokenizer: Any, validation: int) -> None:
     """Write the folder, whole or not at all. validation: sequences set aside, at most."""
     dtype = "uint16" if len(tokenizer) <= 2**16 else "uint32"
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    ends, valid, digest = [0], [], hashlib.sha256()
-    with (part / "tokens.bin").open("wb") as file:
-        for text, ids in _encoded(texts, tokenizer):
-            if len(valid) < validation and zlib.crc32(text.encode()) % ONE_IN == 0:
-                valid.append(len(ends) - 1)
-            raw = np.asarray(ids, dtype=dtype).tobytes()
-            digest.update(raw)
-            file.write(raw)
-            ends.append(ends[-1] + len(ids))
-    if not valid and len(ends) > 2:  # a very small corpus
-        valid = [len(ends) - 2]
-    np.save(part / "ends.npy", np.asarray(ends[1:], dtype=np.int64))
-    write_json(part / "about.json", {"dtype": dtype, "fingerprint": digest.hexdigest(), "valid": valid})
-    part.rename(folder)
+    with atomic_folder(folder) as part:
+        ends, valid, digest = [0], [], hashlib.sha256()
+        with (part / "tokens.bin").open("wb") as file:
+            for text, ids in _encoded(texts, tokenizer):
+                if len(valid) < validation and zlib.crc32(text.encode()) % ONE_IN == 0:
+                    valid.append(len(ends) - 1)
+                raw = np.asarray(ids, dtype=dtype).tobytes()
+                digest.update(raw)
+                file.write(raw)
+                ends.append(ends[-1] + len(ids))
+        if not valid and len(ends) > 2:  # a very small corpus
+            valid = [len(ends) - 2]
+        np.save(part / "ends.npy", np.asarray(ends[1:], dtype=np.int64))
+        write_json(part / "about.json", {"dtype": dtype, "fingerprint": digest.hexdigest(), "valid": valid})
 
 
 def _encoded(texts: Iterable[str], tokenizer: Any) -> Iterator[tuple[str, list[int]]]:

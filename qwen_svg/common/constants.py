@@ -17,28 +17,33 @@ import io
 import math
 import sys
 import tokenize
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, SimpleNamespace
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from qwen_svg.common.environment import configure_environment
-from qwen_svg.common.errors import UserError, install_error_hook, one_line
+from qwen_svg.common.errors import UserError, install_error_hook, one_line, print_in_any_encoding
 from qwen_svg.common.processes import quiet_unless_main
 
 ROOT = Path(__file__).resolve().parents[2]  # where train.py is
+MOST_DIGITS = 12  # of a whole number without bounds of its own: more would fail later, in some library
+MOST_CHARACTERS = 20_000  # of a text: more than any prompt has, and any path
 
 
 @dataclass(frozen=True)
 class Above:
+    """Above `low`, and at most `high`."""
+
     low: float
+    high: float = math.inf
 
     def allows(self, value: float) -> bool:
-        return value > self.low
+        return self.low < value <= self.high
 
     def __str__(self) -> str:
-        return f"above {self.low:g}"
+        return f"above {_figure(self.low)}" + (f", at most {_figure(self.high)}" if self.high < math.inf else "")
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class AtLeast:
         return value >= self.low
 
     def __str__(self) -> str:
-        return f"{self.low:g} or more"
+        return f"{_figure(self.low)} or more"
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,11 @@ class Between:
         return self.low <= value <= self.high
 
     def __str__(self) -> str:
-        return f"from {self.low:g} to {self.high:g}"
+        return f"from {_figure(self.low)} to {_figure(self.high)}"
+
+
+def _figure(bound: float) -> str:
+    return f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
 
 
 # The names are pydantic's.
@@ -71,12 +80,14 @@ PositiveInt = Annotated[int, Above(0)]
 NonNegativeInt = Annotated[int, AtLeast(0)]
 PositiveFloat = Annotated[float, Above(0)]
 NonNegativeFloat = Annotated[float, AtLeast(0)]
+Seed = Annotated[int, Between(0, 2**32 - 1)]  # what NumPy takes
 
 # What an annotation may be written with.
 VOCABULARY = {
     "int": int, "float": float, "str": str, "bool": bool, "list": list, "None": None, "Annotated": Annotated,
     "Literal": Literal, "Above": Above, "AtLeast": AtLeast, "Between": Between, "PositiveInt": PositiveInt,
     "NonNegativeInt": NonNegativeInt, "PositiveFloat": PositiveFloat, "NonNegativeFloat": NonNegativeFloat,
+    "Seed": Seed,
 }  # fmt: skip
 
 
@@ -104,6 +115,7 @@ def start(script: str | Path, positional: str = "", formerly: dict[str, str] | N
     prints, and the libraries have been told what they must know before they are imported (`environment`). `--help` and
     every mistake in a constant end here. Arguments as of `constants_in_force`.
     """
+    print_in_any_encoding()
     install_error_hook()
     quiet_unless_main()
     constants = constants_in_force(script, positional=positional, formerly=formerly)
@@ -170,26 +182,43 @@ def _declaration(annotation: str) -> tuple[type, bool, tuple, Any] | None:
 
 
 def read_config(path: Path, declared: list[Constant], formerly: dict[str, str] | None = None) -> dict[str, Any]:
-    """Read a YAML mapping of constants (any letter case, `-` or `_`) and check names, types and bounds."""
+    """Read a YAML mapping of constants (any letter case, `-` or `_`) and check names, types and bounds.
+
+    Where text is wanted it is taken as it is written: YAML would make true of `on` and `yes`, and 7 of `007`.
+    """
+    by_name = {constant.name: constant for constant in declared}
+    values = {}
+    for key, written, value in _yaml_items(path):
+        name = key.upper().replace("-", "_")
+        name = (formerly or {}).get(name, name)
+        if name not in by_name:
+            raise UserError(f"{path}: unknown constant {_shown(key)}{_nearest(name, by_name)}.")
+        if value is not None and by_name[name].type is str and isinstance(written, str):
+            value = written
+        if by_name[name].type is list and isinstance(value, list):
+            value = [item.value for item in written]
+        values[name] = _typed(by_name[name], value, f"{path}: {key}")
+    return values
+
+
+def _yaml_items(path: Path) -> Iterator[tuple[str, Any, Any]]:
+    """Yield of a YAML mapping each key, what is written behind it (text, or a list of nodes), and the value of that."""
     import yaml  # 20 ms, for those who give a config
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8-sig"))
+        mapping = loader.get_single_node()
+        if mapping is None:
+            return
+        if not isinstance(mapping, yaml.MappingNode):
+            raise UserError(f"config file {path} must be a mapping of constants, like `max_length: 1024`.")
+        loader.flatten_mapping(mapping)
+        for key, node in mapping.value:
+            yield str(key.value), node.value, loader.construct_object(node, deep=True)
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"config file {path} cannot be read: {error}.") from None
-    except yaml.YAMLError as error:
+        raise UserError(f"config file {path} cannot be read: {one_line(error)}.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date without such a day
         raise UserError(f"config file {path} is not valid YAML: {one_line(error)}.") from None
-    if not isinstance(content, dict):
-        raise UserError(f"config file {path} must be a mapping of constants, like `max_length: 1024`.")
-    by_name = {constant.name: constant for constant in declared}
-    values = {}
-    for key, value in content.items():
-        name = str(key).upper().replace("-", "_")
-        name = (formerly or {}).get(name, name)
-        if name not in by_name:
-            raise UserError(f"{path}: unknown constant {key!r}{_nearest(name, by_name)}.")
-        values[name] = _typed(by_name[name], value, f"{path}: {key}")
-    return values
 
 
 def write_config(path: Path, constants: SimpleNamespace) -> None:
@@ -254,7 +283,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> Any:
         prefix = "unrecognized arguments: "
         if message.startswith(prefix):
-            word = message.removeprefix(prefix).split()[0]
+            word = message.removeprefix(prefix).split(" ")[0] or "''"
             if not word.startswith("-") and self._get_positional_actions():
                 raise UserError(f"unknown argument {word}; put a text of several words in quotes.")
             flags = [option for action in self._actions for option in action.option_strings]
@@ -267,20 +296,28 @@ class _Parser(argparse.ArgumentParser):
 def _typed(constant: Constant, value: Any, where: str) -> Any:
     """Check one value against its declaration; text from the command line is read as the declared type."""
     is_none = isinstance(value, str) and value.lower() in ("none", "null") and value not in constant.choices
-    if value is None or is_none:
+    if value is None or (is_none and constant.optional):
         if constant.optional:
             return None
-        raise UserError(f"{where} must be {_type_name(constant)}, and None is not.")
+        hint = "; a word in quotes is text" if constant.type is str else ""
+        raise UserError(f"{where} must be {_type_name(constant)}, and None is not{hint}.")
     try:
         value = _converted(constant.type, value)
     except (TypeError, ValueError, OverflowError):
         raise UserError(f"{where} must be {_type_name(constant)}, not {_shown(value)}.") from None
     origin = f" ({where})" if ": " in where else ""  # of a config file: its path and the key
+    for text in value if constant.type is list else [value]:
+        if isinstance(text, str) and (fault := _text_fault(text)):
+            raise UserError(f"{constant.name} {fault}{origin}.")
     if constant.choices and value not in constant.choices:
         allowed = ", ".join(map(repr, constant.choices))
         raise UserError(f"{constant.name} must be one of {allowed}, not {_shown(value)}{origin}.")
     if constant.bounds and not constant.bounds.allows(value):
         raise UserError(f"{constant.name} must be {constant.bounds}, not {_shown(value)}{origin}.")
+    if constant.type is int and abs(value) >= 10**MOST_DIGITS:
+        raise UserError(
+            f"{constant.name} must be a whole number of at most {MOST_DIGITS} digits, not {_shown(value)}{origin}."
+        )
     return value
 
 
@@ -291,20 +328,39 @@ def _converted(kind: type, value: Any) -> Any:
             raise ValueError
         return value
     if kind is list:
-        return [str(item) for item in value] if not isinstance(value, str) else [value]
+        items = [value] if isinstance(value, str) else value
+        if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+            raise ValueError
+        return items
     if kind is str:
-        return str(value)
+        if not isinstance(value, str):
+            raise ValueError
+        return value
     if isinstance(value, bool) or (kind is int and isinstance(value, float) and value % 1):
         raise ValueError
     number = kind(value)
-    if not math.isfinite(number):  # of a whole number too large for a float: OverflowError
+    if kind is float and not math.isfinite(number):
         raise ValueError
     return number
 
 
+def _text_fault(text: str) -> str:
+    """Say why a text can be neither a file's name nor part of a prompt; "" where it can."""
+    if "\0" in text:
+        return "holds a null character, which no text has"
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        return "holds bytes that are not UTF-8; type it in a UTF-8 terminal"
+    if len(text) > MOST_CHARACTERS:
+        return f"has {len(text):,} characters, more than {MOST_CHARACTERS:,}"
+    return ""
+
+
 def _shown(value: Any) -> str:
     """The value in a sentence; a very long one is cut."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # a number of more digits than Python writes
+        text = f"a number of {int(value.bit_length() * math.log10(2)):,} digits"
     return text if len(text) <= 60 else text[:57] + "…"
 
 

@@ -2,20 +2,24 @@
 
 import hashlib
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, Literal, TypeVar
 
 from tqdm import tqdm
 
 from prompt_template import extract_reasoning, extract_svg
+from qwen_svg.common.answers import KINDS, tidied
 from qwen_svg.common.errors import UserError
+from qwen_svg.common.kinship import description_key, drawing_key, group_of
 from qwen_svg.common.union_find import UnionFind
 
 SHOW_BAR = 20 * 2**20  # bytes; a smaller file is read in a few seconds
+LINE_LIMIT = 8 * 2**20  # bytes; an answer of 10,000 tokens has 30,000
 FIELDS = ("id", "description", "svg_content")
 SPLIT_SHARES = {"train": 0.90, "valid": 0.05, "test": 0.05}
 
@@ -33,6 +37,12 @@ class Sample:
         """SHA-256 of what the model learns from."""
         return hashlib.sha256(json.dumps([self.id, self.description, self.answer]).encode()).digest()
 
+    @property
+    def drawing(self) -> bytes | None:
+        """What samples with the same drawing share; None where there is none."""
+        svg = extract_svg(self.answer)
+        return drawing_key(svg) if svg else None
+
 
 @dataclass(frozen=True, slots=True)
 class SampleKey:
@@ -41,11 +51,12 @@ class SampleKey:
     id: str
     description: str
     group: str | None
+    drawing: bytes | None
     fingerprint: bytes
 
     @classmethod
     def of(cls, sample: Sample) -> "SampleKey":
-        return cls(sample.id, sample.description, sample.group, sample.digest())
+        return cls(sample.id, sample.description, sample.group, sample.drawing, sample.digest())
 
     def digest(self) -> bytes:
         return self.fingerprint
@@ -56,12 +67,12 @@ AnySample = TypeVar("AnySample", Sample, SampleKey)
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with one line. `usable`: harmless and mended while reading (a BOM, a CRLF line end)."""
+    """What is wrong with one line. "mended": harmless, and put right while reading (a BOM, a CRLF line end)."""
 
     line: int
     kind: str
     message: str
-    usable: bool = False
+    fate: Literal["skipped", "mended", "kept"] = "skipped"
 
 
 @dataclass
@@ -69,53 +80,60 @@ class ReadResult:
     path: Path
     samples: list[Sample] = field(default_factory=list)  # empty after `stream_samples`, which hands them out
     read: int = 0  # usable samples
-    incomplete: list[Sample] = field(default_factory=list)  # readable, but without an <svg> or <reasoning> section
+    no_group: int = 0  # of these, samples whose group says that there is none
     faults: list[Fault] = field(default_factory=list)
 
     def counts(self) -> dict:
-        """Figures to print and save: samples read, lines skipped and mended by kind of fault."""
-        return {
-            "read": self.read,
-            "skipped": dict(Counter(f.kind for f in self.faults if not f.usable)),
-            "mended": dict(Counter(f.kind for f in self.faults if f.usable)),
-        }
+        """Figures to print and save: samples read; lines skipped, mended and kept, by kind of fault."""
+        fates = ("skipped", "mended", "kept")
+        kinds = {fate: dict(Counter(fault.kind for fault in self.faults if fault.fate == fate)) for fate in fates}
+        return {"read": self.read, **kinds}
 
     def report(self, at_most: int = 5) -> Iterator[str]:
         """Yield lines for the terminal: the counts, then the first faults with file and line number."""
         counts = self.counts()
         yield f"{self.path}: {counts['read']} samples read, {sum(counts['skipped'].values())} lines skipped"
         for fault in self.faults[:at_most]:
-            what = "mended" if fault.usable else "skipped"
-            yield f"  {self.path}:{fault.line}: {fault.message} ({what})"
+            yield f"  {self.path}:{fault.line}: {fault.message} ({fault.fate})"
         if len(self.faults) > at_most:
-            yield f"  … and {len(self.faults) - at_most} more: {counts['skipped'] | counts['mended']}"
+            kinds = {fate: kinds for fate, kinds in counts.items() if fate != "read" and kinds}
+            yield f"  … and {len(self.faults) - at_most} more; in all: " + "; ".join(
+                f"{fate} " + ", ".join(f"{n} × {kind}" for kind, n in found.items()) for fate, found in kinds.items()
+            )
+        if any(fault.kind in KINDS for fault in self.faults):
+            yield (
+                "  answers are to hold a reasoning, an SVG and nothing else: `--mend-answers mend` takes the rest out, "
+                "`drop` leaves such samples out, `keep` trains on them as they are"
+            )
+        if self.no_group:
+            yield f"  {self.no_group} samples have a group that is blank, null or NaN: they are in none"
 
 
-def read_samples(path: str | Path, on_fault: str = "skip") -> ReadResult:
+def read_samples(path: str | Path, on_fault: str = "skip", answers: str = "keep") -> ReadResult:
     """Read the whole file and return the samples with every fault found. Arguments and errors of `stream_samples`."""
     result = ReadResult(Path(path))
-    result.samples = list(stream_samples(result, on_fault))
+    result.samples = list(stream_samples(result, on_fault, answers))
     return result
 
 
-def stream_samples(result: ReadResult, on_fault: str = "skip") -> Iterator[Sample]:
+def stream_samples(result: ReadResult, on_fault: str = "skip", answers: str = "keep") -> Iterator[Sample]:
     """Yield the samples of the file `result.path`, line by line, and note in `result` what was found.
 
-    on_fault: "skip" counts a bad line and goes on; "stop" raises at the first fault of any kind.
-    Raises UserError for a missing or unreadable file, for a file without one usable sample, and in "stop". Shows a bar
-    while it reads, as checking and tokenising what it yields may take minutes.
+    on_fault: "skip" counts a bad line and goes on; "stop" raises at the first fault of any kind. answers: what becomes
+    of those that hold more than their two sections: "keep" them, "mend" them, "drop" the sample. Raises UserError for a
+    missing or unreadable file, for a file without one usable sample, and in "stop". Shows a bar while it reads, as
+    checking and tokenising what it yields may take minutes.
     """
     if on_fault not in ("skip", "stop"):
         raise UserError(f"ON_BAD_LINE must be 'skip' or 'stop', not {on_fault!r}.")
     path = result.path
     ids: dict[str, int] = {}
     try:
-        with path.open("rb") as lines, _bar(path) as bar:
-            for number, raw in enumerate(lines, 1):
-                bar.update(len(raw))
-                sample, faults = _read_line(raw, number, ids, result)
+        with path.open("rb") as file, _bar(path) as bar:
+            for number, raw in enumerate(_lines(file, bar), 1):
+                sample, faults = _read_line(raw, number, ids, result, answers)
                 for fault in faults:
-                    if on_fault == "stop":
+                    if on_fault == "stop" and not (fault.kind in KINDS and answers != "keep"):
                         raise UserError(
                             f"{path}:{fault.line}: {fault.message}; mend the line or skip bad lines with "
                             "`--on-bad-line skip`."
@@ -136,6 +154,18 @@ def stream_samples(result: ReadResult, on_fault: str = "skip") -> Iterator[Sampl
                         f"with {', '.join(FIELDS)}.")  # fmt: skip
 
 
+def _lines(file: BinaryIO, bar: tqdm) -> Iterator[bytes | None]:
+    """Yield the lines; None for one over LINE_LIMIT, which is passed over by pieces."""
+    while raw := file.readline(LINE_LIMIT):
+        bar.update(len(raw))
+        too_long = len(raw) == LINE_LIMIT and not raw.endswith(b"\n")
+        rest = raw
+        while too_long and rest and not rest.endswith(b"\n"):
+            rest = file.readline(2**20)
+            bar.update(len(rest))
+        yield None if too_long else raw
+
+
 def in_batches(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
     samples = iter(samples)
     while batch := list(islice(samples, size)):
@@ -148,39 +178,61 @@ def _bar(path: Path) -> tqdm:
     return tqdm(total=size, desc="reading", unit="B", unit_scale=True, leave=False, disable=quiet)
 
 
-def _read_line(raw: bytes, number: int, ids: dict[str, int], result: ReadResult) -> tuple[Sample | None, list[Fault]]:
+def _read_line(
+    raw: bytes | None, number: int, ids: dict[str, int], result: ReadResult, answers: str
+) -> tuple[Sample | None, list[Fault]]:
     """Return the line's sample, if it has one, and its faults."""
+    if raw is None:
+        return None, [Fault(number, "line too long", f"the line is longer than {LINE_LIMIT:,} bytes")]
     faults = []
     if raw.startswith(b"\xef\xbb\xbf"):
-        faults.append(Fault(number, "byte order mark", "the line begins with a byte order mark (BOM)", usable=True))
+        faults.append(Fault(number, "byte order mark", "the line begins with a byte order mark (BOM)", "mended"))
         raw = raw[3:]
     if raw.endswith(b"\r\n"):
-        faults.append(Fault(number, "CRLF", "the line ends with CRLF", usable=True))
+        faults.append(Fault(number, "CRLF", "the line ends with CRLF", "mended"))
     if not raw.strip():
         return None, faults  # empty lines, often the last one, are nobody's mistake
     try:
         record = json.loads(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         return None, [*faults, Fault(number, "invalid UTF-8", f"invalid UTF-8 at byte {error.start + 1} of the line")]
-    except (json.JSONDecodeError, RecursionError) as error:
-        return None, [*faults, Fault(number, "not JSON", f"not JSON ({getattr(error, 'msg', 'nested too deep')})")]
+    except (ValueError, RecursionError) as error:
+        return None, [*faults, _json_fault(error, number)]
     fault = _record_fault(record, number) or _duplicate_fault(record, number, ids)
     if fault:
         return None, [*faults, fault]
+    answer, more = _usable_answer(record["svg_content"].strip(), number, answers)
+    faults += more
+    if answer is None:
+        return None, faults
     ids[str(record["id"])] = number
-    group = record.get("group")
-    sample = Sample(
-        id=str(record["id"]),
-        description=record["description"],
-        answer=record["svg_content"].strip(),
-        group=None if group is None else str(group),
-    )
-    for section, found in (("svg", extract_svg(sample.answer)), ("reasoning", extract_reasoning(sample.answer))):
-        if found is None:
-            result.incomplete.append(sample)
-            message = f"'svg_content' has no <{section}>…</{section}> section"
-            return None, [*faults, Fault(number, f"no <{section}>", message)]
+    sample = Sample(str(record["id"]), record["description"], answer, group_of(record.get("group")))
+    result.no_group += "group" in record and sample.group is None
     return sample, faults
+
+
+def _json_fault(error: ValueError | RecursionError, number: int) -> Fault:
+    if isinstance(error, json.JSONDecodeError):
+        return Fault(number, "not JSON", f"not JSON ({error.msg})")
+    if isinstance(error, RecursionError):
+        return Fault(number, "not JSON", "not JSON (nested too deep)")
+    return Fault(number, "number too long", f"a number has more than {sys.get_int_max_str_digits()} digits")
+
+
+def _usable_answer(answer: str, number: int, answers: str) -> tuple[str | None, list[Fault]]:
+    """Return the answer as it is to be learned, None where it cannot be, and what is wrong with it."""
+    tidy, kinds = tidied(answer)
+    if kinds:
+        unreadable = extract_svg(answer) is None  # it is looked for behind the reasoning
+        fate = {"mend": "mended", "drop": "skipped", "keep": "skipped" if unreadable else "kept"}[answers]
+        hint = "; `--mend-answers mend` puts it before" if unreadable and fate == "skipped" else ""
+        faults = [Fault(number, kind, f"'svg_content' has {KINDS[kind]}{hint}", fate) for kind in kinds]
+        return {"mended": tidy, "kept": answer, "skipped": None}[fate], faults
+    for section, found in (("svg", extract_svg(answer)), ("reasoning", extract_reasoning(answer))):
+        if found is None:
+            message = f"'svg_content' has no <{section}>…</{section}> section"
+            return None, [Fault(number, f"no <{section}>", message)]
+    return answer, []
 
 
 def _record_fault(record: object, number: int) -> Fault | None:
@@ -192,7 +244,7 @@ def _record_fault(record: object, number: int) -> Fault | None:
             return Fault(number, "missing field", f"field {name!r} is missing")
         if not isinstance(value, str) and not (name == "id" and type(value) is int):
             return Fault(number, "wrong type", f"field {name!r} must be text, not {type(value).__name__}")
-        if not str(value).strip():
+        if not description_key(str(value)):
             return Fault(number, "empty field", f"field {name!r} is empty")
         if not is_unicode(str(value)):
             return Fault(number, "invalid UTF-8", f"field {name!r} holds a lone surrogate, which is not text")
@@ -218,8 +270,8 @@ def _duplicate_fault(record: dict, number: int, ids: dict[str, int]) -> Fault | 
 def split_samples(samples: list[AnySample], seed: int) -> dict[str, list[AnySample]]:
     """Split 90/5/5 into train, valid and test; deterministic by seed, whatever the order of the file.
 
-    Samples that share a description (letter case and spacing aside) or a `group` form one family, and a
-    family never falls on both sides. Families are put in an order given by a hash of the seed, then dealt
+    Samples that share a description (Unicode form, letter case and spacing aside), a drawing or a `group` form one
+    family, and a family never falls on both sides. Families are put in an order given by a hash of the seed, then dealt
     out: test first, then valid, each until it has its 5 % (at least one family); the rest trains, the
     largest family always, so that a very uneven file still trains on most of its samples.
     Raises UserError when there are fewer than three families.
@@ -227,8 +279,8 @@ def split_samples(samples: list[AnySample], seed: int) -> dict[str, list[AnySamp
     families = sorted(families_of(samples), key=lambda family: _hash(seed, min(s.id for s in family)))
     if len(families) < 3:
         raise UserError(
-            f"the data has {len(families)} distinct description(s) in {len(samples)} sample(s); a split into "
-            "train, valid and test needs at least 3."
+            f"the data has {len(families)} distinct description(s) in {len(samples)} sample(s), where those with the "
+            "same drawing or group count as one; a split into train, valid and test needs at least 3."
         )
     families.append(families.pop(families.index(max(families, key=len))))
     parts: dict[str, list[Sample]] = {"train": families.pop()}
@@ -259,16 +311,42 @@ def fingerprint(samples: list[AnySample]) -> str:
 
 
 def families_of(samples: list[AnySample]) -> list[list[AnySample]]:
-    """Group samples connected through a shared description or group key."""
+    """Group samples connected through a shared description, drawing or group."""
     together = UnionFind()
     for i, sample in enumerate(samples):
-        together.join(("description", " ".join(sample.description.casefold().split())), i)
-        if sample.group is not None:
-            together.join(("group", sample.group), i)
+        for kind, key in _kinds_of_kin(sample):
+            together.join((kind, key), i)
     families: dict[object, list[AnySample]] = {}
     for i, sample in enumerate(samples):
         families.setdefault(together.find(i), []).append(sample)
     return list(families.values())
+
+
+def _kinds_of_kin(sample: AnySample) -> Iterator[tuple[str, object]]:
+    yield "description", description_key(sample.description)
+    if sample.drawing is not None:
+        yield "drawing", sample.drawing
+    if sample.group is not None:
+        yield "group", sample.group
+
+
+def kin_counts(samples: list[AnySample]) -> dict[str, int]:
+    """Return how many families there are, and how many samples share a description, a drawing, a group with another.
+
+    "spelling": samples whose description another one has in another Unicode form, letter case or spacing.
+    """
+    sharing: dict[tuple, int] = Counter(kin for sample in samples for kin in _kinds_of_kin(sample))
+    spellings: dict[str, set[str]] = {}
+    for sample in samples:
+        if sharing["description", key := description_key(sample.description)] > 1:
+            spellings.setdefault(key, set()).add(sample.description.strip())
+    counts = {"families": len(families_of(samples)), "description": 0, "spelling": 0, "drawing": 0, "group": 0}
+    for (kind, key), n in sharing.items():
+        if n > 1:
+            counts[kind] += n
+            if kind == "description" and len(spellings[key]) > 1:
+                counts["spelling"] += n
+    return counts
 
 
 def _hash(seed: int, text: str) -> bytes:

@@ -17,6 +17,13 @@ class LossIsNotANumber(UserError):
     """Training has come to a loss of NaN or infinity."""
 
 
+def print_in_any_encoding() -> None:
+    """Let a terminal or a pipe that cannot show a character get its code (→ as \\u2192), and go on."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not where a notebook or a test has put its own there
+            stream.reconfigure(errors="backslashreplace")
+
+
 def install_error_hook() -> None:
     """Let errors on the way to `run` (a script's imports) end in one sentence too."""
     sys.excepthook = lambda kind, error, traceback: _end(error) or sys.__excepthook__(kind, error, traceback)

@@ -112,10 +112,25 @@ def open_run(name: str) -> Run:
             f"{folder} has no adapter yet: its training has not ended; go on with "
             f"`python {script} --resume --run-name {folder.name}`."
         )
-    written = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    return Run(folder, constants_of(folder))
+
+
+def constants_of(run: Path) -> SimpleNamespace:
+    """Return the constants of a run's training, BASE_MODEL and DATA_PATH as the paths where they lie now."""
+    written = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))
     # A constant that is newer than the run has its default.
     values = {constant.name: constant.default for constant in declared_constants(ROOT / "train.py")}
-    return Run(folder, SimpleNamespace(**values | {key.upper(): value for key, value in written.items()}))
+    c = SimpleNamespace(**values | {key.upper(): value for key, value in written.items()})
+    c.BASE_MODEL, c.DATA_PATH = located(c.BASE_MODEL, run), located(c.DATA_PATH, run)
+    return c
+
+
+def located(path: str, run: Path) -> str:
+    """Return where a file or folder lies that a run names: as it is written there, or relative to the run, to the
+    folder that it was trained in, or to this project. What is nowhere (a hub id) comes back as it is.
+    """
+    places = (Path(), run, run.resolve().parent.parent, ROOT)
+    return next((str(place / path) for place in places if (place / path).exists()), path)
 
 
 def environment(script: str, device: Any, dtype: Any, data_path: str, data_sha256: str) -> dict:

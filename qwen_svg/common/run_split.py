@@ -75,7 +75,7 @@ def all_samples(run: Path, data_path: str) -> Iterator[Sample]:
     """
     split = read_split(run)
     wanted, used = {id for part in ("train", "valid", "test") for id in split[part]}, []
-    for sample in stream_samples(ReadResult(Path(data_path))):
+    for sample in stream_samples(ReadResult(Path(data_path)), answers=split.get("mend_answers", "keep")):
         if sample.id in wanted:
             used.append(SampleKey.of(sample))
         yield sample

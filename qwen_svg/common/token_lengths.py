@@ -7,7 +7,7 @@ import numpy as np
 
 from prompt_template import extract_reasoning, extract_svg
 from qwen_svg.common.plots import figure_grid, save
-from qwen_svg.common.tokens import encode, token_ids
+from qwen_svg.common.tokens import encode, text_ids
 
 PARTS = ("prompt", "reasoning", "svg", "answer", "total")
 
@@ -23,8 +23,8 @@ def measure(tokenizer: Any, samples: list, prompt_form: str) -> dict[str, list[i
     svg = [text for sample in samples if (text := extract_svg(sample.answer))]
     return {
         "prompt": [len(row.prompt) for row in encoded],
-        "reasoning": [len(ids) for ids in token_ids(tokenizer, reasoning)],
-        "svg": [len(ids) for ids in token_ids(tokenizer, svg)],
+        "reasoning": [len(ids) for ids in text_ids(tokenizer, reasoning)],
+        "svg": [len(ids) for ids in text_ids(tokenizer, svg)],
         "answer": [len(row.answer) for row in encoded],
         "total": [row.length for row in encoded],
     }

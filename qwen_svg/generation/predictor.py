@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from prompt_template import format_prompt
 from qwen_svg.common.errors import UserError
+from qwen_svg.common.tokens import prompt_ids
 from qwen_svg.evaluation.judge import judge
 from qwen_svg.generation.engine import Engine, RowState, rows_for
 from qwen_svg.model.load import load_model
+from qwen_svg.model.source import ModelSource
 from qwen_svg.svg.render import is_blank
 from svg_constraint import Verdict
 
@@ -53,7 +54,7 @@ class Drawing:
 class Predictor:
     """A model with its prompt and its limits. Not to be shared between threads: one drives `engine`, others ask it."""
 
-    def __init__(self, source: str, slots: int = 8, max_prompt: int | None = None):
+    def __init__(self, source: str | ModelSource, slots: int = 8, max_prompt: int | None = None):
         """source: a run, by name or folder; the folder of an adapter or of a merged model; a hub id; a .gguf file.
         slots: drawings that are made side by side. max_prompt: tokens of a conversation; None = all that the model has
         positions for. Raises UserError where `source` is none of these.
@@ -73,7 +74,7 @@ class Predictor:
         length = len(description) + sum(len(said) for turn in before for said in turn)
         if length > (limit := CHARACTERS * self.max_prompt):
             raise UserError(f"the prompt is {length} characters long, and may be {limit}; shorten it.")
-        alone = self._prompt(description)
+        alone = prompt_ids(self.tokenizer, description, self.prompt_form)
         room = min(self.max_total, self.positions) - len(alone)  # of every answer, however long the conversation
         if room < 1:
             raise UserError(
@@ -81,7 +82,7 @@ class Predictor:
                 "the description."
             )
         prompt, limit = alone, min(self.max_prompt, self.positions - room)
-        if before and len(prompt := self._prompt(description, before)) > limit:
+        if before and len(prompt := prompt_ids(self.tokenizer, description, self.prompt_form, before)) > limit:
             raise UserError(
                 f"the conversation takes {len(prompt)} tokens, and may take {limit}; leave its oldest turns out, or "
                 "begin anew."
@@ -91,10 +92,6 @@ class Predictor:
         if not settings.free:
             self.engine.constrain([row])
         return row
-
-    def _prompt(self, description: str, before: Iterable[Turn] = ()) -> list[int]:
-        text = format_prompt(self.tokenizer, description, self.prompt_form, before)
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
     def drawing(self, description: str, row: RowState) -> Drawing:
         """Return what a row has become, ended or not."""

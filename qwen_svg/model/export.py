@@ -18,6 +18,7 @@ from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
 
 MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run
+BASE_MODEL: str = ""  # where the base of a run or adapter lies; "" = where its training says
 OUTPUT: str = ""  # folder to write, which must not exist
 FORMAT: Literal["safetensors", "gguf", "both"] = "safetensors"
 DTYPE: Literal["float16", "float32"] = "float16"  # of the matrices; "float32" is exact, and twice as large
@@ -39,10 +40,12 @@ import torch
 from transformers import GenerationConfig
 
 from prompt_template import format_prompt
+from qwen_svg.common.files import atomic_folder, write_json
 from qwen_svg.common.tokens import stop_tokens
-from qwen_svg.model.gguf import write_gguf
-from qwen_svg.model.load import load_base, load_model
-from qwen_svg.model.source import ModelSource, find_model, find_source
+from qwen_svg.model.chat_template import trained_chat_template
+from qwen_svg.model.gguf import require_known, write_gguf
+from qwen_svg.model.load import load_base, load_config, load_model
+from qwen_svg.model.source import EXPORTED, KEY, SETTINGS, ModelSource, find_model, find_source
 from qwen_svg.model.tokenizer import load_tokenizer
 
 # Largest difference of a logit, as a share of the largest logit. Half precision rounds each weight by up to 2^-11 of
@@ -52,23 +55,34 @@ DESCRIPTION = "a blue circular button with power symbol"
 
 
 def main(c: SimpleNamespace) -> None:
-    found = find_model(c.MODEL)
-    source, name, output = find_source(found), Path(found).stem, Path(c.OUTPUT)
-    model, tokenizer, prompt, expected = load(source)
-    output.mkdir(parents=True)
+    name, source = Path(find_model(c.MODEL)).stem, find_source(c.MODEL, c.BASE_MODEL)
     if c.FORMAT != "safetensors":
-        folder = output / "gguf"
-        folder.mkdir()
-        file = folder / f"{name}.{'f16' if c.DTYPE == 'float16' else 'f32'}.gguf"
-        write_gguf(file, model, tokenizer, name, c.DTYPE)
-        if source.tokenizer:
-            tokenizer.save_pretrained(folder)  # for load_tokenizer; llama.cpp needs the file alone
-        text = modelfile(file.name, tokenizer, source.prompt_form, source.max_length)
-        (folder / "Modelfile").write_text(text, encoding="utf-8")
-        compare(file, prompt, expected, c.DTYPE)
-    if c.FORMAT != "gguf":
-        write_folder(output, model, tokenizer, c.DTYPE)  # last: it rounds the model itself
-        compare(output, prompt, expected, c.DTYPE)
+        require_known(load_config(source.base))  # before minutes of work
+    model, tokenizer, prompt, expected = load(source)
+    tokenizer.chat_template = trained_chat_template(tokenizer, source.prompt_form)
+    settings = {key: getattr(source, key) for key in EXPORTED}
+    with atomic_folder(Path(c.OUTPUT)) as output:
+        if c.FORMAT != "safetensors":
+            write_gguf_folder(output / "gguf", c, name, model, tokenizer, source)
+            compare(next((output / "gguf").glob("*.gguf")), prompt, expected, c.DTYPE)
+        if c.FORMAT != "gguf":
+            write_folder(output, model, tokenizer, c.DTYPE)  # last: it rounds the model itself
+            write_json(output / SETTINGS, settings)
+            compare(output, prompt, expected, c.DTYPE)
+    print(f"exported: {c.OUTPUT}")
+
+
+def write_gguf_folder(
+    folder: Path, c: SimpleNamespace, name: str, model: Any, tokenizer: Any, source: ModelSource
+) -> None:
+    """Write the GGUF file, Ollama's Modelfile and, where tokens are new, the tokenizer."""
+    folder.mkdir()
+    file = folder / f"{name}.{'f16' if c.DTYPE == 'float16' else 'f32'}.gguf"
+    write_gguf(file, model, tokenizer, name, c.DTYPE, {KEY + key: getattr(source, key) for key in EXPORTED})
+    if source.tokenizer:
+        tokenizer.save_pretrained(folder)  # for load_tokenizer; llama.cpp needs the file alone
+    text = modelfile(file.name, tokenizer, source.prompt_form, source.max_length)
+    (folder / "Modelfile").write_text(text, encoding="utf-8")
 
 
 def load(source: ModelSource) -> tuple[Any, Any, torch.Tensor, torch.Tensor]:

@@ -5,6 +5,7 @@ Keys and tensor names are those of the GGUF specification (ggml's docs/gguf.md),
 
 import json
 import re
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,25 @@ ARCHITECTURES = {"qwen2": gguf.MODEL_ARCH.QWEN2, "llama": gguf.MODEL_ARCH.LLAMA}
 FILE_TYPES = {"float32": gguf.LlamaFileType.ALL_F32, "float16": gguf.LlamaFileType.MOSTLY_F16}
 
 
-def write_gguf(path: Path, model: Any, tokenizer: Any, name: str, dtype: str) -> None:
-    """Write weights, sizes and tokens. dtype: "float32" or "float16" of the matrices; vectors are always float32.
-
-    Raises UserError for a model or a tokenizer of another kind.
-    """
-    config = model.config
-    rope = config.rope_parameters
+def require_known(config: Any) -> None:
+    """Raise UserError for a model of another kind than is written here. config: transformers', of a base."""
+    rope = getattr(config, "rope_parameters", None) or {}
     if config.model_type not in ARCHITECTURES or rope.get("rope_type", "default") != "default":
         kinds = " and ".join(ARCHITECTURES)
         raise UserError(
             f"GGUF is written for {kinds} with plain rotary positions, not for {config.model_type} "
             f"({rope.get('rope_type')}); use `--format safetensors`."
         )
+
+
+def write_gguf(path: Path, model: Any, tokenizer: Any, name: str, dtype: str, settings: dict[str, Any]) -> None:
+    """Write weights, sizes and tokens. dtype: "float32" or "float16" of the matrices; vectors are always float32.
+
+    settings: more keys and values, texts or whole numbers. Raises UserError for a model or a tokenizer of another kind.
+    """
+    config = model.config
+    require_known(config)
+    rope = config.rope_parameters
     architecture = ARCHITECTURES[config.model_type]
     writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[architecture])
     writer.add_type(gguf.GGUFType.MODEL)
@@ -48,6 +55,8 @@ def write_gguf(path: Path, model: Any, tokenizer: Any, name: str, dtype: str) ->
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     writer.add_rope_dimension_count(head)
     writer.add_vocab_size(config.vocab_size)
+    for key, value in settings.items():
+        writer.add_string(key, value) if isinstance(value, str) else writer.add_uint32(key, value)
     _add_tokens(writer, tokenizer, config.vocab_size)
     _add_tensors(writer, model, architecture, dtype)
     writer.write_header_to_file()
@@ -125,3 +134,35 @@ def pre_tokenizer(described: dict) -> str:
     if kinds == ["Split", "ByteLevel"] and r"|\p{N}|" in pattern:
         return "qwen2"
     raise UserError(f"GGUF has no name for this tokenizer's pre-tokenizer ({kinds}); use `--format safetensors`.")
+
+
+# struct's letters for the scalar types of GGUF; 8 is a string (u64 length, UTF-8), 9 an array.
+SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+
+
+def first_fields(path: Path) -> dict[str, Any]:
+    """Return the keys and values that stand before a GGUF file's first array; {} for a file that is none.
+
+    The package's GGUFReader makes an object of every token first: five seconds for a vocabulary of 150,000.
+    """
+    fields: dict[str, Any] = {}
+    with path.open("rb") as file:
+
+        def number(letter: str) -> Any:
+            return struct.unpack("<" + letter, file.read(struct.calcsize("<" + letter)))[0]
+
+        def text() -> str:
+            return file.read(min(number("Q"), 65_536)).decode("utf-8", "replace")
+
+        try:
+            if file.read(4) != b"GGUF":
+                return {}
+            _version, _tensors, count = number("I"), number("Q"), number("Q")
+            for _ in range(count):
+                key, kind = text(), number("I")
+                if kind != gguf.GGUFValueType.STRING and kind not in SCALARS:
+                    break
+                fields[key] = text() if kind == gguf.GGUFValueType.STRING else number(SCALARS[kind])
+        except struct.error:  # the file ends in the middle: whoever loads it will say so
+            pass
+    return fields

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +10,12 @@ from typing import Any
 from qwen_svg.common.errors import UserError, first_sentence
 from qwen_svg.common.files import read_json
 from qwen_svg.common.hub import hub_reachable
-from qwen_svg.common.run_folder import find_run, is_run, newest_run, open_run
+from qwen_svg.common.run_folder import constants_of, find_run, is_run, located, newest_run, open_run
+from qwen_svg.model.gguf import first_fields
+
+EXPORTED = ("prompt_form", "max_length")  # what travels with a model that leaves its run
+SETTINGS = "qwen_svg.json"  # holds them in a folder
+KEY = "qwen_svg."  # stands before their names in a GGUF file
 
 
 @dataclass(frozen=True)
@@ -43,17 +48,36 @@ def find_model(model: str) -> str:
     return str(path)
 
 
-def find_source(model: str) -> ModelSource:
-    """Return what MODEL names. Raises UserError for what does not exist, and for a run whose training has not ended."""
-    found = find_model(model)
+def find_source(model: str, base: str = "") -> ModelSource:
+    """Return what MODEL names. base: where its base lies, if it is not where its training says.
+
+    Raises UserError for what does not exist, and for a run whose training has not ended.
+    """
+    source = _named(find_model(model))
+    return replace(source, base=base) if base and source.adapter else source
+
+
+def _named(found: str) -> ModelSource:
     folder = Path(found)
     if is_run(folder):
         run = open_run(found)
         return source_of(run.constants, run.folder)
     if (folder / "adapter_config.json").is_file():
+        if is_run(folder.parent):  # a checkpoint draws as its run does
+            return source_of(constants_of(folder.parent), folder)
         base = read_json(folder / "adapter_config.json")["base_model_name_or_path"]
-        return ModelSource(base, folder, tokenizer_of(folder))
-    return ModelSource(found)
+        return ModelSource(located(base, folder), folder, tokenizer_of(folder))
+    return replace(ModelSource(found), **exported_settings(folder))
+
+
+def exported_settings(path: Path) -> dict[str, Any]:
+    """Return prompt form and length of a model that `model/export.py` wrote, a folder or a .gguf file; else {}."""
+    if path.is_dir() and (path / SETTINGS).is_file():
+        return read_json(path / SETTINGS)
+    if path.suffix == ".gguf" and path.is_file():
+        fields = first_fields(path)
+        return {name: fields[KEY + name] for name in EXPORTED if KEY + name in fields}
+    return {}
 
 
 def source_of(c: SimpleNamespace, adapter: Path | None = None) -> ModelSource:
@@ -100,8 +124,8 @@ def pretrained_arguments(base: str) -> dict[str, Any]:
         return {"pretrained_model_name_or_path": str(path)}
     if base.startswith((".", "/", "~")) or base.count("/") != 1:
         raise UserError(
-            f"base model folder {base} does not exist; give a folder, a .gguf file or a hub id (owner/name) in its "
-            "place."
+            f"base model folder {base} does not exist; give a folder, a .gguf file or a hub id (owner/name) with "
+            "`--base-model`."
         )
     if not hub_reachable():
         # Straight to the cache: the hub client would retry for the better part of a minute.

@@ -21,6 +21,7 @@ from PIL import Image
 from qwen_svg.svg.render_worker import read_frame, write_frame
 
 TIME_LIMIT = 5.0  # seconds for one drawing; an honest one takes milliseconds
+SPECK = 1 / 4096  # of the pixels, 16 of 256 × 256; a circle of radius 1, which closes many an answer, has about 5
 _READS_FILES = {"image", "feImage"}  # resvg opens the file they name
 
 
@@ -51,8 +52,13 @@ def on_white(png: bytes, size: int) -> Any:
 
 
 def is_blank(png: bytes | None) -> bool:
-    """Is there no picture, or one that is all one colour?"""
-    return not png or all(low == high for low, high in Image.open(io.BytesIO(png)).convert("RGB").getextrema())
+    """Is there no picture, or one that is all one colour but for a speck that nobody would see?"""
+    if not png:
+        return True
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    pixels = image.width * image.height
+    most = max(count for count, _ in image.getcolors(pixels))
+    return pixels - most < SPECK * pixels
 
 
 def picture_difference(a: Any, b: Any, tile: int = 16) -> tuple[float, float]:

@@ -54,8 +54,9 @@ def log_line(record: dict) -> str | None:
 
 
 def not_a_number(what: str, step: int, folder: Path) -> LossIsNotANumber:
+    """what: "the training loss is nan". folder: of the run."""
     return LossIsNotANumber(
-        f"{what} is not a finite number at step {step}: training stopped, and nothing of that was saved "
+        f"{what} at step {step}: training stopped, and nothing of that was saved "
         f"({what_is_intact(folder)}). Start again with a lower LEARNING_RATE, or without half precision."
     )
 
@@ -70,10 +71,10 @@ class RunLog(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: dict | None = None, **kwargs: Any) -> None:
         logs = logs or {}
         if not math.isfinite(logs.get("loss", 0)):
-            raise not_a_number("the training loss", state.global_step, self.folder)
+            raise not_a_number(f"the training loss is {logs['loss']}", state.global_step, self.folder)
         # With fp16, gradients overflow now and then: their step is skipped and the loss scaled down.
         if not args.fp16 and not math.isfinite(logs.get("grad_norm", 0)):
-            raise not_a_number("the gradient norm", state.global_step, self.folder)
+            raise not_a_number(f"the gradient norm is {logs['grad_norm']}", state.global_step, self.folder)
         if not state.is_world_process_zero:
             return
         record = {"step": state.global_step, "epoch": round(state.epoch or 0, 3), **logs}

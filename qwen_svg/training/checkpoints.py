@@ -13,6 +13,7 @@ from qwen_svg.common.files import read_json, sha256, write_json, write_text
 from qwen_svg.common.jsonl import read_jsonl
 from qwen_svg.common.processes import is_main, processes, sharding
 from qwen_svg.common.run_folder import ADAPTER, CONFIG
+from qwen_svg.training.resume import record_changes
 
 COMPLETE = "complete.json"  # written last into a checkpoint: its files with their SHA-256
 
@@ -27,8 +28,11 @@ def mark_complete(checkpoint: Path) -> None:
     write_json(checkpoint / COMPLETE, {str(path.relative_to(checkpoint)): sha256(path) for path in files})
 
 
-def checkpoint_to_resume(run: Path) -> Path:
-    """Return the newest checkpoint that is whole; names newer ones that are not, and forgets what was logged behind it.
+def checkpoint_to_resume(
+    run: Path, script: str, c: SimpleNamespace, config: str = CONFIG, formerly: dict[str, str] | None = None
+) -> Path:
+    """Return the newest checkpoint that is whole. Names newer ones that are not, forgets what was logged behind it, and
+    writes down which constants are others now (arguments as of `resume.record_changes`).
 
     Raises UserError when there is none.
     """
@@ -37,6 +41,7 @@ def checkpoint_to_resume(run: Path) -> Path:
         print(f"warning: {warning}")
     if is_main():
         forget_after(run, step_of(checkpoint))
+        record_changes(script, c, run, step_of(checkpoint), config, formerly)
     print(f"resuming from {checkpoint}")
     return checkpoint
 

@@ -14,12 +14,13 @@ from qwen_svg.common.dataset import (
     SampleKey,
     fingerprint,
     in_batches,
+    kin_counts,
     split_samples,
     stream_samples,
     take,
 )
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.tokens import encode
+from qwen_svg.common.tokens import ControlNames, encode, within_reach
 from qwen_svg.training.token_store import StoredRows, TokenStore
 from svg_constraint import DIALECTS, check
 
@@ -40,14 +41,18 @@ def prepare_data(c: SimpleNamespace, tokenizer: Any, split: dict | None = None) 
     something is missing that the run was split with.
     """
     read, store = ReadResult(Path(c.DATA_PATH)), TokenStore()
+    names, named = ControlNames(tokenizer), 0
     legal: Counter[str] = Counter()
     dropped: dict[str, str] = {}
     numbers: dict[str, int] = {}  # in the store, by id
     keys: list[SampleKey] = []
-    for batch in in_batches(stream_samples(read, c.ON_BAD_LINE), 256):
+    beyond: list[str] = []
+    samples = stream_samples(read, c.ON_BAD_LINE, c.MEND_ANSWERS)
+    for batch in in_batches(within_reach(tokenizer, samples, c.MAX_LENGTH, beyond), 256):
         for sample, row in zip(batch, encode(tokenizer, batch, c.PROMPT_FORM), strict=True):
             dialects = legal_dialects(sample)
             legal.update(dialects)
+            named += names.within(sample.description) or names.within(sample.answer)
             if c.TRAIN_DIALECT and c.TRAIN_DIALECT not in dialects:
                 dropped[sample.id] = f"not legal in {c.TRAIN_DIALECT}"
             elif row.length > c.MAX_LENGTH:
@@ -55,8 +60,14 @@ def prepare_data(c: SimpleNamespace, tokenizer: Any, split: dict | None = None) 
             else:
                 keys.append(SampleKey.of(sample))
                 numbers[sample.id] = store.append(row)
+    dropped |= dict.fromkeys(beyond, f"more than {c.MAX_LENGTH} tokens")
     print("\n".join(read.report()))
-    print("legal by svg_constraint: " + ", ".join(f"{d} {legal[d] / read.read:.1%}" for d in DIALECTS))
+    if named:
+        print(f"{named} samples name control tokens of the base, as <|im_end|>: they are read as text")
+    print(
+        "legal by svg_constraint: "
+        + ", ".join(f"{d} {legal[d] / max(1, read.read - len(beyond)):.1%}" for d in DIALECTS)
+    )
     if too_long := sum(reason.endswith("tokens") for reason in dropped.values()):
         print(f"{too_long} samples are longer than {c.MAX_LENGTH} tokens and are dropped (see split.json)")
     if not keys:
@@ -66,17 +77,29 @@ def prepare_data(c: SimpleNamespace, tokenizer: Any, split: dict | None = None) 
         )
     if split:
         parts = {name: split[name] for name in SPLIT_SHARES}
-        keys = _keys_of_split(c, keys, parts)
+        keys, alike = _keys_of_split(c, keys, parts), {}
     else:
         keys = take(keys, c.MAX_SAMPLES, c.SEED)
         parts = {name: [key.id for key in part] for name, part in split_samples(keys, c.SEED).items()}
+        alike = print_families(keys)
     print("split: " + ", ".join(f"{len(part)} {name}" for name, part in parts.items()))
     return TrainingData(
         parts={name: store.rows(numbers[id] for id in part) for name, part in parts.items()},
-        ids={"seed": c.SEED, **parts, "dropped": dropped},
-        lines=read.counts(),
+        ids={"seed": c.SEED, "mend_answers": c.MEND_ANSWERS, **parts, "dropped": dropped},
+        lines=read.counts() | {"name_control_tokens": named, "no_group": read.no_group, "alike": alike},
         fingerprint=fingerprint(keys),
     )
+
+
+def print_families(keys: list[SampleKey]) -> dict[str, int]:
+    """Print and return what keeps samples together on one side of the split."""
+    alike = kin_counts(keys)
+    print(
+        f"{len(keys)} samples in {alike['families']} families, each on one side of the split: {alike['description']} "
+        f"share a description ({alike['spelling']} of them in several spellings), {alike['drawing']} a drawing, "
+        f"{alike['group']} a group"
+    )
+    return alike
 
 
 def _keys_of_split(c: SimpleNamespace, keys: list[SampleKey], parts: dict[str, list[str]]) -> list[SampleKey]:

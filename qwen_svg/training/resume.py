@@ -13,7 +13,7 @@ from qwen_svg.common.run_folder import CONFIG, run_to_resume
 # saved, and for how long. BATCH_SIZE and GRADIENT_ACCUMULATION may if a step takes as many samples as before
 # (checkpoints.refuse_other_steps).
 MAY_CHANGE = frozenset(
-    "DATA_PATH DATA BASE_MODEL MODEL PAIRS BATCH_SIZE GRADIENT_ACCUMULATION EPOCHS MAX_MINUTES DEVICE ENGINE "
+    "DATA_PATH DATA BASE_MODEL MODEL PAIRS BATCH_SIZE GRADIENT_ACCUMULATION EPOCHS STEPS MAX_MINUTES DEVICE ENGINE "
     "ACTIVATION_CHECKPOINTING LOGGING_STEPS EVAL_STEPS EVAL_BATCH_SIZE SAVE_STEPS SAVE_TOTAL_LIMIT SAMPLE_STEPS "
     "WANDB WANDB_PROJECT ON_BAD_LINE".split()
 )
@@ -49,15 +49,22 @@ def changes(
     return {n: (before[n], now) for n, now in vars(c).items() if n not in OF_A_CALL and before[n] != now}
 
 
-def record_changes(script: str, c: SimpleNamespace, folder: Path, step: int) -> None:
-    """Print what has changed, and write it into config.yml (the constants now) and environment.json (since when)."""
-    found = changes(script, c, folder)
+def record_changes(
+    script: str,
+    c: SimpleNamespace,
+    folder: Path,
+    step: int,
+    config: str = CONFIG,
+    formerly: dict[str, str] | None = None,
+) -> None:
+    """Print what has changed, and write it down: the constants now in `config`, since when in environment.json."""
+    found = changes(script, c, folder, config, formerly)
     if not found:
         return
     print("changed: " + ", ".join(f"{name} {before!r} → {now!r}" for name, (before, now) in found.items()))
-    if "EPOCHS" in found:
-        print(f"  the learning rate follows the schedule of {c.EPOCHS:g} epochs from step {step} on")
-    write_config(folder / CONFIG, SimpleNamespace(**vars(c) | {"RESUME": False}))
+    for name in found.keys() & {"EPOCHS", "STEPS"}:
+        print(f"  from step {step} on the learning rate follows the schedule of {found[name][1]:g} {name.lower()}")
+    write_config(folder / config, SimpleNamespace(**vars(c) | {"RESUME": False}))
     facts = read_json(folder / "environment.json")
     told = {name: {"before": before, "now": now} for name, (before, now) in found.items()}
     facts.setdefault("resumed", []).append({"step": step, "changed": told})

@@ -32,7 +32,8 @@ class CompleteCheckpoints(Trainer):
         broken = not all(torch.isfinite(tensor).all() for tensor in local if tensor.is_floating_point())
         flag = torch.tensor(float(broken), device=self.args.device)  # all processes stop, or none
         if self.accelerator.reduce(flag) > 0:
-            raise not_a_number("an adapter weight", self.state.global_step, Path(self.args.output_dir))
+            what, folder = "a trained weight is not a finite number", Path(self.args.output_dir)
+            raise not_a_number(what, self.state.global_step, folder)
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         self.require_finite()
@@ -75,7 +76,8 @@ class SVGTrainer(CompleteCheckpoints):
             nats, tokens = self.accelerator.reduce(sums).tolist()
         result = CrossEntropy(nats, int(tokens))
         if not math.isfinite(result.mean):
-            raise not_a_number("the validation cross-entropy", self.state.global_step, Path(self.args.output_dir))
+            what, folder = f"the validation cross-entropy is {result.mean}", Path(self.args.output_dir)
+            raise not_a_number(what, self.state.global_step, folder)
         metrics = {
             f"{metric_key_prefix}_cross_entropy": result.mean,
             f"{metric_key_prefix}_perplexity": result.perplexity,
@@ -123,10 +125,15 @@ class SVGTrainer(CompleteCheckpoints):
             self.model.save_pretrained(output_dir or self.args.output_dir, state_dict=adapter)
 
 
-def run_training(trainer: Trainer, stop: SafeStop, checkpoint: Path | None = None) -> str:
+LESS_MEMORY = "turn ACTIVATION_CHECKPOINTING on, or take a smaller BATCH_SIZE with more GRADIENT_ACCUMULATION"
+
+
+def run_training(
+    trainer: Trainer, stop: SafeStop, checkpoint: Path | None = None, less_memory: str = LESS_MEMORY
+) -> str:
     """Train to the end or to a stop; return the reason of an early stop, or "". stop: of `install_callbacks`.
 
-    Raises UserError where a GPU's memory is too small.
+    Raises UserError, with the advice `less_memory`, where a GPU's memory is too small.
     """
     if checkpoint and hasattr(trainer, "first_step"):
         trainer.first_step = step_of(checkpoint)
@@ -134,8 +141,5 @@ def run_training(trainer: Trainer, stop: SafeStop, checkpoint: Path | None = Non
         with stop:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except torch.OutOfMemoryError:
-        raise UserError(
-            f"the GPU ran out of memory with BATCH_SIZE {trainer.args.per_device_train_batch_size}; use "
-            "`--activation-checkpointing on`, or a smaller `--batch-size` with more `--gradient-accumulation`."
-        ) from None
+        raise UserError(f"the GPU ran out of memory; {less_memory}.") from None
     return stop.reason

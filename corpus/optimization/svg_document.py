@@ -7,6 +7,8 @@ more than a large file.
 import re
 from typing import Any
 
+from lxml import etree
+
 from corpus.optimization import outline
 from corpus.optimization.refusal import Refused
 from corpus.optimization.svg_style import Style, StyleSheets
@@ -19,11 +21,11 @@ MAX_ATTRIBUTES = 256  # of an element
 MAX_ELEMENTS = 5_000  # drawn or walked through, references followed
 MAX_DEPTH = 48
 MAX_COMMANDS = 30_000  # of paths, as often as they are drawn or cut, and stops of gradients likewise
-MAX_TANGLE = 3_000  # pairs of segments that may cross where outlines are cut; Skia's time grows with their square
+MAX_CROSSINGS = 3_000  # pairs of segments that may cross where outlines are cut; Skia's time grows with their square
 XLINK = "{http://www.w3.org/1999/xlink}href"
 
 
-class Source:
+class SvgDocument:
     """A parsed file. Raises Refused when it is none, or when more is spent on it than the limits above."""
 
     def __init__(self, svg: bytes | str):
@@ -37,7 +39,7 @@ class Source:
             if (name := element.get("id")) is not None:
                 self.by_id.setdefault(name, element)
         self.sheets = StyleSheets(self.root)
-        self.elements = self.commands = self.tangle = 0
+        self.elements = self.commands = self.crossings = 0
 
     def target(self, reference: str) -> Any:
         """Return the element that "#id" refers to, None where there is none."""
@@ -62,8 +64,8 @@ class Source:
     def cut(self, *paths: list[Command]) -> None:
         """Count a boolean operation on outlines, before it is done."""
         self.spend(sum(len(path) for path in paths))
-        self.tangle += outline.tangle(paths, MAX_TANGLE) ** 2
-        if self.tangle > MAX_TANGLE**2:
+        self.crossings += outline.count_crossings(paths, MAX_CROSSINGS) ** 2
+        if self.crossings > MAX_CROSSINGS**2:
             raise Refused("a tangle of outlines")
 
 
@@ -73,8 +75,6 @@ def reference_of(own: Style) -> str:
 
 
 def parse(svg: bytes | str) -> Any:
-    from lxml import etree
-
     data = svg.encode("utf-8", "surrogatepass") if isinstance(svg, str) else svg
     if len(data) > MAX_FILE:
         raise Refused(f"larger than {MAX_FILE // 2**20} MB")
