@@ -11,7 +11,7 @@ from corpus.dataset.card import write_card
 from corpus.dataset.join import join
 from corpus.dataset.plan import BuildPlan
 from qwen_svg.common.dataset import ReadResult, in_batches, stream_samples
-from qwen_svg.common.token_lengths import PARTS, measure
+from qwen_svg.training.token_lengths import PARTS, measure
 
 
 def join_and_describe(
