@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
-from qwen_svg.common.constants import NonNegativeFloat, NonNegativeInt, PositiveInt, start
+from qwen_svg.common.constants import NonNegativeFloat, NonNegativeInt, PositiveInt, Seed, start
 from qwen_svg.common.errors import UserError, run
 from qwen_svg.common.run_folder import Run, open_run
 
@@ -30,7 +30,7 @@ GENERATE_SAMPLES: NonNegativeInt = 0  # let the model answer this many test samp
 MAX_NEW_TOKENS: NonNegativeInt = 0  # of an answer; 0 = up to the run's MAX_LENGTH with the prompt
 BATCH_SIZE: PositiveInt = 16  # answers decoded together, samples scored together
 TEMPERATURE: NonNegativeFloat = 0.0  # 0 = greedy: the same answers every time
-SEED: NonNegativeInt = 42  # of sampling, when TEMPERATURE is above 0
+SEED: Seed = 42  # of sampling, when TEMPERATURE is above 0
 ENGINE: Literal["auto", "transformers", "vllm"] = "auto"  # of free decoding; "auto": vLLM where it is installed
 CONSTRAINED: bool = True  # let the fine-tuned model answer once more, constrained by the grammar: all is legal
 SKIP_BASE: bool = False  # leave the base without adapter out: half the time, no "before" column

@@ -15,8 +15,9 @@ when a drawing is not legal.
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Annotated
 
-from qwen_svg.common.constants import NonNegativeFloat, NonNegativeInt, PositiveInt, start
+from qwen_svg.common.constants import Between, NonNegativeFloat, NonNegativeInt, PositiveInt, Seed, start
 from qwen_svg.common.descriptions import checked
 from qwen_svg.common.errors import UserError, run
 
@@ -29,13 +30,13 @@ OUTPUT: str = ""  # .jsonl for the drawings of INPUT; one that exists is gone on
 MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run
 BASE_MODEL: str = ""  # where the base of a run or adapter lies; "" = where its training says
 # How
-N: PositiveInt = 1  # drawings of a description, with seeds SEED, SEED + 1 …
+N: Annotated[int, Between(1, 10_000)] = 1  # drawings of a description, with seeds SEED, SEED + 1 …
 BEST: bool = False  # of the N, keep only the best: legal, renders, shows something, SCORE, structural score
 SCORE: str = ""  # of scoring/ that decides among legal ones: "text_match", "vqa" …; NAME=MODEL for another model
 FREE: bool = False  # not constrained by the grammar
 RETRIES: NonNegativeInt = 3  # of a free answer that is not legal, with other seeds
 TEMPERATURE: NonNegativeFloat = 0.7  # 0 = greedy: the same whatever the seed
-SEED: NonNegativeInt = 0  # the same seed, the same drawing
+SEED: Seed = 0  # the same seed, the same drawing
 MAX_NEW_TOKENS: NonNegativeInt = 0  # of an answer; 0 = up to the length the model was trained with
 SLOTS: PositiveInt = 8  # drawings made side by side
 

