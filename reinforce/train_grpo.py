@@ -48,9 +48,7 @@ ENGINE: Literal["auto", "transformers", "vllm"] = "auto"  # of drawing; auto: vL
 # Optimization (AdamW)
 STEPS: PositiveInt = 200
 BATCH_SIZE: Annotated[int, Between(1, 65_536)] = 8  # drawings per device and forward pass
-GRADIENT_ACCUMULATION: Annotated[int, Between(1, 65_536)] = (
-    4  # passes per step: a multiple of GENERATIONS drawings in all
-)
+GRADIENT_ACCUMULATION: Annotated[int, Between(1, 65_536)] = 4  # passes per step; a multiple of GENERATIONS
 LEARNING_RATE: PositiveFloat = 1e-5  # falls to 0 in a straight line
 BETA: NonNegativeFloat = 0.04  # weight of the KL divergence from the adapter it began as; 0 = none
 MAX_GRAD_NORM: PositiveFloat = 1.0  # gradients are clipped to this norm
