@@ -59,9 +59,11 @@ if __name__ == "__main__":
     c = start(__file__, positional="DESCRIPTION")
     check_constants(c)
 
+from qwen_svg.common.files import require_writable
 from qwen_svg.generation.batch import draw_file
 from qwen_svg.generation.best_of_n import DrawingPlan
 from qwen_svg.generation.chat import Chat
+from qwen_svg.generation.drawings import DRAWINGS
 from qwen_svg.generation.predictor import Predictor, Settings
 from qwen_svg.generation.terminal import draw_one, show
 from qwen_svg.model.source import find_model, find_source
@@ -78,6 +80,7 @@ def main(c: SimpleNamespace) -> int:
     if c.INPUT:
         output = Path(c.OUTPUT) if c.OUTPUT else None
         return draw_file(lambda: Predictor(source, c.SLOTS), model, plan, c.BEST, Path(c.INPUT), output)
+    require_writable(DRAWINGS / "drawing-1.svg")
     predictor = Predictor(source, c.SLOTS)
     if c.INTERACTIVE:
         return Chat(predictor, plan).run()

@@ -12,6 +12,7 @@ The test split is not looked at here: `python evaluate_test.py --run-dir outputs
 """
 
 from pathlib import Path
+from shlex import quote
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
@@ -172,7 +173,7 @@ def main(c: SimpleNamespace) -> None:
     finish(c, trainer, folder, data, stopped)
     if tracker:
         print(finish_run(tracker))
-    print(f"next: python evaluate_test.py --model {folder.name}")
+    print(f"next: python evaluate_test.py --model {quote(folder.name)}")
 
 
 def check_machine(c: SimpleNamespace) -> None:
