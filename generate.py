@@ -18,7 +18,6 @@ from types import SimpleNamespace
 from typing import Annotated
 
 from qwen_svg.common.constants import Between, NonNegativeFloat, NonNegativeInt, PositiveInt, Seed, start
-from qwen_svg.common.descriptions import checked
 from qwen_svg.common.errors import UserError, run
 
 # What
@@ -51,8 +50,8 @@ def check_constants(c: SimpleNamespace) -> None:
         raise UserError("SCORE chooses among several drawings; give `--n 8`, say.")
     if c.OUTPUT and not c.INPUT:
         raise UserError("OUTPUT is for the drawings of a file; give one with `--input`.")
-    if not c.INPUT and not c.INTERACTIVE:
-        c.DESCRIPTION = checked(c.DESCRIPTION)
+    if not (c.INPUT or c.INTERACTIVE or c.DESCRIPTION.strip()):
+        raise UserError("the description is empty; say in a few words what to draw.")
 
 
 if __name__ == "__main__":
@@ -63,6 +62,7 @@ from qwen_svg.common.files import require_writable
 from qwen_svg.generation.batch import draw_file
 from qwen_svg.generation.best_of_n import DrawingPlan
 from qwen_svg.generation.chat import Chat
+from qwen_svg.generation.descriptions import checked
 from qwen_svg.generation.drawings import DRAWINGS
 from qwen_svg.generation.predictor import Predictor, Settings
 from qwen_svg.generation.terminal import draw_one, show
@@ -74,6 +74,7 @@ from svg_constraint import SVG_OPEN
 
 def main(c: SimpleNamespace) -> int:
     """Return the exit code: 1 when a drawing is not legal."""
+    description = checked(c.DESCRIPTION) if c.DESCRIPTION else ""
     model, source = find_model(c.MODEL), find_source(c.MODEL, c.BASE_MODEL)
     settings = Settings(c.TEMPERATURE, c.SEED, c.MAX_NEW_TOKENS, c.FREE)
     plan = DrawingPlan(settings, c.N, c.RETRIES, scorer(c.SCORE, model) if c.SCORE else None, c.SCORE)
@@ -84,7 +85,7 @@ def main(c: SimpleNamespace) -> int:
     predictor = Predictor(source, c.SLOTS)
     if c.INTERACTIVE:
         return Chat(predictor, plan).run()
-    attempts = draw_one(predictor, c.DESCRIPTION, plan)
+    attempts = draw_one(predictor, description, plan)
     kept = attempts[:1] if c.BEST else attempts
     for attempt in attempts:
         show(attempt, keep=attempt in kept)

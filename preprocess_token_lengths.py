@@ -33,10 +33,10 @@ import numpy as np
 from prompt_template import build_prompt
 from qwen_svg.common.dataset import ReadResult, in_batches, stream_samples
 from qwen_svg.common.files import write_json
-from qwen_svg.common.token_lengths import PARTS, draw, measure
 from qwen_svg.common.tokens import token_ids, within_reach
 from qwen_svg.model.svg_tokens import add_svg_tokens
 from qwen_svg.model.tokenizer import load_tokenizer
+from qwen_svg.training.token_lengths import PARTS, draw, measure
 
 CANDIDATE_LIMITS = (512, 768, 1024, 1280, 1560, 2048, 3072, 4096)
 

@@ -32,6 +32,7 @@ SLOTS: PositiveInt = 8  # drawings made side by side
 MAX_WAITING: NonNegativeInt = 16  # requests that may wait for a slot; others are turned away with 429
 MAX_BODY: PositiveInt = 65_536  # bytes of a request
 MAX_DESCRIPTION: PositiveInt = 2000  # characters
+MAX_PROMPT: PositiveInt = 4096  # tokens of a conversation: the description, and the earlier ones with their drawings
 MAX_TOKENS: PositiveInt = 1560  # of an answer
 TIME_LIMIT: PositiveFloat = 120.0  # seconds a request may take, its waiting included; then 504
 DRAIN_SECONDS: NonNegativeFloat = 10.0  # after SIGTERM or Ctrl-C: what is not finished by then is given up
@@ -81,7 +82,7 @@ def build(c: SimpleNamespace):
     if not local and not c.TOKEN:
         print(f"note: everybody who reaches {c.HOST} may draw; --token or the environment's SERVE_TOKEN asks for one")
     found, source = find_model(c.MODEL), find_source(c.MODEL, c.BASE_MODEL)
-    predictor = Predictor(source, c.SLOTS)
+    predictor = Predictor(source, c.SLOTS, c.MAX_PROMPT)
     limits = Limits(c.MAX_BODY, c.MAX_DESCRIPTION, c.MAX_TOKENS, c.TIME_LIMIT)
     # Compiles the grammar now, not at the first request; and says so now where no answer has room.
     predictor.row("a fox", Settings(max_new=limits.tokens, free=not c.CONSTRAINED))

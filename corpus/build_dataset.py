@@ -15,7 +15,7 @@ one `group`, which no split separates. The output is the same byte for byte each
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from qwen_svg.common.constants import Between, NonNegativeInt, PositiveInt, Seed, start
 from qwen_svg.common.errors import UserError, run
@@ -69,19 +69,15 @@ if __name__ == "__main__":
     c = start(__file__)
     check_constants(c)
 
-import shutil
 from functools import partial
 
 from tqdm import tqdm
 
-from corpus.dataset.card import write_card
 from corpus.dataset.explain import Asking
-from corpus.dataset.join import join
+from corpus.dataset.finish import join_and_describe, tokenizer_of_card
 from corpus.dataset.plan import BuildPlan, plan
 from corpus.dataset.record import Rules
 from corpus.sources import Columns
-from qwen_svg.common.dataset import ReadResult, in_batches, stream_samples
-from qwen_svg.common.token_lengths import PARTS, measure
 from qwen_svg.common.vectors import read_vectors
 
 
@@ -121,40 +117,6 @@ def prepare(plan: BuildPlan, workers: int) -> None:
     missing = plan.missing()
     done = plan.lines(plan.drawings(missing), workers)
     plan.write(missing, tqdm(done, desc="drawings", unit="", disable=None))
-
-
-def join_and_describe(
-    plan: BuildPlan,
-    output: Path,
-    drop_near: bool,
-    vectors: Path | None,
-    same_vector: float,
-    tokenizer: str,
-    max_length: int,
-) -> None:
-    """Write the data set and its card from what is prepared, which then goes."""
-    counts = join(plan.paths(), output, drop_near, plan.rules.max_error, vectors, same_vector)
-    lengths = token_lengths(output, tokenizer) if tokenizer else {}
-    write_card(output, counts, "python -m corpus.build_dataset", lengths, max_length)
-    shutil.rmtree(plan.folder)
-    print(f"{output}: {counts.written} samples written, {sum(counts.refused.values())} drawings left out")
-    for (source, reason), count in counts.refused.most_common():
-        print(f"  {count:>5}  {reason} ({source})")
-
-
-def tokenizer_of_card(name: str) -> Any:
-    from qwen_svg.model.tokenizer import load_tokenizer  # transformers takes seconds, for those who count tokens
-
-    return load_tokenizer(name)
-
-
-def token_lengths(path: Path, tokenizer: str) -> dict[str, list[int]]:
-    loaded = tokenizer_of_card(tokenizer)
-    lengths: dict[str, list[int]] = {part: [] for part in PARTS}
-    for batch in in_batches(stream_samples(ReadResult(path)), 256):
-        for part, counts in measure(loaded, batch, "chat").items():
-            lengths[part] += counts
-    return lengths
 
 
 if __name__ == "__main__":

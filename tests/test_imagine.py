@@ -9,9 +9,9 @@ from PIL import Image
 from corpus import imagine
 from corpus.imagine import seed_of
 from corpus.sources import drawings
-from qwen_svg.common.descriptions import Asked
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.jsonl import append_all
+from qwen_svg.generation.descriptions import Asked
 from svg_constraint import check
 from tests.scripts import run_main
 from tests.tiny_diffusion import PIXELS, make_pipeline

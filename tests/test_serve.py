@@ -1,8 +1,10 @@
 """serve.py: what goes in, what comes out, what is turned away, and how it ends."""
 
 import concurrent.futures
+import contextlib
 import http.client
 import json
+import re
 import signal
 import socket
 import threading
@@ -10,9 +12,13 @@ import time
 
 import httpx2
 import pytest
-from openai import APIError, OpenAI, RateLimitError
+from openai import APIError, BadRequestError, NotFoundError, OpenAI, RateLimitError, UnprocessableEntityError
 
+from qwen_svg.generation.predictor import Predictor
+from qwen_svg.serving.openai_api import UNSUPPORTED
+from qwen_svg.serving.service import StopStrings
 from qwen_svg.serving.store import DrawingStore
+from qwen_svg.serving.worker import Worker
 from svg_constraint import check
 from tests.paths import ROOT
 from tests.served import Script, events, process, serving
@@ -171,6 +177,150 @@ def test_openais_client_works_unchanged(site, script):
     assert stream[-2].choices[0].finish_reason == "stop" and stream[-1].usage.completion_tokens > 20
 
 
+SAMPLES = {  # a value for each parameter of the table in docs/serving.md
+    "model": "any", "messages": [{"role": "user", "content": "a"}], "temperature": 1.5, "seed": -(2**63),
+    "max_tokens": 10**9, "max_completion_tokens": 900, "stop": ["never", "said"], "n": 2, "stream": False,
+    "stream_options": None, "top_p": 0.9, "user": "me", "metadata": {"a": "b"}, "store": True, "service_tier": "auto",
+    "reasoning_effort": "low", "parallel_tool_calls": False, "prediction": {"type": "content", "content": "a"},
+    "verbosity": "low", "prompt_cache_key": "a", "safety_identifier": "a",
+    "logprobs": True, "top_logprobs": 2, "logit_bias": {"5": 1}, "frequency_penalty": 0.5, "presence_penalty": -0.5,
+    "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}], "tool_choice": "required",
+    "functions": [{"name": "f"}], "function_call": {"name": "f"}, "response_format": {"type": "json_object"},
+    "modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}, "web_search_options": {},
+}  # fmt: skip
+TABLE = [
+    (name, column[2].strip())
+    for line in (ROOT / "docs" / "serving.md").read_text(encoding="utf-8").splitlines()
+    if len(column := line.split("|")) == 5 and column[2].strip() in ("works", "ignored", "refused")
+    for name in re.findall(r"`(\w+)`", column[1])
+]
+
+
+def test_the_table_of_parameters_is_whole():
+    assert sorted(name for name, _ in TABLE) == sorted(SAMPLES)
+    assert {name for name, how in TABLE if how == "refused"} == set(UNSUPPORTED)
+
+
+@pytest.mark.parametrize(("name", "how"), TABLE)
+def test_openais_client_finds_what_the_table_says(site, name, how):
+    client = OpenAI(base_url=f"{site.url}/v1", api_key="-", max_retries=0)
+    asked = {"model": "m", "messages": SAMPLES["messages"]} | {name: SAMPLES[name]}
+    if how == "refused":
+        with pytest.raises(BadRequestError, match=f"{name} is not supported") as refused:
+            client.chat.completions.create(**asked)
+        error = refused.value
+        assert (error.param, error.code, error.type) == (name, "unsupported_parameter", "invalid_request_error")
+        for nothing in (None, *UNSUPPORTED[name]):
+            assert client.chat.completions.create(**asked | {name: nothing}).choices
+    else:
+        said = client.chat.completions.create(**asked).choices
+        assert [choice.message.content for choice in said] == [answer()] * (2 if name == "n" else 1)
+
+
+def test_a_stop_string_ends_the_text_before_it_streamed_or_not(tokenizer):
+    script = Script(tokenizer)
+    with serving(script) as site:
+        client = OpenAI(base_url=f"{site.url}/v1", api_key="-", max_retries=0)
+        for stop in ("</svg>", "gold", "<svg", ["never", "xmlns", "circle"], ["A gold", " circle\n</rea"]):
+            strings = [stop] if isinstance(stop, str) else stop
+            expected = answer()[: min(answer().index(one) for one in strings if one in answer())]
+            asked = {"model": "m", "messages": SAMPLES["messages"], "stop": stop}
+            whole = client.chat.completions.create(**asked)
+            assert whole.choices[0].message.content == expected and whole.choices[0].finish_reason == "stop"
+            assert whole.usage.completion_tokens <= len(tokenizer.encode(answer()))
+            stream = list(client.chat.completions.create(**asked, stream=True))
+            assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == expected
+            assert stream[-1].choices[0].finish_reason == "stop"
+        script.hold_after = len(tokenizer.encode(answer()[: answer().index("gold") + 20]))
+        client.chat.completions.create(model="m", messages=SAMPLES["messages"], stop="gold")  # not drawn to its end
+        script.gate.set()
+        wait_until(lambda: not script.busy)
+    with serving(Script(tokenizer), free=True) as site:
+        client = OpenAI(base_url=f"{site.url}/v1", api_key="-", max_retries=0)
+        said = client.chat.completions.create(model="m", messages=SAMPLES["messages"], stop="</svg>")
+        content = said.choices[0].message.content
+        assert content.endswith('fill="gold"/>\n') and content.startswith("<reasoning>")
+
+
+def test_what_may_become_a_stop_string_is_held_back():
+    stop = StopStrings(["aab", "xyz"])
+    assert [stop.read(piece) for piece in ("a", "a", "a", "x", "y", "-", "aa", "b", "c")] == [
+        "", "", "a", "aa", "", "xy-", "", "", ""]  # fmt: skip
+    assert stop.text[: stop.end] == "aaaxy-"
+
+
+def test_several_choices_are_drawn_side_by_side_with_seeds_that_follow(tiny_base):
+    with serving(Predictor(str(tiny_base), slots=3), waiting=3) as site:
+        client = OpenAI(base_url=f"{site.url}/v1", api_key="-", max_retries=0)
+        asked = {"model": "m", "messages": SAMPLES["messages"], "temperature": 1.0, "max_tokens": 150}
+        three = client.chat.completions.create(**asked, n=3, seed=5)
+        texts = [choice.message.content for choice in three.choices]
+        assert [choice.index for choice in three.choices] == [0, 1, 2] and len(set(texts)) == 3 and three.seed == 5
+        streamed = ["", "", ""]
+        for chunk in client.chat.completions.create(**asked, n=3, seed=5, stream=True):
+            streamed[chunk.choices[0].index] += chunk.choices[0].delta.content or ""
+        one = client.chat.completions.create(**asked, seed=6)
+        assert streamed == texts and one.choices[0].message.content == texts[1]
+        assert three.usage.prompt_tokens == one.usage.prompt_tokens
+        assert three.usage.completion_tokens > 2 * one.usage.completion_tokens
+        with pytest.raises(BadRequestError, match="n may be at most 3") as refused:
+            client.chat.completions.create(**asked, n=4)
+        assert refused.value.param == "n"
+        # Without a seed each request has its own, and says which.
+        first, second = (client.chat.completions.create(**asked) for _ in range(2))
+        assert first.choices[0].message.content != second.choices[0].message.content and first.seed != second.seed
+        again = client.chat.completions.create(**asked, seed=first.seed)
+        assert again.choices[0].message.content == first.choices[0].message.content
+        drawn = [draw(site, temperature=1.0, max_tokens=150).json() for _ in range(2)]
+        assert drawn[0]["reasoning"] != drawn[1]["reasoning"] and drawn[0]["seed"] != drawn[1]["seed"]
+        again = draw(site, temperature=1.0, max_tokens=150, seed=drawn[0]["seed"]).json()
+        assert (again["reasoning"], again["svg"]) == (drawn[0]["reasoning"], drawn[0]["svg"])
+
+
+def test_conversations_with_tools_and_without_words_are_taken(site, script):
+    """As agents' clients send them: calls of tools and what they gave are left out, parts of text are put together."""
+    client = OpenAI(base_url=f"{site.url}/v1", api_key="-", max_retries=0)
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    messages = [
+        {"role": "developer", "content": [{"type": "text", "text": "You draw."}]},
+        {"role": "user", "content": "a house", "name": "me"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": [{"type": "text", "text": "sunny"}]},
+        {"role": "assistant", "content": [{"type": "text", "text": "<svg>"}, {"type": "text", "text": "</svg>"}]},
+        {"role": "assistant", "content": "There."},
+        {"role": "user", "content": None},
+        {"role": "user", "content": "darker"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": ""},
+    ]
+    assert client.chat.completions.create(model="m", messages=messages).choices[0].message.content == answer()
+    description, _, before = script.asked
+    assert (description.strip(), before) == ("darker", (("a house", "<svg></svg>\nThere."),))
+
+
+def test_what_there_is_not_is_refused_in_openais_shape(site):
+    client = OpenAI(base_url=f"{site.url}/v1", api_key="-", max_retries=0)
+    assert client.models.retrieve("tiny").id == "tiny"
+    with pytest.raises(NotFoundError, match="no model other/one, only tiny") as refused:
+        client.models.retrieve("other/one")
+    assert (refused.value.code, refused.value.param) == ("model_not_found", "model")
+    for call in (
+        lambda: client.completions.create(model="m", prompt="a"),
+        lambda: client.responses.create(model="m", input="a"),
+        lambda: client.embeddings.create(model="m", input="a"),
+        lambda: client.files.list(),
+    ):
+        with pytest.raises(NotFoundError, match="chat/completions"):
+            call()
+    for response in (site.get("/nothing"), site.post("/v1/nothing", json={}), site.get("/v1/chat/completions")):
+        error = response.json()["error"]
+        assert response.status_code in (404, 405) and error.keys() == {"message", "type", "param", "code"}
+        assert "/v1/chat/completions" in error["message"]
+    with pytest.raises(UnprocessableEntityError) as refused:
+        client.chat.completions.create(model="m", messages=SAMPLES["messages"], temperature=3)
+    assert refused.value.param == "temperature" and "temperature" in str(refused.value)
+
+
 @pytest.mark.parametrize(
     "messages",
     [
@@ -215,7 +365,9 @@ def test_what_is_no_conversation_is_refused(site, messages):
 def test_bad_requests_are_told_what_is_wrong(site, body, status):
     response = site.post("/v1/svg", content=json.dumps(body), headers={"Content-Type": "application/json"})
     assert response.status_code == status
-    assert response.json()["error"].keys() == {"message", "type", "code"} and response.json()["error"]["message"]
+    assert (
+        response.json()["error"].keys() == {"message", "type", "param", "code"} and response.json()["error"]["message"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -276,6 +428,107 @@ def test_too_many_at_once_are_turned_away_and_the_accepted_finish(site, script):
         script.gate.set()
         assert [a.result(20).status_code for a in asked].count(200) == 4
     assert draw(site).status_code == 200 and not site.worker.open
+
+
+def test_a_long_conversation_is_refused_at_once(tiny_base):
+    """What an assistant said counts too. The bound is on tokens, and on characters before anything is tokenised."""
+    with serving(Predictor(str(tiny_base), slots=2, max_prompt=1500), body=10**7) as site:
+
+        def said(text, times=1):
+            turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": text}] * times
+            return {"messages": [*turns, {"role": "user", "content": "b"}], "max_tokens": 150}
+
+        for body, words in (
+            (said("a red fox on a hill, " * 200), "tokens, and may take"),
+            (said("x", 50), "tokens, and may take"),
+            (said("word " * 10**6), "characters long, and may be 24000"),
+        ):
+            begun = time.monotonic()
+            response = site.post("/v1/chat/completions", json=body)
+            assert response.status_code == 422 and words in response.json()["error"]["message"]
+            assert time.monotonic() - begun < 2
+        assert site.post("/v1/chat/completions", json=said("<svg></svg>")).status_code == 200
+
+
+@pytest.mark.parametrize("how", ["client leaves", "time is up"])
+def test_the_reading_of_a_prompt_that_is_given_up_stops_within_a_second(tiny_base, monkeypatch, how):
+    """Each layer takes 0.2 s here, and the prompt 20 pieces: 8 s if nobody stopped it."""
+    monkeypatch.setattr("qwen_svg.generation.engine.PROMPT_TOKENS", {"cpu": 100})
+    predictor = Predictor(str(tiny_base), slots=2)
+    hooks = [layer.register_forward_hook(lambda *_: time.sleep(0.2)) for layer in predictor.engine.model.model.layers]
+    with serving(predictor, seconds=0.8 if how == "time is up" else 60) as site:
+        messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "fox " * 800}] * 2
+        body = {"messages": [*messages, {"role": "user", "content": "b"}]}
+        with contextlib.suppress(httpx2.TimeoutException):
+            timeout = 20 if how == "time is up" else 0.8
+            assert site.post("/v1/chat/completions", json=body, timeout=timeout).status_code == 504
+        begun = time.monotonic()
+        wait_until(lambda: not predictor.engine.busy, 1)
+        assert time.monotonic() - begun < 1 and not site.worker.open
+        for hook in hooks:
+            hook.remove()
+        assert how == "time is up" or draw(site, max_tokens=150).status_code == 200
+
+
+def breaking(predictor):
+    """Let this predictor's rows break where their description says so."""
+    make_row, make_drawing = predictor.row, predictor.drawing
+
+    def fail(*_):
+        raise RuntimeError("broken on purpose")
+
+    def row(description, settings, before=()):
+        made = make_row(description, settings, before)
+        match description.removeprefix("break "):
+            case "constraint":
+                made.constraint.mask = fail
+            case "taking":
+                made.constraint.take = fail
+            case "sampler":
+                made.sampler, made.temperature = None, float("nan")
+            case "prompt":
+                fail()
+            case "text":
+                made.prompt = Marked(made.prompt)
+        return made
+
+    def drawing(description, row):
+        return fail() if description == "break judging" else make_drawing(description, row)
+
+    predictor.row, predictor.drawing = row, drawing
+
+
+class Marked(list):
+    """The prompt of a row whose text cannot be decoded."""
+
+
+def test_one_request_never_fails_anothers(tiny_base, monkeypatch, capfd):
+    """Each way to break a row, all at once, beside requests that have exactly the answers they have alone."""
+    predictor = Predictor(str(tiny_base), slots=12)
+    breaking(predictor)
+    say = Worker._say
+
+    def say_or_fail(self, job, row):
+        if isinstance(row.prompt, Marked) and len(row.tokens) > 3:
+            raise RuntimeError("broken on purpose")
+        say(self, job, row)
+
+    monkeypatch.setattr(Worker, "_say", say_or_fail)
+    good = [{"description": f"thing {i}", "temperature": 1.0, "seed": i, "max_tokens": 150} for i in range(2)]
+    odd = [{"temperature": t, "seed": 2**31 - 1} for t in (1e-38, 1e-40, 5e-324, 2)]
+    good += [{"description": "thing", "max_tokens": 150} | one for one in odd]
+    ways = ("constraint", "taking", "sampler", "prompt", "text", "judging")
+    bad = [{"description": f"break {way}", "temperature": 1.0, "max_tokens": 150} for way in ways]
+    with serving(predictor, waiting=8) as site, concurrent.futures.ThreadPoolExecutor(16) as pool:
+        alone = [site.post("/v1/svg", json=body).json()["reasoning"] for body in good]
+        asked = [pool.submit(site.post, "/v1/svg", json=body) for body in good + bad]
+        answers = [one.result(30) for one in asked]
+        assert [one.json().get("reasoning") for one in answers[: len(good)]] == alone and len(set(alone)) > 2
+        assert [one.status_code for one in answers[len(good) :]] == [500] * len(bad)
+        assert {one.json()["error"]["type"] for one in answers[len(good) :]} == {"failed"}
+        assert site.post("/v1/svg", json=good[0]).json()["reasoning"] == alone[0] and not site.worker.open
+        assert not predictor.engine.busy
+    assert capfd.readouterr().err.count("broken on purpose") >= len(bad) - 1  # the sampler has words of its own
 
 
 def test_time_is_limited(tokenizer):

@@ -24,6 +24,7 @@ from qwen_svg.common.errors import UserError
 from qwen_svg.model.tokenizer import load_tokenizer
 from qwen_svg.svg.render import picture_difference, png_bytes, render_rgb
 from svg_constraint import SVG_OPEN, check
+from tests.scripts import run_main
 
 SIZE = 256  # pixels
 TWEMOJI = [icon for icon in drawings("twemoji") if icon.id in ("1f388", "1f4d7", "1faf1")]
@@ -66,7 +67,7 @@ def test_the_shortest_is_taken_of_the_nearly_best_and_not_of_the_others(monkeypa
     found = [
         Candidate("x" * length, similarity) for length, similarity in ((9, 0.9), (7, 0.8995), (8, 0.8993), (2, 0.89))
     ]
-    monkeypatch.setattr("corpus.vectorizing.layered.by_layers", lambda *_: found)
+    monkeypatch.setattr("corpus.vectorizing.methods.by_layers", lambda *_: found)
     assert vectorized(np.zeros((128, 128, 3), np.uint8), Budget(100)) == found[1]
 
 

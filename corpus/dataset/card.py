@@ -7,14 +7,14 @@ from corpus.dataset.join import Counts
 from corpus.sources import ATTRIBUTIONS
 from prompt_template import extract_svg
 from qwen_svg.common.sheet import write_sheet
-from qwen_svg.common.token_lengths import draw
 from qwen_svg.svg.render import png_bytes
+from qwen_svg.training.token_lengths import draw
 
 
 def write_card(path: Path, counts: Counts, command: str, lengths: dict[str, list[int]], max_length: int) -> None:
     """Write <name>.md, the contact sheet <name>.png and, where token lengths are known, <name>_tokens.png.
 
-    lengths: of qwen_svg/common/token_lengths.py, {} when there is no tokenizer; max_length: the limit drawn, in tokens.
+    lengths: of training/token_lengths.py, {} when there is no tokenizer; max_length: the limit drawn, in tokens.
     """
     contact_sheet(path.with_suffix(".png"), counts.examples)
     plot = path.with_name(f"{path.stem}_tokens.png")

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from qwen_svg.common.descriptions import Asked, read_descriptions
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.files import require_writable
 from qwen_svg.common.jsonl import append_all, written_before
 from qwen_svg.common.sheet import sheet_beside, write_sheet
 from qwen_svg.evaluation.judge import judge
 from qwen_svg.generation.best_of_n import DrawingPlan, Request, draw_each
+from qwen_svg.generation.descriptions import Asked, read_descriptions
 from qwen_svg.generation.drawings import DRAWINGS
 from qwen_svg.generation.predictor import Predictor
 

@@ -5,10 +5,10 @@ import difflib
 import math
 from dataclasses import replace
 
-from qwen_svg.common.descriptions import checked
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.run_folder import OUTPUTS
 from qwen_svg.generation.best_of_n import DrawingPlan
+from qwen_svg.generation.descriptions import checked
 from qwen_svg.generation.predictor import Predictor, Turn
 from qwen_svg.generation.terminal import draw_one, show
 

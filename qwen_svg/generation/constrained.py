@@ -21,6 +21,7 @@ from qwen_svg.generation.svg_grammar import answer_grammar
 MARGIN = 64  # tokens kept above the closing text: one token may open an element, and so lengthen it
 MAX_COMMENT = 160  # characters, then it is closed
 REASONING_SHARE = 0.5  # of the budget, then it is closed
+REMEMBERED = 100_000  # steps of the automaton, some hundred MB: a server draws for months
 
 
 @cache
@@ -57,7 +58,11 @@ class GrammarConstraint:
         # Behind what was there before: some tokenizers take the space off a text's first token.
         new = self.tokenizer.decode(self.read + self.unread)[len(self.tokenizer.decode(self.read)) :]
         if not new.endswith("\ufffd"):
-            self.state = _automaton().advance(self.state, new)
+            automaton = _automaton()
+            if len(automaton.steps) > REMEMBERED:
+                automaton.steps.clear()
+                automaton.completions.clear()
+            self.state = automaton.advance(self.state, new)
             self.text += new
             self.read, self.unread = self.unread, []
 

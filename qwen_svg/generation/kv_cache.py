@@ -4,6 +4,7 @@ All rows end at the same column; a row that was let in later begins further righ
 it. Keys carry their own positions (they are rotated before they are stored), so columns mean nothing to the model.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -38,12 +39,22 @@ class _Layer(DynamicLayer):
         return self.length if self.is_initialized else 0
 
 
+class GivenUp(Exception):
+    """Nobody waits any more for what is being computed."""
+
+
 class KVCache(Cache):
     """`mask` (rows, length) int64: 1 where a column belongs to the row that has the slot now."""
 
-    def __init__(self, mask: torch.Tensor):
+    def __init__(self, mask: torch.Tensor, given_up: Callable[[], bool] | None = None):
+        """given_up: asked at every layer; when it says yes, the forward pass ends with GivenUp."""
         super().__init__(layer_class_to_replicate=_Layer)
-        self.mask = mask
+        self.mask, self.given_up = mask, given_up
+
+    def update(self, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.given_up and self.given_up():
+            raise GivenUp
+        return super().update(*args, **kwargs)
 
     @property
     def length(self) -> int:

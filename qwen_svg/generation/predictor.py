@@ -14,13 +14,14 @@ from qwen_svg.svg.render import is_blank
 from svg_constraint import Verdict
 
 Turn = tuple[str, str]  # a description and the answer to it
+CHARACTERS = 16  # for each token that a prompt may have: more are not tokenised. Words have 5, drawings 3
 
 
 @dataclass(frozen=True)
 class Settings:
     """How one drawing is asked for."""
 
-    temperature: float = 0.0  # 0 = greedy
+    temperature: float = 0.0  # 0 = greedy, and so is what is below 0.001
     seed: int = 0
     max_new: int = 0  # tokens of the answer; 0 = all that there is room for
     free: bool = False  # not constrained by the grammar: what the model says by itself
@@ -53,29 +54,40 @@ class Drawing:
 class Predictor:
     """A model with its prompt and its limits. Not to be shared between threads: one drives `engine`, others ask it."""
 
-    def __init__(self, source: str | ModelSource, slots: int = 8):
+    def __init__(self, source: str | ModelSource, slots: int = 8, max_prompt: int | None = None):
         """source: a run, by name or folder; the folder of an adapter or of a merged model; a hub id; a .gguf file.
-        slots: drawings that are made side by side. Raises UserError where it is none of these.
+        slots: drawings that are made side by side. max_prompt: tokens of a conversation; None = all that the model has
+        positions for. Raises UserError where `source` is none of these.
         """
         loaded = load_model(source)
         self.tokenizer, self.prompt_form, self.max_total = loaded.tokenizer, loaded.prompt_form, loaded.max_length
         self.positions = loaded.model.config.max_position_embeddings
+        self.max_prompt = min(max_prompt or self.positions, self.positions)
         self.engine = Engine(loaded.model, loaded.tokenizer, slots)
 
     def row(self, description: str, settings: Settings = Settings(), before: Iterable[Turn] = ()) -> RowState:
         """Return what `engine.add` takes. before: the turns of a conversation, whose last drawing is to be changed.
 
-        Raises UserError when the prompt leaves too little room.
+        Raises UserError when the prompt is too long or leaves too little room.
         """
-        prompt = prompt_ids(self.tokenizer, description, self.prompt_form, before)
-        room = self.max_total - len(prompt_ids(self.tokenizer, description, self.prompt_form))
-        total = min(len(prompt) + room, self.positions)
-        if total - len(prompt) < 1:
-            limit = min(self.max_total, self.positions)
+        before = list(before)
+        length = len(description) + sum(len(said) for turn in before for said in turn)
+        if length > (limit := CHARACTERS * self.max_prompt):
+            raise UserError(f"the prompt is {length} characters long, and may be {limit}; shorten it.")
+        alone = prompt_ids(self.tokenizer, description, self.prompt_form)
+        room = min(self.max_total, self.positions) - len(alone)  # of every answer, however long the conversation
+        if room < 1:
             raise UserError(
-                f"the prompt takes {len(prompt)} tokens of {limit} that it shares with the answer; shorten the "
-                "description, or begin anew."
+                f"the prompt takes {len(alone)} tokens of {len(alone) + room} that it shares with the answer; shorten "
+                "the description."
             )
+        prompt, limit = alone, min(self.max_prompt, self.positions - room)
+        if before and len(prompt := prompt_ids(self.tokenizer, description, self.prompt_form, before)) > limit:
+            raise UserError(
+                f"the conversation takes {len(prompt)} tokens, and may take {limit}; leave its oldest turns out, or "
+                "begin anew."
+            )
+        total = len(prompt) + room
         (row,) = rows_for([prompt], total, settings.max_new or total, settings.temperature, settings.seed)
         if not settings.free:
             self.engine.constrain([row])

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from qwen_svg.generation.predictor import Drawing
 from qwen_svg.serving.errors import described, responses
-from qwen_svg.serving.service import Service
+from qwen_svg.serving.service import Events, Service
 
 # What a browser may do with an SVG it opens by itself: draw it, and nothing else.
 SVG_HEADERS = {
@@ -28,6 +28,7 @@ class Drawn(BaseModel):
     reasoning: str | None
     svg: str
     verdict: dict[str, Any] = Field(description="by svg_constraint.py, prompt dialect")
+    seed: int = Field(description="with which the same request gives the same drawing")
     tokens: int
     seconds: float = Field(description="of the model's time, shared with others")
     finished: bool
@@ -43,7 +44,7 @@ def drawing_routes(service: Service) -> APIRouter:
             str, StringConstraints(max_length=limits.description, pattern=r"\S"), Field(examples=["a red fox"])
         ]
         temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False, description="0 = greedy")] = 0.0
-        seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+        seed: Annotated[int | None, Field(ge=0, lt=2**31, description="none = another each time")] = None
         max_tokens: Annotated[int, Field(ge=0, le=limits.tokens, description="0 = all there is room for")] = 0
         stream: Annotated[bool, Field(description="as does `Accept: text/event-stream`")] = False
 
@@ -55,11 +56,12 @@ def drawing_routes(service: Service) -> APIRouter:
     async def draw(asked: Asked, request: Request):
         """Draw. As a stream: `text` events {"text"}, then `drawing` (the same object as without) or `error`."""
         settings = service.settings(asked.temperature, asked.seed, asked.max_tokens)
-        _, events = await service.begin(request, asked.description, settings)
+        _, events = await service.begin(request, asked.description, [settings])
         if asked.stream or "text/event-stream" in request.headers.get("accept", ""):
-            return StreamingResponse(as_stream(service, events), media_type="text/event-stream",
+            return StreamingResponse(as_stream(service, events, settings.seed), media_type="text/event-stream",
                                      headers={"Cache-Control": "no-store"})  # fmt: skip
-        return kept(service, await service.end(events))
+        (drawing,) = await service.end(events)
+        return kept(service, drawing, settings.seed)
 
     @router.get(
         "/v1/svg/{id}.{kind}",
@@ -80,26 +82,27 @@ def drawing_routes(service: Service) -> APIRouter:
     return router
 
 
-def kept(service: Service, drawing: Drawing) -> Drawn:
+def kept(service: Service, drawing: Drawing, seed: int) -> Drawn:
     return Drawn(
         id=service.store.add(drawing.svg, drawing.png),
         description=drawing.description,
         reasoning=drawing.reasoning,
         svg=drawing.svg,
         verdict=drawing.verdict.to_json(),
+        seed=seed,
         tokens=drawing.tokens,
         seconds=round(drawing.seconds, 3),
         finished=drawing.finished,
     )
 
 
-async def as_stream(service: Service, events: AsyncIterator) -> AsyncIterator[str]:
+async def as_stream(service: Service, events: Events, seed: int) -> AsyncIterator[str]:
     try:
-        async for event in events:
+        async for _, event in events:
             if isinstance(event, str):
                 yield sse({"text": event}, "text")
             else:
-                yield sse(kept(service, event).model_dump(), "drawing")
+                yield sse(kept(service, event, seed).model_dump(), "drawing")
     except Exception as error:
         yield sse(described(error, service.limits.seconds)[1], "error")
 

@@ -1,4 +1,7 @@
-"""Every error of the API has one body, in the form OpenAI's clients read: {"error": {"message", "type", "code"}}."""
+"""Every error of the API has one body, in the form OpenAI's clients read:
+
+{"error": {"message", "type", "param", "code"}}. param: the parameter that is wrong, or null.
+"""
 
 import json
 from typing import Any
@@ -15,17 +18,28 @@ TYPES = {400: "bad_request", 401: "unauthorized", 404: "not_found", 405: "method
          421: "wrong_host", 422: "invalid_request", 429: "overloaded", 499: "client_gone", 500: "failed",
          502: "illegal_drawing", 503: "closing", 504: "time_limit"}  # fmt: skip
 OVERLOADED = "as many requests as may wait are waiting; try again later"
+NO_ROUTE = ("Not Found", "Method Not Allowed")  # Starlette's words
+ROUTES = "drawings come from POST /v1/svg and POST /v1/chat/completions, the model's name from GET /v1/models"
 
 
 class ErrorDetail(BaseModel):
     message: str
     type: str
-    code: int
+    param: str | None = None
+    code: int | str
     violations: list[dict] | None = None
 
 
 class ErrorBody(BaseModel):
     error: ErrorDetail
+
+
+class Refused(Exception):
+    """What a client of OpenAI's API asks for and this server has not got; in the words of that API."""
+
+    def __init__(self, message: str, param: str, code: str = "unsupported_parameter", status: int = 400):
+        super().__init__(message)
+        self.param, self.code, self.status = param, code, status
 
 
 class IllegalDrawing(Exception):
@@ -37,7 +51,7 @@ class IllegalDrawing(Exception):
 
 def described(error: Exception, seconds: float) -> tuple[int, dict[str, Any]]:
     """Return the status and the body of an error. seconds: the time limit in force."""
-    more = {}
+    more: dict[str, Any] = {}
     match error:
         case Full():
             status, message = 429, OVERLOADED
@@ -52,13 +66,21 @@ def described(error: Exception, seconds: float) -> tuple[int, dict[str, Any]]:
             more = {"violations": error.violations}
         case Gone():
             status, message = 499, "the client has left"
+        case Refused():
+            status, message = error.status, str(error)
+            more = {"type": "invalid_request_error", "param": error.param, "code": error.code}
         case HTTPException():
             status, message = error.status_code, str(error.detail)
         case RequestValidationError():
             status, message = 422, "; ".join(f"{_place(e['loc'])}: {e['msg']}" for e in error.errors()[:5])
+            more = {"param": _place(error.errors()[0]["loc"][1:2])}
         case _:
             status, message = 500, "the model failed; the server's log says why"
-    return status, {"error": {"message": message, "type": TYPES.get(status, "error"), "code": status} | more}
+    return status, body(status, message, **more)
+
+
+def body(status: int, message: str, **more: Any) -> dict[str, Any]:
+    return {"error": {"message": message, "type": TYPES.get(status, "error"), "param": None, "code": status} | more}
 
 
 def _place(location: tuple) -> str:
@@ -73,13 +95,19 @@ def json_error(status: int, body: dict, headers: dict[str, str] | None = None) -
 def install(app: FastAPI, seconds: float) -> None:
     """Let these errors leave the app as JSON, whatever raises them."""
 
-    async def answer(_: Request, error: Exception) -> Response:
+    async def answer(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.detail in (
+            "Not Found",
+            "Method Not Allowed",
+        ):  # Starlette's words
+            route = f"{request.method} {request.url.path[:100]}"
+            error = HTTPException(error.status_code, f"there is no {route}; {ROUTES}", error.headers)
         headers = dict(getattr(error, "headers", None) or {})
         if isinstance(error, Full):
             headers["Retry-After"] = str(error.retry_after)
         return json_error(*described(error, seconds), headers)
 
-    for kind in (Full, Closing, TimeUp, Gone, Broken, UserError, IllegalDrawing, HTTPException,
+    for kind in (Full, Closing, TimeUp, Gone, Broken, UserError, IllegalDrawing, Refused, HTTPException,
                  RequestValidationError, Exception):  # fmt: skip
         app.add_exception_handler(kind, answer)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from qwen_svg.serving.errors import OVERLOADED, TYPES, json_error
+from qwen_svg.serving.errors import OVERLOADED, body, json_error
 
 OPEN = re.compile(r"/(healthz|openapi\.json|docs(/.*)?|static-offline-docs/.*)?")  # no token asked
 
@@ -62,7 +62,7 @@ class Guard:
 
 
 def refuse(status: int, message: str, headers: dict[str, str] | None = None):
-    return json_error(status, {"error": {"message": message, "type": TYPES[status], "code": status}}, headers)
+    return json_error(status, body(status, message), headers)
 
 
 def is_local(host: str) -> bool:

@@ -1,6 +1,7 @@
 """The one thread that owns the model: requests go in through a queue, text and drawings come back to their event loop.
 
-Requests share the decoding steps: one that comes while others are drawn takes a free slot at the next step.
+Requests share the decoding steps: one that comes while others are drawn takes a free slot at the next step. What goes
+wrong with one, in its prompt, its tokens, its text or its judging, is told to its reader alone.
 """
 
 import asyncio
@@ -14,6 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from qwen_svg.common.errors import UserError
+from qwen_svg.generation.engine import RowState
+from qwen_svg.generation.kv_cache import GivenUp
 from qwen_svg.generation.predictor import Drawing, Predictor, Settings, TextSoFar, Turn
 from qwen_svg.serving.metrics import Metrics
 
@@ -50,10 +53,20 @@ class Job:
     settings: Settings
     before: tuple[Turn, ...]
     loop: asyncio.AbstractEventLoop
-    events: asyncio.Queue = field(default_factory=asyncio.Queue)
+    events: asyncio.Queue  # of (this job, Event); one for all drawings of a request
+    number: int = 0  # among these
     asked: float = field(default_factory=time.monotonic)
     text: TextSoFar | None = None
-    prompt_tokens: int = 0
+    row: RowState | None = None  # once the thread has taken it
+    given_up: bool = False
+
+    @property
+    def prompt_tokens(self) -> int:
+        return len(self.row.prompt) if self.row else 0
+
+    @property
+    def tokens(self) -> int:
+        return len(self.row.tokens) if self.row else 0
 
 
 class Worker(threading.Thread):
@@ -74,24 +87,30 @@ class Worker(threading.Thread):
 
     # --- on the event loop ---
 
-    def wait(self) -> int:
-        """Return in how many seconds there may be a place; 0 = there is one."""
-        return min(60, max(1, round(self.mean_seconds / 2))) if len(self.open) >= self.capacity else 0
+    def wait(self, places: int = 1) -> int:
+        """Return in how many seconds there may be so many places; 0 = there are."""
+        free = self.capacity - len(self.open)
+        return 0 if free >= places else min(60, max(1, round(self.mean_seconds / 2)))
 
-    def submit(self, description: str, settings: Settings, before: Iterable[Turn] = ()) -> Job:
-        """Raises Full and Closing."""
+    def submit(self, description: str, settings: Iterable[Settings], before: Iterable[Turn] = ()) -> list[Job]:
+        """Take a request: one drawing for each of `settings`, all of them or none. Raises Full and Closing."""
         if self.closing:
             raise Closing
-        if wait := self.wait():
+        loop, events, before = asyncio.get_running_loop(), asyncio.Queue(), tuple(before)
+        jobs = [Job(description, one, before, loop, events, number) for number, one in enumerate(settings)]
+        if wait := self.wait(len(jobs)):
             raise Full(wait)
-        job = Job(description, settings, tuple(before), asyncio.get_running_loop())
-        self.open.add(job)
-        self.inbox.put(("take", job))
-        return job
+        for job in jobs:
+            self.open.add(job)
+            self.inbox.put(("take", job))
+        return jobs
 
     def drop(self, job: Job, reason: Exception | None = None) -> None:
         """Give an unanswered job up; its reader gets the reason. Nothing happens to one that has its answer."""
         if job in self.open:
+            job.given_up = True
+            if job.row:
+                job.row.given_up = True  # ends the step that reads its prompt, if it is being read
             self.inbox.put(("drop", job))
             self._deliver(job, reason or Gone())
 
@@ -113,24 +132,23 @@ class Worker(threading.Thread):
                 seconds = time.monotonic() - job.asked
                 self.mean_seconds += (seconds - self.mean_seconds) / 8
                 self.metrics.drawn(event, seconds)
-        job.events.put_nowait(event)
+        job.events.put_nowait((job, event))
 
     # --- on the thread ---
 
     def run(self) -> None:
         engine = self.predictor.engine
         while True:
-            self._receive(wait=True)
             try:
+                self._receive(wait=True)
                 for advanced in engine.run():
                     for row in advanced:
                         self._advance(row)
                     self._receive()
-            except Exception:
-                traceback.print_exc()
+            except Exception as error:  # a bug, and nobody knows whose: the engine keeps what goes wrong to its rows
                 for row, job in list(self.jobs.items()):
                     engine.drop(row)
-                    self._tell(job, Broken())
+                    self._fail(job, error)
                 self.jobs.clear()
 
     def _receive(self, wait: bool = False) -> None:
@@ -140,39 +158,56 @@ class Worker(threading.Thread):
             self._take(job) if verb == "take" else self._forget(job)
 
     def _take(self, job: Job) -> None:
+        if job.given_up:
+            return
         try:
             row = self.predictor.row(job.description, job.settings, job.before)
-        except UserError as error:
-            return self._tell(job, error)
-        except Exception:  # a bug, but this job's alone
-            traceback.print_exc()
-            return self._tell(job, Broken())
-        job.text, job.prompt_tokens = TextSoFar(self.predictor.tokenizer), len(row.prompt)
+        except Exception as error:
+            return self._fail(job, error)
+        job.text, job.row = TextSoFar(self.predictor.tokenizer), row
         self.jobs[row] = job
         self.predictor.engine.add(row)
 
     def _forget(self, job: Job) -> None:
-        for row in [row for row, other in self.jobs.items() if other is job]:
-            self.predictor.engine.drop(row)
-            del self.jobs[row]
+        if job.row and self.jobs.pop(job.row, None):
+            self.predictor.engine.drop(job.row)
 
-    def _advance(self, row) -> None:
+    def _advance(self, row: RowState) -> None:
         job = self.jobs[row]
-        if len(row.tokens) == 1:
-            self.metrics.first_token.observe(time.monotonic() - job.asked)
-        self.metrics.tokens.inc()
+        try:
+            if row.error:
+                raise row.error
+            self._say(job, row)
+        except Exception as error:
+            self._forget(job)
+            return self._fail(job, error)
         if row.ended:
             del self.jobs[row]
             self.judges.submit(self._judge, job, row)
-        elif not job.settings.free and (piece := job.text.new(row.tokens)):
-            self._tell(job, piece)  # a free answer is sent only when it has been checked
 
-    def _judge(self, job: Job, row) -> None:
+    def _say(self, job: Job, row: RowState) -> None:
+        """Tell the reader what the row's newest token says."""
+        if len(row.tokens) == 1:
+            self.metrics.first_token.observe(time.monotonic() - job.asked)
+        self.metrics.tokens.inc()
+        # A free answer is sent only when it has been checked.
+        if not row.ended and not job.settings.free and (piece := job.text.new(row.tokens)):
+            self._tell(job, piece)
+
+    def _judge(self, job: Job, row: RowState) -> None:
+        if job.given_up:
+            return
         try:
             self._tell(job, self.predictor.drawing(job.description, row))
-        except Exception:
-            traceback.print_exc()
-            self._tell(job, Broken())
+        except Exception as error:
+            self._fail(job, error)
+
+    def _fail(self, job: Job, error: Exception) -> None:
+        """Tell the reader, and the log where it is nobody's fault but ours."""
+        if not isinstance(error, UserError | GivenUp):
+            traceback.print_exception(error)
+            error = Broken()
+        self._tell(job, error)
 
     def _tell(self, job: Job, event: Event) -> None:
         with suppress(RuntimeError):  # the loop has been closed: the server is gone
