@@ -87,7 +87,6 @@ if __name__ == "__main__":
 from datasets import Dataset
 from trl import GRPOConfig
 
-from prompt_template import format_prompt
 from qwen_svg.common.run_folder import Run
 from qwen_svg.common.run_split import samples_of
 from qwen_svg.common.tokens import encode, stop_tokens
@@ -151,7 +150,7 @@ def prepare_prompts(c: SimpleNamespace, origin: Run) -> Prompts:
     room = origin.constants.MAX_LENGTH - longest
     rows = Dataset.from_dict(
         {
-            "prompt": [format_prompt(tokenizer, sample.description, form) for sample in samples],
+            "prompt": [sample.description for sample in samples],  # made one by the trainer
             "description": [sample.description for sample in samples],
             "reference": [sample.answer for sample in samples],
         }
@@ -188,6 +187,7 @@ def build_trainer(
         args=arguments,
         train_dataset=prompts.rows,
         processing_class=loaded.tokenizer,
+        prompt_form=loaded.prompt_form,
     )
 
 
