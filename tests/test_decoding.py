@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import encode, stop_tokens
-from qwen_svg.generation.constrained import grammar_for, tokens_needed
+from qwen_svg.generation.constrained import _automaton, grammar_for, tokens_needed
 from qwen_svg.generation.engine import Engine, _sample, answer_from_tokens, generate_answers, rows_for
 from qwen_svg.generation.kv_cache import GivenUp, KVCache
 from qwen_svg.generation.vllm_engine import VLLMEngine, pick_engine
@@ -482,6 +482,22 @@ def test_whoever_needs_all_answers_is_told_at_once(model, tokenizer, prompts, mo
     monkeypatch.setattr(Engine, "_write", Breaking(Engine._write, 0))
     with pytest.raises(Broken):
         generate(model, tokenizer, prompts)
+
+
+def test_what_is_remembered_of_the_grammar_is_bounded(model, tokenizer, prompts, monkeypatch):
+    """Forgetting changes no answer."""
+    budget = tokens_needed(tokenizer) + 80
+
+    def texts():
+        rows = rows_for(prompts[:3], 5000, budget, 1.0, 1)
+        engine = Engine(model, tokenizer, 3)
+        engine.constrain(rows)
+        list(engine.run(rows))
+        return [row.tokens for row in rows]
+
+    expected = texts()
+    monkeypatch.setattr("qwen_svg.generation.constrained.REMEMBERED", 20)
+    assert texts() == expected and len(_automaton().steps) < 20 + 40  # a token more, of so many characters
 
 
 def shuffled_tokenizer(seed: int) -> PreTrainedTokenizerFast:
