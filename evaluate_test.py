@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
-from qwen_svg.common.constants import NonNegativeFloat, NonNegativeInt, PositiveInt, start
+from qwen_svg.common.constants import NonNegativeFloat, NonNegativeInt, PositiveInt, Seed, start
 from qwen_svg.common.errors import UserError, run
 from qwen_svg.common.run_folder import Run, open_run
 
@@ -30,7 +30,7 @@ GENERATE_SAMPLES: NonNegativeInt = 0  # let the model answer this many test samp
 MAX_NEW_TOKENS: NonNegativeInt = 0  # of an answer; 0 = up to the run's MAX_LENGTH with the prompt
 BATCH_SIZE: PositiveInt = 16  # answers decoded together, samples scored together
 TEMPERATURE: NonNegativeFloat = 0.0  # 0 = greedy: the same answers every time
-SEED: NonNegativeInt = 42  # of sampling, when TEMPERATURE is above 0
+SEED: Seed = 42  # of sampling, when TEMPERATURE is above 0
 ENGINE: Literal["auto", "transformers", "vllm"] = "auto"  # of free decoding; "auto": vLLM where it is installed
 CONSTRAINED: bool = True  # let the fine-tuned model answer once more, constrained by the grammar: all is legal
 SKIP_BASE: bool = False  # leave the base without adapter out: half the time, no "before" column
@@ -62,7 +62,7 @@ from dataclasses import replace
 from functools import partial
 
 from qwen_svg.common.dataset import Sample
-from qwen_svg.common.files import write_json
+from qwen_svg.common.files import require_writable, write_json
 from qwen_svg.common.jsonl import read_jsonl
 from qwen_svg.common.run_split import samples_of
 from qwen_svg.common.tokens import encode
@@ -85,6 +85,7 @@ from qwen_svg.model.tokenizer import load_tokenizer
 from scoring.candidate import Candidate
 from scoring.scores import find_score, find_scores
 
+RESULTS = ("metrics.json", "samples.jsonl", "gallery.png", "report.html", RANKING)  # in the run's test/
 COLUMNS = ("tuned", "constrained", "base", "reference")  # in metrics.json
 SHOWN = ("reference", "base", "tuned", "constrained")  # before people: what it should be, before, after
 
@@ -95,6 +96,7 @@ def main(c: SimpleNamespace) -> None:
 
     # 1. The run, its test samples, and what will score them.
     tested = open_run(c.MODEL)
+    require_writable(*(tested.folder / "test" / name for name in RESULTS))
     engine = pick_engine(c.ENGINE, tested.constants)
     samples = samples_of(tested.folder, "test", c.DATA_PATH or tested.constants.DATA_PATH)
     asked = samples[-c.GENERATE_SAMPLES :]  # the last ones, as wandb shows them; -0 = all

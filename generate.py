@@ -15,8 +15,9 @@ when a drawing is not legal.
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Annotated
 
-from qwen_svg.common.constants import NonNegativeFloat, NonNegativeInt, PositiveInt, start
+from qwen_svg.common.constants import Between, NonNegativeFloat, NonNegativeInt, PositiveInt, Seed, start
 from qwen_svg.common.errors import UserError, run
 
 # What
@@ -28,13 +29,13 @@ OUTPUT: str = ""  # .jsonl for the drawings of INPUT; one that exists is gone on
 MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run
 BASE_MODEL: str = ""  # where the base of a run or adapter lies; "" = where its training says
 # How
-N: PositiveInt = 1  # drawings of a description, with seeds SEED, SEED + 1 …
+N: Annotated[int, Between(1, 10_000)] = 1  # drawings of a description, with seeds SEED, SEED + 1 …
 BEST: bool = False  # of the N, keep only the best: legal, renders, shows something, SCORE, structural score
 SCORE: str = ""  # of scoring/ that decides among legal ones: "text_match", "vqa" …; NAME=MODEL for another model
 FREE: bool = False  # not constrained by the grammar
 RETRIES: NonNegativeInt = 3  # of a free answer that is not legal, with other seeds
 TEMPERATURE: NonNegativeFloat = 0.7  # 0 = greedy: the same whatever the seed
-SEED: NonNegativeInt = 0  # the same seed, the same drawing
+SEED: Seed = 0  # the same seed, the same drawing
 MAX_NEW_TOKENS: NonNegativeInt = 0  # of an answer; 0 = up to the length the model was trained with
 SLOTS: PositiveInt = 8  # drawings made side by side
 
@@ -57,10 +58,12 @@ if __name__ == "__main__":
     c = start(__file__, positional="DESCRIPTION")
     check_constants(c)
 
+from qwen_svg.common.files import require_writable
 from qwen_svg.generation.batch import draw_file
 from qwen_svg.generation.best_of_n import DrawingPlan
 from qwen_svg.generation.chat import Chat
 from qwen_svg.generation.descriptions import checked
+from qwen_svg.generation.drawings import DRAWINGS
 from qwen_svg.generation.predictor import Predictor, Settings
 from qwen_svg.generation.terminal import draw_one, show
 from qwen_svg.model.source import find_model, find_source
@@ -78,6 +81,7 @@ def main(c: SimpleNamespace) -> int:
     if c.INPUT:
         output = Path(c.OUTPUT) if c.OUTPUT else None
         return draw_file(lambda: Predictor(source, c.SLOTS), model, plan, c.BEST, Path(c.INPUT), output)
+    require_writable(DRAWINGS / "drawing-1.svg")
     predictor = Predictor(source, c.SLOTS)
     if c.INTERACTIVE:
         return Chat(predictor, plan).run()

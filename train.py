@@ -12,15 +12,18 @@ The test split is not looked at here: `python evaluate_test.py --run-dir outputs
 """
 
 from pathlib import Path
+from shlex import quote
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 from qwen_svg.common.constants import (
+    Above,
     Between,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Seed,
     start,
     write_config,
 )
@@ -41,34 +44,34 @@ BASE_MODEL: str = "Qwen/Qwen2.5-1.5B-Instruct"  # hub id, local folder, or a .gg
 BASE_QUANTIZATION: Literal["", "nf4"] = ""  # "nf4": the base in 4 bits (requirements/gpu.txt); "" = whole
 SVG_TOKENS: bool = False  # add tags, attribute names and path commands to the tokenizer, and train their embeddings
 PROMPT_FORM: Literal["chat", "raw"] = "chat"  # "chat" (instruct bases) or "raw" (the template alone)
-MAX_LENGTH: PositiveInt = 1560  # tokens, prompt + answer; longer samples are dropped and counted, never cut
+MAX_LENGTH: Annotated[int, Between(1, 10**6)] = 1560  # tokens, prompt + answer; longer samples are dropped, never cut
 LOSS_ON: Literal["answer", "all"] = "answer"  # reasoning, SVG and end of turn; "all": the prompt too
 # LoRA
-LORA_RANK: PositiveInt = 64
-LORA_ALPHA: PositiveInt = 128  # the update is scaled by alpha / rank
+LORA_RANK: Annotated[int, Between(1, 8192)] = 64
+LORA_ALPHA: Annotated[int, Between(1, 10**6)] = 128  # the update is scaled by alpha / rank
 LORA_RANK_STABILISED: bool = False  # scaled by alpha / sqrt(rank) instead (rsLoRA): large ranks learn more
 LORA_TARGETS: list[str] = ["all-linear"]  # all linear layers of the blocks, or some by name: q_proj v_proj
 LORA_DROPOUT: Annotated[float, Between(0, 0.95)] = 0.0  # on its input; costs a third more activation memory
 # Optimization
 OPTIMIZER: Literal["adamw", "adamw_8bit", "paged_adamw_8bit"] = "adamw"  # state in fp32 or 8 bits
-EPOCHS: PositiveFloat = 3.0  # passes over the training split
-BATCH_SIZE: PositiveInt = 4  # samples per device and forward pass
-GRADIENT_ACCUMULATION: PositiveInt = 1  # forward passes per step
+EPOCHS: Annotated[float, Above(0, 10_000)] = 3.0  # passes over the training split
+BATCH_SIZE: Annotated[int, Between(1, 65_536)] = 4  # samples per device and forward pass
+GRADIENT_ACCUMULATION: Annotated[int, Between(1, 65_536)] = 1  # forward passes per step
 LEARNING_RATE: PositiveFloat = 5e-5  # peak, reached after warm-up
 LR_SCHEDULER: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"  # after warm-up
-WARMUP: NonNegativeFloat = 0.05  # share of all steps; 1 or more = that many steps
-WEIGHT_DECAY: NonNegativeFloat = 0.01
+WARMUP: Annotated[float, Between(0, 1e9)] = 0.05  # share of all steps; 1 or more = that many steps
+WEIGHT_DECAY: Annotated[float, Between(0, 100)] = 0.01
 MAX_GRAD_NORM: PositiveFloat = 1.0  # gradients are clipped to this norm
 FP16: bool = True  # mixed precision on a GPU (base fp16, or bf16 behind nf4; adapter fp32); a CPU runs in fp32
 ACTIVATION_CHECKPOINTING: Literal["auto", "on", "off"] = "auto"  # on: less memory, 1.3x the time
 EARLY_STOPPING: NonNegativeInt = 0  # stop after so many evaluations without a better one, keep the best; 0 = never
 MAX_MINUTES: NonNegativeFloat = 0.0  # stop and save after this time; 0 = no limit
 DEVICE: Literal["auto", "cpu"] = "auto"  # a GPU where there is one, or "cpu"
-SEED: NonNegativeInt = 42  # of split, subset, adapter and sample order
+SEED: Seed = 42  # of split, subset, adapter and sample order
 # Logging, evaluation, checkpoints (in steps)
 LOGGING_STEPS: PositiveInt = 10
 EVAL_STEPS: PositiveInt = 50  # validation cross-entropy; also before the first and after the last step
-EVAL_BATCH_SIZE: PositiveInt = 8  # the result does not depend on it
+EVAL_BATCH_SIZE: Annotated[int, Between(1, 65_536)] = 8  # the result does not depend on it
 SAVE_STEPS: PositiveInt = 200
 SAVE_TOTAL_LIMIT: PositiveInt = 3  # checkpoints kept
 WANDB: bool = True  # online when logged in, else offline; WANDB_MODE is obeyed
@@ -170,7 +173,7 @@ def main(c: SimpleNamespace) -> None:
     finish(c, trainer, folder, data, stopped)
     if tracker:
         print(finish_run(tracker))
-    print(f"next: python evaluate_test.py --model {folder.name}")
+    print(f"next: python evaluate_test.py --model {quote(folder.name)}")
 
 
 def check_machine(c: SimpleNamespace) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Literal
 
-from qwen_svg.common.constants import Between, NonNegativeInt, PositiveInt, start
+from qwen_svg.common.constants import Between, NonNegativeInt, PositiveInt, Seed, start
 from qwen_svg.common.errors import UserError, run
 
 # Input
@@ -40,7 +40,7 @@ LIMIT: NonNegativeInt = 0  # only the first so many drawings of each source; 0 =
 # Form
 COMPACT_PATHS: bool = False  # path data in fewer characters, which a small model does not learn to write
 RECOLOURED_COPIES: NonNegativeInt = 0  # of each drawing, in other colours, with the words for them changed to match
-SEED: int = 0  # for the colours of the copies
+SEED: Seed = 0  # for the colours of the copies
 # Reasoning and comments
 REASONING: Literal["geometry", "llm"] = "geometry"  # "llm": by a model behind BASE_URL, checked and asked again
 BASE_URL: str = ""  # of an OpenAI-compatible endpoint, like http://localhost:8000/v1; its key: OPENAI_API_KEY
@@ -52,7 +52,7 @@ TOKENIZER: str = ""  # hub id, local folder or .gguf file: the card then also sh
 MAX_LENGTH: PositiveInt = 1560  # tokens, the limit drawn in that plot, as in train.py
 # Machine
 EXECUTOR: Literal["here", "local", "slurm", "ray"] = "here"  # or datatrove's, with TASKS tasks
-WORKERS: PositiveInt = 2  # processes here; tasks at a time elsewhere
+WORKERS: Annotated[int, Between(1, 1024)] = 2  # processes here; tasks at a time elsewhere
 TASKS: PositiveInt = 8  # shares of the sources, each file of a pattern going to one
 SLURM: str = "partition=cpu time=12:00:00"  # what else the executor takes: mem_per_cpu_gb=4 qos=normal …
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
-from qwen_svg.common.constants import Between, NonNegativeInt, PositiveFloat, PositiveInt, start
+from qwen_svg.common.constants import Between, NonNegativeInt, PositiveFloat, PositiveInt, Seed, start
 from qwen_svg.common.errors import UserError, run
 
 # Input
@@ -43,7 +43,7 @@ MAX_NEW_TOKENS: PositiveInt = 128  # of a caption; one that is cut is not writte
 TP: PositiveInt = 1  # GPUs that share each layer (LMDeploy)
 SESSION_LEN: PositiveInt = 16384  # tokens of prompt, picture and caption (LMDeploy)
 TIMEOUT: PositiveFloat = 1.0  # seconds for drawing one SVG
-SEED: NonNegativeInt = 12343  # of the choice of prompts, and of sampling
+SEED: Seed = 12343  # of the choice of prompts, and of sampling
 
 
 def check_constants(c: SimpleNamespace) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
 
-from qwen_svg.common.constants import Between, NonNegativeInt, PositiveInt, start
+from qwen_svg.common.constants import Between, PositiveInt, Seed, start
 from qwen_svg.common.errors import UserError, run
 
 # Model
@@ -27,7 +27,7 @@ COUNT: PositiveInt = 1000  # descriptions in OUTPUT at the end, those of earlier
 PER_REQUEST: PositiveInt = 20  # descriptions asked for at once; in long lists models repeat themselves
 THEMES: str = ""  # with commas between; "" = those of corpus/description/themes.py
 EXAMPLES: str = ""  # JSONL with a field `description`: the form to write in, and what not to write again
-SEED: NonNegativeInt = 12343  # of the choice of examples, and of sampling
+SEED: Seed = 12343  # of the choice of examples, and of sampling
 # Output
 OUTPUT: str = "data/descriptions.jsonl"  # continued when it is there
 

@@ -20,10 +20,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from corpus.vectorizing.limits import Limits, limits_of, refuse_larger
-from qwen_svg.common.constants import NonNegativeFloat, NonNegativeInt, PositiveInt, start
+from qwen_svg.common.constants import Between, NonNegativeFloat, NonNegativeInt, PositiveInt, Seed, start
 from qwen_svg.common.errors import UserError, first_sentence, run
 
 # Input and output
@@ -39,13 +39,13 @@ GUIDANCE: NonNegativeFloat = 7.0  # how closely the prompt is followed; 0 for di
 IMAGE_SIZE: NonNegativeInt = 0  # pixels, width and height, a multiple of 8; 0 = what the model was made for
 BATCH_SIZE: PositiveInt = 4  # pictures painted together
 FP16: bool = True  # on a GPU; a CPU always runs in fp32
-SEED: int = 12343  # from which each description's seed is made
+SEED: Seed = 12343  # from which each description's seed is made
 # Drawing: as in corpus.vectorize
 MAX_BYTES: PositiveInt = 10_000  # of a drawing
 MAX_TOKENS: NonNegativeInt = 0  # of the SVG text, counted by TOKENIZER; 0 = any number
 TOKENIZER: str = ""  # hub id, local folder or .gguf file: tokens are counted and written
 METHOD: Literal["layers", "vtracer", "both"] = "layers"  # "both": the better of the two
-WORKERS: PositiveInt = 2  # processes
+WORKERS: Annotated[int, Between(1, 1024)] = 2  # processes
 
 
 def check_constants(c: SimpleNamespace) -> None:

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Literal
+from typing import Annotated, Literal
 
 from corpus.vectorizing.limits import Limits, limits_of, refuse_larger
-from qwen_svg.common.constants import NonNegativeInt, PositiveInt, start
+from qwen_svg.common.constants import Between, NonNegativeInt, PositiveInt, start
 from qwen_svg.common.errors import UserError, run
 
 # Input and output
@@ -39,7 +39,7 @@ TOKENIZER: str = ""  # hub id, local folder or .gguf file: tokens are counted an
 # Method
 METHOD: Literal["layers", "vtracer", "both"] = "layers"  # "both": the better of the two
 # Machine
-WORKERS: PositiveInt = 2  # processes
+WORKERS: Annotated[int, Between(1, 1024)] = 2  # processes
 
 
 def check_constants(c: SimpleNamespace) -> None:

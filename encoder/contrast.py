@@ -13,15 +13,7 @@ other one with its label. The drawings are moved, scaled, mirrored, recoloured, 
 from types import SimpleNamespace
 from typing import Annotated
 
-from qwen_svg.common.constants import (
-    AtLeast,
-    Between,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    start,
-)
+from qwen_svg.common.constants import AtLeast, Between, NonNegativeFloat, PositiveFloat, PositiveInt, Seed, start
 from qwen_svg.common.errors import UserError, run
 from qwen_svg.common.run_folder import check_run_name
 from qwen_svg.training.resume import constants_to_resume
@@ -45,7 +37,7 @@ WEIGHT_DECAY: NonNegativeFloat = 1e-5  # fully decoupled from the rate
 MAX_GRAD_NORM: PositiveFloat = 1.0  # gradients are clipped to this norm
 BF16: bool = True  # mixed precision on a GPU; a CPU always runs in fp32
 MAX_MINUTES: NonNegativeFloat = 0.0  # stop and save after this time; 0 = no limit
-SEED: NonNegativeInt = 42  # of pairs and changes
+SEED: Seed = 42  # of pairs and changes
 # Logging, evaluation, checkpoints (in steps)
 LOGGING_STEPS: PositiveInt = 10
 EVAL_STEPS: PositiveInt = 100

@@ -50,6 +50,7 @@ from transformers import ModernBertConfig, ModernBertForMaskedLM
 
 from encoder.conversion.flexbert import account, config_arguments, renamed
 from encoder.loading import load_tokenizer, special_ids
+from qwen_svg.common.files import apply_umask
 
 
 def main(c: SimpleNamespace) -> None:
@@ -60,6 +61,7 @@ def main(c: SimpleNamespace) -> None:
     if c.SAVE_TOKENIZER:
         tokenizer.model_max_length = max_length
         tokenizer.save_pretrained(c.OUTPUT)
+    apply_umask(Path(c.OUTPUT))
     total = sum(p.numel() for p in model.parameters())
     print(f"{c.OUTPUT}: {len(model.state_dict())} tensors, {total:,} parameters, sequences of {max_length:,} tokens")
 

@@ -26,6 +26,7 @@ from qwen_svg.common.constants import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Seed,
     start,
 )
 from qwen_svg.common.errors import UserError, run
@@ -40,10 +41,10 @@ TOKENIZER: str = "outputs/svg-tokenizer"  # folder that encoder.train_tokenizer 
 VALIDATION: PositiveInt = 1000  # drawings set aside, at most; 2 % of a small corpus
 # Model
 INIT_FROM: str = ""  # folder of a run whose model this one goes on with; "" = random weights
-LAYERS: PositiveInt = 22
-HIDDEN_SIZE: PositiveInt = 768
-INTERMEDIATE_SIZE: PositiveInt = 1152  # of the gated MLP
-HEADS: PositiveInt = 12
+LAYERS: Annotated[int, Between(1, 1000)] = 22
+HIDDEN_SIZE: Annotated[int, Between(1, 65_536)] = 768
+INTERMEDIATE_SIZE: Annotated[int, Between(1, 262_144)] = 1152  # of the gated MLP
+HEADS: Annotated[int, Between(1, 1024)] = 12
 GLOBAL_EVERY: PositiveInt = 3  # layers 0, 3, 6 … see the whole sequence, the others LOCAL_WINDOW tokens
 LOCAL_WINDOW: PositiveInt = 128  # tokens, both sides together
 GLOBAL_THETA: PositiveFloat = 10_000.0  # rotary base of global layers; 160,000 from the context extension on
@@ -63,7 +64,7 @@ WEIGHT_DECAY: NonNegativeFloat = 1e-5  # fully decoupled from the rate
 MAX_GRAD_NORM: PositiveFloat = 1.0  # gradients are clipped to this norm
 BF16: bool = True  # mixed precision on a GPU; a CPU always runs in fp32
 MAX_MINUTES: NonNegativeFloat = 0.0  # stop and save after this time; 0 = no limit
-SEED: NonNegativeInt = 42  # of weights, order and hidden tokens
+SEED: Seed = 42  # of weights, order and hidden tokens
 # Logging, evaluation, checkpoints (in steps)
 LOGGING_STEPS: PositiveInt = 10
 EVAL_STEPS: PositiveInt = 500

@@ -9,7 +9,7 @@ import torch
 from transformers import TrainingArguments
 
 from qwen_svg.common.constants import write_config
-from qwen_svg.common.files import write_json
+from qwen_svg.common.files import apply_umask, write_json
 from qwen_svg.common.jsonl import read_jsonl
 from qwen_svg.common.run_folder import CONFIG, environment, new_run_folder, run_to_resume
 from qwen_svg.common.run_split import refuse_other_data
@@ -109,6 +109,7 @@ def train_and_save(
     trainer.require_finite()
     trainer.model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    apply_umask(folder)
     if stopped:
         print(f"{stopped} after step {step} of {trainer.state.max_steps}")
     if tracker:

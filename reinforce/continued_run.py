@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from shlex import quote
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 
 from qwen_svg.common.constants import write_config
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.files import write_json
+from qwen_svg.common.files import apply_umask, write_json
 from qwen_svg.common.run_folder import CONFIG, Run, environment, new_run_folder, open_run, run_to_resume
 from qwen_svg.common.run_split import read_split, split_sha256
 from qwen_svg.common.tracking import finish_run
@@ -92,6 +93,7 @@ def train_and_save(
     refuse_interrupted(stopped, step, f"-m reinforce.train_{method}", folder)
     trainer.require_finite()
     trainer.model.save_pretrained(folder)  # the adapter alone
+    apply_umask(folder)
     if stopped:
         print(f"{stopped} after step {step} of {trainer.state.max_steps}")
     return step
@@ -102,4 +104,4 @@ def print_next_steps(folder: Path, left: str, tracker: Any) -> None:
     print(f"adapter, {left} and model card are in {folder}")
     if tracker:
         print(finish_run(tracker))
-    print(f"next: python evaluate_test.py --model {folder.name}")
+    print(f"next: python evaluate_test.py --model {quote(folder.name)}")

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from shlex import quote
 from types import SimpleNamespace
 from typing import Any
 
@@ -115,6 +116,6 @@ Answers a description with a short reasoning and an SVG of 256 × 256. Made by Q
 ![{Path(picture).stem}]({picture})
 
 The licences of the base model and of the training data apply to this adapter too. All constants of the run
-are in `{method}.yml`; `python evaluate_test.py --model {folder.name}` scores it.
+are in `{method}.yml`; `python evaluate_test.py --model {quote(folder.name)}` scores it.
 """,
     )

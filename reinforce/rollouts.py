@@ -12,7 +12,7 @@ from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
 
 from qwen_svg.common.sheet import write_sheet
-from qwen_svg.common.tokens import token_ids
+from qwen_svg.common.tokens import prompts_ids
 from qwen_svg.evaluation.judge import judge
 from qwen_svg.generation.engine import Engine, raise_first_error, rows_for
 from qwen_svg.training.trainer import CompleteCheckpoints
@@ -29,9 +29,14 @@ class DrawingTrainer(CompleteCheckpoints, GRPOTrainer):
     to the adapter that training began with, not to the bare base. Checkpoints hold the trained adapter alone.
     """
 
+    def __init__(self, *args: Any, prompt_form: str, **more: Any):
+        """The data set's "prompt" is the description alone. prompt_form: of the prompt that is made of it."""
+        self.prompt_form = prompt_form
+        super().__init__(*args, **more)
+
     def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict]:
-        """As in fine-tuning: TRL would let the tokenizer add a BOS token where it has one."""
-        return token_ids(self.processing_class, prompts), None, {}
+        """As in fine-tuning: TRL would let the tokenizer add a BOS token, and read control tokens in descriptions."""
+        return prompts_ids(self.processing_class, prompts, self.prompt_form), None, {}
 
     def _generate_single_turn(self, prompt_ids: list[list[int]], *rest: Any) -> tuple[list[list[int]], Any]:
         """Without vLLM by this project's decoder: TRL's batch would run on for its longest answer."""

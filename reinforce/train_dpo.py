@@ -14,8 +14,9 @@ of descriptions in the run's validation or test split are left out.
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Annotated
 
-from qwen_svg.common.constants import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, start
+from qwen_svg.common.constants import Above, Between, NonNegativeFloat, PositiveFloat, PositiveInt, Seed, start
 from qwen_svg.common.errors import UserError, run
 from reinforce.shared_constants import FORMERLY, check_constants, constants_of
 
@@ -24,15 +25,15 @@ MODEL: str = ""  # a run of train.py, by name or folder; "" = the newest run
 DATA_PATH: str = ""  # the run's data file, where it has moved since; "" = as in the run's config.yml
 PAIRS: str = "data/pairs.jsonl"  # JSON lines with description, chosen, rejected, as `python -m scoring.pairs` writes
 # Optimization (AdamW)
-EPOCHS: PositiveFloat = 1.0  # passes over the pairs; after two or three they are known by heart
-BATCH_SIZE: PositiveInt = 4  # pairs per device and forward pass
-GRADIENT_ACCUMULATION: PositiveInt = 4  # forward passes per step
+EPOCHS: Annotated[float, Above(0, 10_000)] = 1.0  # passes over the pairs; after two or three they are known by heart
+BATCH_SIZE: Annotated[int, Between(1, 65_536)] = 4  # pairs per device and forward pass
+GRADIENT_ACCUMULATION: Annotated[int, Between(1, 65_536)] = 4  # forward passes per step
 LEARNING_RATE: PositiveFloat = 5e-6  # falls to 0 in a straight line; ten times that of DPO of all weights
 BETA: PositiveFloat = 0.1  # cost of moving away from the adapter it began as; larger stays nearer
 MAX_GRAD_NORM: PositiveFloat = 1.0  # gradients are clipped to this norm
 ACTIVATION_CHECKPOINTING: bool = False  # less memory, 1.3x the time
 MAX_MINUTES: NonNegativeFloat = 0.0  # stop and save after this time; 0 = no limit
-SEED: NonNegativeInt = 42  # of the order of pairs
+SEED: Seed = 42  # of the order of pairs
 # Logging, checkpoints (in steps)
 LOGGING_STEPS: PositiveInt = 1
 SAVE_STEPS: PositiveInt = 50

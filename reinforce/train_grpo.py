@@ -15,7 +15,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Literal, NamedTuple
 
-from qwen_svg.common.constants import AtLeast, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, start
+from qwen_svg.common.constants import (
+    AtLeast,
+    Between,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Seed,
+    start,
+)
 from qwen_svg.common.errors import UserError, run
 from reinforce import shared_constants
 from reinforce.shared_constants import FORMERLY, constants_of
@@ -38,14 +47,14 @@ TEMPERATURE: PositiveFloat = 1.0
 ENGINE: Literal["auto", "transformers", "vllm"] = "auto"  # of drawing; auto: vLLM where it is installed
 # Optimization (AdamW)
 STEPS: PositiveInt = 200
-BATCH_SIZE: PositiveInt = 8  # drawings per device and forward pass
-GRADIENT_ACCUMULATION: PositiveInt = 4  # forward passes per step: in all a multiple of GENERATIONS drawings
+BATCH_SIZE: Annotated[int, Between(1, 65_536)] = 8  # drawings per device and forward pass
+GRADIENT_ACCUMULATION: Annotated[int, Between(1, 65_536)] = 4  # passes per step; a multiple of GENERATIONS
 LEARNING_RATE: PositiveFloat = 1e-5  # falls to 0 in a straight line
 BETA: NonNegativeFloat = 0.04  # weight of the KL divergence from the adapter it began as; 0 = none
 MAX_GRAD_NORM: PositiveFloat = 1.0  # gradients are clipped to this norm
 ACTIVATION_CHECKPOINTING: bool = False  # less memory, 1.3x the time
 MAX_MINUTES: NonNegativeFloat = 0.0  # stop and save after this time; 0 = no limit
-SEED: NonNegativeInt = 42  # of the order of descriptions and of sampling
+SEED: Seed = 42  # of the order of descriptions and of sampling
 # Logging, drawings, checkpoints (in steps)
 LOGGING_STEPS: PositiveInt = 1
 SAMPLE_STEPS: PositiveInt = 20  # a sheet of the newest drawings; after the first step too
@@ -78,7 +87,6 @@ if __name__ == "__main__":
 from datasets import Dataset
 from trl import GRPOConfig
 
-from prompt_template import format_prompt
 from qwen_svg.common.run_folder import Run
 from qwen_svg.common.run_split import samples_of
 from qwen_svg.common.tokens import encode, stop_tokens
@@ -142,7 +150,7 @@ def prepare_prompts(c: SimpleNamespace, origin: Run) -> Prompts:
     room = origin.constants.MAX_LENGTH - longest
     rows = Dataset.from_dict(
         {
-            "prompt": [format_prompt(tokenizer, sample.description, form) for sample in samples],
+            "prompt": [sample.description for sample in samples],  # made one by the trainer
             "description": [sample.description for sample in samples],
             "reference": [sample.answer for sample in samples],
         }
@@ -179,6 +187,7 @@ def build_trainer(
         args=arguments,
         train_dataset=prompts.rows,
         processing_class=loaded.tokenizer,
+        prompt_form=loaded.prompt_form,
     )
 
 

@@ -11,6 +11,7 @@ What is not legal, or shows nothing, scores 0.
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shlex import quote
 from types import SimpleNamespace
 
 from qwen_svg.common.constants import PositiveFloat, start
@@ -53,7 +54,7 @@ def main(c: SimpleNamespace) -> None:
     with output.open("x", encoding="utf-8") as file:
         file.writelines(json.dumps(pair, ensure_ascii=False) + "\n" for pair in pairs)
     print(f"{output}: {len(pairs)} pairs, {len(drawings) - len(pairs)} descriptions without a preference")
-    print(f"next: python -m reinforce.train_dpo --pairs {output}")
+    print(f"next: python -m reinforce.train_dpo --pairs {quote(str(output))}")
 
 
 def read_drawings(path: str) -> dict[tuple[str, str], list[Candidate]]:

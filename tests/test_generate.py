@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 import generate
 from qwen_svg.common.constants import constants_in_force
-from qwen_svg.common.errors import UserError, run
+from qwen_svg.common.errors import UserError, in_the_way, run
 from qwen_svg.evaluation.judge import judge
 from qwen_svg.generation.batch import draw_file
 from qwen_svg.generation.best_of_n import Attempt, DrawingPlan, Request, draw_each
@@ -91,7 +91,7 @@ def test_a_description_becomes_files_and_their_paths(tiny_base, tmp_path):
         (["a fox", "--score", "text_match"], "SCORE chooses among several drawings"),
         (["a fox", "--n", "2", "--score", "txt", "--model", "a/b"], "there is no score 'txt'; did you mean text_match"),
         (["a fox", "--n", "2", "--score", "dino", "--model", "a/b"], "new drawings have none"),
-        (["a fox", "--n", "0"], "N must be above 0"),
+        (["a fox", "--n", "0"], "N must be from 1 to 10,000"),
         (["a fox", "--temperature", "nan"], "--temperature must be a finite number"),
         (["a fox", "--output", "x.jsonl"], "give one with `--input`"),
         (["a fox", "--model", "no/such/folder"], "MODEL no/such/folder does not exist"),
@@ -247,6 +247,15 @@ def test_giving_up_leaves_nothing_behind(predictor):
         ("d.txt", "\ufeffa fox\r\n\r\n  a tree\n", [("1", "a fox"), ("2", "a tree")], 0),
         ("d.txt", b"a \xff\nb\n", [("2", "b")], 1),
         ("d.csv", '\ufeffid,description\nx,"a, b"\ny,\nx,again\n', [("x", "a, b")], 2),
+        (
+            "d.jsonl",
+            '{"id": "a", "description": "q"}\n{"id": "b"}\n{}\n{"id": "d", "description": ""}\n',
+            [("a", "q")],
+            3,
+        ),
+        ("d.jsonl", '{"id": "b"}\n{"id": "a", "description": "q"}\n', [("a", "q")], 1),
+        ("d.jsonl", '{"n": ' + "7" * 5000 + '}\n{"id": "a", "description": "q"}\n', [("a", "q")], 1),
+        ("d.txt", "x" * 25_000 + "\nq\n\u200b\n", [("2", "q")], 2),
         ("d.jsonl", '{"description": "q"}\n[]\n{"id": 7, "description": " r "}\nno\n', [("1", "q"), ("7", "r")], 2),
         ("d.jsonl", '{"description": "\\ud83d"}\n{"description": 3}\n{"description": "s"}\n', [("3", "s")], 2),
     ],
@@ -302,6 +311,18 @@ def test_a_batch_goes_on_where_it_was_stopped(predictor, tmp_path, capsys, monke
 def strip_times(path) -> dict[str, dict]:
     records = [json.loads(line) for line in path.read_text().splitlines()]
     return {record["id"]: record | {"seconds": None} for record in records}
+
+
+@pytest.mark.parametrize("way", ["a file/o.jsonl", "folder.jsonl", "pictures.jsonl", "/proc/o.jsonl"])
+def test_output_that_cannot_be_written_is_found_before_drawing(tmp_path, way):
+    (tmp_path / "d.txt").write_text("a fox\n")
+    (tmp_path / "a file").write_text("")
+    (tmp_path / "folder.jsonl").mkdir()
+    (tmp_path / "pictures.jsonl").touch()
+    (tmp_path / "pictures.png").mkdir()
+    with pytest.raises((UserError, OSError)) as error:
+        draw_file(lambda: pytest.fail("loaded"), "m", DrawingPlan(FREE), False, tmp_path / "d.txt", tmp_path / way)
+    assert isinstance(error.value, UserError) or in_the_way(error.value)
 
 
 @pytest.mark.parametrize("foreign", ["d.txt", "o.txt", "mine.jsonl", "o.png"])

@@ -89,6 +89,13 @@ def test_a_bad_line_costs_one_row(tmp_path):
     ]
 
 
+def test_a_record_that_lacks_what_others_have_costs_one_row(tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_text(lines([{"drawing": "a"}, {"id": "b"}, {}, {"drawing": "d"}]))
+    no_drawing = ("", "no 'drawing'")
+    assert [text_in(row, "drawing") for row in rows(str(path))] == [("a", ""), no_drawing, no_drawing, ("d", "")]
+
+
 @pytest.mark.parametrize("missing", ["no/where/at/all", "nowhere.jsonl", "a/b*", "x.xml"])
 def test_what_is_not_there_is_named(missing):
     with pytest.raises(UserError, match=r"there is no file, pattern, folder or hub dataset \(OWNER/NAME\) like"):
@@ -102,6 +109,8 @@ def test_what_is_not_there_is_named(missing):
         ("t.jsonl.gz", b"no gzip", "cannot be read"),
         ("u.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 9000)[:-20], "cannot be read"),
         ("t.json", b'[{"a": 1},\n{', "t.json:2 is not JSON"),
+        ("t.json", b"[" + b"7" * 5000 + b"]", "t.json is not JSON"),
+        ("t.json", b"[" * 100_000, "t.json is not JSON"),
     ],
 )
 def test_files_that_are_not_what_their_name_says_are_named(tmp_path, name, content, fault):

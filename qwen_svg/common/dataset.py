@@ -100,7 +100,7 @@ class ReadResult:
             yield f"  … and {len(self.faults) - at_most} more; in all: " + "; ".join(
                 f"{fate} " + ", ".join(f"{n} × {kind}" for kind, n in found.items()) for fate, found in kinds.items()
             )
-        if any(fault.kind in KINDS for fault in self.faults):
+        if counts["kept"]:
             yield (
                 "  answers are to hold a reasoning, an SVG and nothing else: `--mend-answers mend` takes the rest out, "
                 "`drop` leaves such samples out, `keep` trains on them as they are"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,9 +31,37 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     part.mkdir(parents=True)
     try:
         yield part
+        apply_umask(part)
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def apply_umask(folder: Path) -> None:
+    """Give the files of a folder the permissions that the umask says: safetensors writes for the owner alone (0600)."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.chmod(0o666 & ~mask)
+
+
+def require_writable(*files: Path) -> None:
+    """Raise UserError where one of the files could not be written: known now, and not after hours of work for it.
+
+    Makes their folders. A file that is there stays as it is.
+    """
+    for file in files:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            existed = file.exists()
+            with file.open("ab"):
+                pass
+            if not existed:
+                file.unlink()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(f"{file} cannot be written ({reason}); give another path, or mend this one.") from None
 
 
 def write_text(path: Path, text: str) -> None:

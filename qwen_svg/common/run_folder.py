@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,7 +35,7 @@ def refuse_existing(folder: Path) -> None:
     if folder.exists():
         raise UserError(
             f"run folder {folder} exists; choose another name with `--run-name`, or go on with "
-            f"`--resume --run-name {folder.name}`."
+            f"`--resume --run-name {quote(folder.name)}`."
         )
 
 
@@ -110,7 +111,7 @@ def open_run(name: str) -> Run:
         script = read_json(facts).get("script", "train.py") if facts.is_file() else "train.py"
         raise UserError(
             f"{folder} has no adapter yet: its training has not ended; go on with "
-            f"`python {script} --resume --run-name {folder.name}`."
+            f"`python {script} --resume --run-name {quote(folder.name)}`."
         )
     return Run(folder, constants_of(folder))
 

@@ -9,7 +9,7 @@ import gzip
 import json
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -17,6 +17,7 @@ from qwen_svg.common.errors import UserError, one_line
 from qwen_svg.common.hub import hub_reachable
 
 HUB = "hub:"  # may stand before the name of a dataset on the Hugging Face hub
+MOST_COLUMNS = 10_000  # remembered; a table of JSON has a few
 KINDS = (".jsonl", ".json", ".csv", ".parquet")  # the first three also with .gz behind
 
 
@@ -24,6 +25,7 @@ class Row(NamedTuple):
     place: str  # "file:line", for messages
     values: dict  # {} where there is a fault
     fault: str = ""  # a reason to count
+    seen: Collection[str] = ()  # columns that other records had before, where each has its own: JSON
 
 
 def is_table(name: str) -> bool:
@@ -62,18 +64,18 @@ def rows(source: str, within: str = "", column: str | None = None) -> Iterator[R
 def text_in(row: Row, column: str) -> tuple[str, str]:
     """Return (the column's text, "") or ("", why there is none).
 
-    Raises UserError where a row has no such column at all and others: then it is the name that is wrong.
+    Raises UserError where a row has no such column, nor has one before it: then it is the name that is wrong.
     """
-    if not row.fault and column not in row.values:
+    if not row.fault and column not in row.values and column not in row.seen:
         raise _no_column(row.place, column, row.values)
     text = row.values.get(column)
     if isinstance(text, str) and text.strip():
         return text, ""
-    return "", row.fault or f"no text in {column!r}"
+    return "", row.fault or (f"no text in {column!r}" if column in row.values else f"no {column!r}")
 
 
 def _no_column(place: str, column: str, names: Iterable[str]) -> UserError:
-    return UserError(f"{place}: no column {column!r}, but {', '.join(map(str, names)) or 'none'}.")
+    return UserError(f"{place}: no column {column!r}, but {', '.join(map(str, names))[:200] or 'none'}.")
 
 
 def _of_file(path: str, column: str | None) -> Iterator[Row]:
@@ -86,6 +88,8 @@ def _of_file(path: str, column: str | None) -> Iterator[Row]:
         else:
             with _open(path) as file:
                 yield from (_of_csv if kind == ".csv" else _of_json)(path, file)
+    except csv.Error as error:
+        raise UserError(f"{path} is no CSV ({error}).") from None
     except (OSError, EOFError, zlib.error) as error:  # also a truncated or false .gz
         raise UserError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).") from None
 
@@ -97,26 +101,32 @@ def _open(path: str) -> IO[str]:
 
 def _of_json(path: str, file: IO[str]) -> Iterator[Row]:
     """Line by line; a file that is one list is read whole."""
+    seen: set[str] = set()
     if file.read(1) == "[":
         file.seek(0)
         try:
             for number, record in enumerate(json.load(file), 1):
-                yield _checked(f"{path}, record {number}", record)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}:{error.lineno} is not JSON ({error.msg}).") from None
+                yield _checked(f"{path}, record {number}", record, seen)
+        except (ValueError, RecursionError) as error:  # ValueError: a number of 5,000 digits
+            place = f"{path}:{error.lineno}" if isinstance(error, json.JSONDecodeError) else path
+            raise UserError(f"{place} is not JSON ({getattr(error, 'msg', None) or one_line(error)}).") from None
         return
     file.seek(0)
     for number, line in enumerate(file, 1):
         if not line.strip():
             continue
         try:
-            yield _checked(f"{path}:{number}", json.loads(line))
+            yield _checked(f"{path}:{number}", json.loads(line), seen)
         except (ValueError, RecursionError):
             yield Row(f"{path}:{number}", {}, "the line is not JSON")
 
 
-def _checked(place: str, record: object) -> Row:
-    return Row(place, record) if isinstance(record, dict) else Row(place, {}, "the line is no JSON object")
+def _checked(place: str, record: object, seen: set[str]) -> Row:
+    if not isinstance(record, dict):
+        return Row(place, {}, "the line is no JSON object")
+    if len(seen) < MOST_COLUMNS:
+        seen.update(record)
+    return Row(place, record, seen=seen)
 
 
 def _of_csv(path: str, file: IO[str]) -> Iterator[Row]:

@@ -7,6 +7,7 @@ fails too (wandb/wandb#8003, #9865).
 import netrc
 import os
 from pathlib import Path
+from shlex import quote
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -57,7 +58,7 @@ def finish_run(run: Any) -> str:
     offline, folder, url = run.settings.mode == "offline", Path(run.dir).parent, run.url
     run.finish()
     if offline:
-        return f"wandb: kept offline; to send it later: wandb sync {os.path.relpath(folder)}"
+        return f"wandb: kept offline; to send it later: wandb sync {quote(os.path.relpath(folder))}"
     return f"wandb: {url}" if url else "wandb: disabled"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from qwen_svg.common.errors import UserError
+from qwen_svg.common.files import require_writable
 from qwen_svg.common.jsonl import append_all, written_before
 from qwen_svg.common.sheet import sheet_beside, write_sheet
 from qwen_svg.evaluation.judge import judge
@@ -39,8 +40,8 @@ def draw_file(
     for fault in faults[:5]:
         print(f"skipped {fault}")
     print(f"{source}: {len(asked)} descriptions, {len(asked) - len(todo)} drawn before, {len(faults)} rows skipped")
+    require_writable(output, sheet)
     if todo:
-        output.parent.mkdir(parents=True, exist_ok=True)
         _draw(load(), todo, plan, best, output, way)
     records = [record for record in written_before(output, "id", "way") if record["id"] in {one.id for one in asked}]
     write_sheet(sheet, _pictures(records[:SHEET]))

@@ -79,11 +79,11 @@ class Chat:
         elif name == "new":
             self.turns = []
         elif name == "seed":
-            self.plan = self._with(seed=_number(int, "/seed", value, settings.seed))
+            self.plan = self._with(seed=_number(int, "/seed", value, settings.seed, 2**32 - 1))
         elif name == "temperature":
             self.plan = self._with(temperature=_number(float, "/temperature", value, settings.temperature))
         elif name == "n":
-            self.plan = replace(self.plan, n=max(1, _number(int, "/n", value, self.plan.n)))
+            self.plan = replace(self.plan, n=max(1, _number(int, "/n", value, self.plan.n, 10_000)))
         elif name == "free":
             self.plan = self._with(free=not settings.free)
         else:
@@ -99,15 +99,16 @@ class Chat:
         return replace(self.plan, settings=replace(self.plan.settings, **changed))
 
 
-def _number(kind: type, command: str, text: str, otherwise: float) -> float:
+def _number(kind: type, command: str, text: str, otherwise: float, most: float = math.inf) -> float:
     """Read what a command is to set; without a value it stays as it is."""
     try:
         number = kind(text) if text.strip() else otherwise
-        if number < 0 or not math.isfinite(number):
+        if not 0 <= number <= most or number == math.inf:
             raise ValueError
     except ValueError:
         what = "a whole number" if kind is int else "a number"
-        raise UserError(f"{command} takes {what}, 0 or more, not {text!r}.") from None
+        bounds = "0 or more" if most == math.inf else f"0 to {most:,}"
+        raise UserError(f"{command} takes {what}, {bounds}, not {text[:60]!r}.") from None
     return number
 
 

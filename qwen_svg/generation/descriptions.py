@@ -1,12 +1,13 @@
 """Descriptions to draw: one that was typed, or a file of them."""
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from qwen_svg.common.constants import MOST_CHARACTERS
 from qwen_svg.common.dataset import is_unicode
 from qwen_svg.common.errors import UserError
+from qwen_svg.common.kinship import description_key
 from qwen_svg.common.tables import Row, rows, text_in
 
 KINDS = (".txt", ".jsonl", ".csv")
@@ -19,8 +20,10 @@ class Asked(NamedTuple):
 
 def checked(text: str) -> str:
     """Return a description without the white space around it; UserError where nothing, or no text, is left."""
-    if not text.strip():
+    if not description_key(text):
         raise UserError("the description is empty; say in a few words what to draw.")
+    if len(text) > MOST_CHARACTERS:
+        raise UserError(f"the description has {len(text):,} characters, more than {MOST_CHARACTERS:,}; shorten it.")
     if not is_unicode(text):
         raise UserError("the description holds bytes that are not UTF-8; type it in a UTF-8 terminal.")
     return text.strip()
@@ -38,20 +41,23 @@ def read_descriptions(path: Path) -> tuple[list[Asked], list[str]]:
         raise UserError(f"INPUT {path} does not exist; give a file of descriptions with `--input`.")
     found: dict[str, str] = {}
     faults = []
-    try:
-        for number, row in enumerate(_lines(path) if path.suffix == ".txt" else rows(str(path)), 1):
-            text, fault = text_in(row, "description")
-            id = str(row.values.get("id") or number)
-            if not fault and not is_unicode(text + id):
-                fault = "not UTF-8"
-            elif not fault and id in found:
-                fault = f"id {id!r} was used before"
-            if fault:
-                faults.append(f"{row.place}: {fault}")
-            else:
-                found[id] = text.strip()
-    except csv.Error as error:
-        raise UserError(f"INPUT {path} is no CSV ({error}).") from None
+    for number, row in enumerate(_lines(path) if path.suffix == ".txt" else rows(str(path)), 1):
+        if path.suffix == ".jsonl":  # each row has columns of its own
+            row = row._replace(seen=("description",))
+        text, fault = text_in(row, "description")
+        id = str(row.values.get("id") or number)
+        if not fault and not is_unicode(text + id):
+            fault = "not UTF-8"
+        elif not fault and not description_key(text):
+            fault = "no text in 'description'"
+        elif not fault and len(text) > MOST_CHARACTERS:
+            fault = f"the description has {len(text):,} characters, more than {MOST_CHARACTERS:,}"
+        elif not fault and id in found:
+            fault = f"id {id!r} was used before"
+        if fault:
+            faults.append(f"{row.place}: {fault}")
+        else:
+            found[id] = text.strip()
     if not found:
         first = f" (first fault: {faults[0]})" if faults else ""
         raise UserError(f"INPUT {path} holds no description{first}.")

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -157,7 +158,8 @@ def refuse_interrupted(reason: str, step: int, script: str, folder: Path) -> Non
     if not is_main():
         sys.exit(2)
     raise UserError(
-        f"training stopped at step {step} ({reason}); go on with `python {script} --resume --run-name {folder.name}`."
+        f"training stopped at step {step} ({reason}); go on with "
+        f"`python {script} --resume --run-name {quote(folder.name)}`."
     )
 
 

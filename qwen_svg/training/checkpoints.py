@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from qwen_svg.common.constants import constants_in_force
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.files import read_json, sha256, write_json, write_text
+from qwen_svg.common.files import apply_umask, read_json, sha256, write_json, write_text
 from qwen_svg.common.jsonl import read_jsonl
 from qwen_svg.common.processes import is_main, processes, sharding
 from qwen_svg.common.run_folder import ADAPTER, CONFIG
@@ -24,6 +24,7 @@ def step_of(checkpoint: Path) -> int:
 
 def mark_complete(checkpoint: Path) -> None:
     """Declare a checkpoint whole. Called after everything else in it has been written."""
+    apply_umask(checkpoint)
     files = sorted(path for path in checkpoint.rglob("*") if path.is_file() and path.name != COMPLETE)
     write_json(checkpoint / COMPLETE, {str(path.relative_to(checkpoint)): sha256(path) for path in files})
 

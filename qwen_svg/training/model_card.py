@@ -1,6 +1,7 @@
 """README.md of a run: what the adapter is, what it was made from, how to use it."""
 
 from pathlib import Path
+from shlex import quote
 from types import SimpleNamespace
 
 from qwen_svg.common.files import read_json
@@ -41,7 +42,7 @@ Answers a description with a short reasoning and an SVG of 256 × 256. Made by Q
 ![loss](loss.png)
 
 The licences of the base model and of the training data apply to this adapter too. All constants of the run
-are in `config.yml`; `python evaluate_test.py --model {folder.name}` scores it.\
+are in `config.yml`; `python evaluate_test.py --model {quote(folder.name)}` scores it.\
 {" The tokenizer in this folder has the new SVG tokens." * c.SVG_TOKENS}
 """,
         encoding="utf-8",

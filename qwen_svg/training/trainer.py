@@ -11,6 +11,7 @@ import torch
 from transformers import Trainer, TrainingArguments
 
 from qwen_svg.common.errors import UserError
+from qwen_svg.common.files import apply_umask
 from qwen_svg.model.cross_entropy import CrossEntropy, cross_entropy
 from qwen_svg.model.loss import summed_loss
 from qwen_svg.training.callbacks import SafeStop, not_a_number
@@ -122,7 +123,9 @@ class SVGTrainer(CompleteCheckpoints):
             trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
             adapter = {name: getattr(p, "full_tensor", lambda p=p: p)().cpu() for name, p in trained.items()}
         if self.args.should_save:
-            self.model.save_pretrained(output_dir or self.args.output_dir, state_dict=adapter)
+            folder = output_dir or self.args.output_dir
+            self.model.save_pretrained(folder, state_dict=adapter)
+            apply_umask(Path(folder))
 
 
 LESS_MEMORY = "turn ACTIVATION_CHECKPOINTING on, or take a smaller BATCH_SIZE with more GRADIENT_ACCUMULATION"
