@@ -221,6 +221,7 @@ async def chaos(client, server: psutil.Process, known: list, seconds: float, rng
             while said == [429]:
                 body = {"description": f"break {way}", "temperature": 1.0, "max_tokens": TOKENS[1]}
                 said = await answer(client, SVG, body)
+                await asyncio.sleep(0.5 if said == [429] else 0)
             tally.counts["broken"] += 1
             if said != [500]:
                 tally.fault(f"a row broken in its {way} was answered with {said}")
