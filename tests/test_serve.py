@@ -1,7 +1,6 @@
 """serve.py: what goes in, what comes out, what is turned away, and how it ends."""
 
 import concurrent.futures
-import contextlib
 import http.client
 import json
 import re
@@ -448,7 +447,7 @@ def test_a_long_conversation_is_refused_at_once(tiny_base):
             begun = time.monotonic()
             response = site.post("/v1/chat/completions", json=body)
             assert response.status_code == 422 and words in response.json()["error"]["message"]
-            assert time.monotonic() - begun < 2
+            assert time.monotonic() - begun < 5
         assert site.post("/v1/chat/completions", json=said("<svg></svg>")).status_code == 200
 
 
@@ -457,16 +456,20 @@ def test_the_reading_of_a_prompt_that_is_given_up_stops_within_a_second(tiny_bas
     """Each layer takes 0.2 s here, and the prompt 20 pieces: 8 s if nobody stopped it."""
     monkeypatch.setattr("qwen_svg.generation.engine.PROMPT_TOKENS", {"cpu": 100})
     predictor = Predictor(str(tiny_base), slots=2)
-    hooks = [layer.register_forward_hook(lambda *_: time.sleep(0.2)) for layer in predictor.engine.model.model.layers]
-    with serving(predictor, seconds=0.8 if how == "time is up" else 60) as site:
-        messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "fox " * 800}] * 2
-        body = {"messages": [*messages, {"role": "user", "content": "b"}]}
-        with contextlib.suppress(httpx2.TimeoutException):
-            timeout = 20 if how == "time is up" else 0.8
-            assert site.post("/v1/chat/completions", json=body, timeout=timeout).status_code == 504
-        begun = time.monotonic()
-        wait_until(lambda: not predictor.engine.busy, 1)
-        assert time.monotonic() - begun < 1 and not site.worker.open
+    engine = predictor.engine
+    hooks = [layer.register_forward_hook(lambda *_: time.sleep(0.2)) for layer in engine.model.model.layers]
+    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "fox " * 800}] * 2
+    body = json.dumps({"messages": [*messages, {"role": "user", "content": "b"}]}).encode()
+    with serving(predictor, seconds=2 if how == "time is up" else 60) as site:
+        host, port = site.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), 20) as client:
+            head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+            client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            wait_until(lambda: engine.reading)
+            if how == "time is up":
+                assert b" 504 " in client.recv(100)
+        wait_until(lambda: not site.worker.open, 1)
+        wait_until(lambda: not engine.busy, 1)
         for hook in hooks:
             hook.remove()
         assert how == "time is up" or draw(site, max_tokens=150).status_code == 200
