@@ -1,17 +1,21 @@
 """Generated answers: batched ones equal single ones, stops are honoured, the order is kept."""
 
+import gc
 import math
+import random
 import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import encode, stop_tokens
-from qwen_svg.generation.constrained import tokens_needed
+from qwen_svg.generation.constrained import _automaton, grammar_for, tokens_needed
 from qwen_svg.generation.engine import Engine, _sample, answer_from_tokens, generate_answers, rows_for
 from qwen_svg.generation.kv_cache import GivenUp, KVCache
 from qwen_svg.generation.vllm_engine import VLLMEngine, pick_engine
@@ -478,3 +482,46 @@ def test_whoever_needs_all_answers_is_told_at_once(model, tokenizer, prompts, mo
     monkeypatch.setattr(Engine, "_write", Breaking(Engine._write, 0))
     with pytest.raises(Broken):
         generate(model, tokenizer, prompts)
+
+
+def test_what_is_remembered_of_the_grammar_is_bounded(model, tokenizer, prompts, monkeypatch):
+    """Forgetting changes no answer."""
+    budget = tokens_needed(tokenizer) + 80
+
+    def texts():
+        rows = rows_for(prompts[:3], 5000, budget, 1.0, 1)
+        engine = Engine(model, tokenizer, 3)
+        engine.constrain(rows)
+        list(engine.run(rows))
+        return [row.tokens for row in rows]
+
+    expected = texts()
+    monkeypatch.setattr("qwen_svg.generation.constrained.REMEMBERED", 20)
+    assert texts() == expected and len(_automaton().steps) < 20 + 40  # a token more, of so many characters
+
+
+def shuffled_tokenizer(seed: int) -> PreTrainedTokenizerFast:
+    """A byte-level tokenizer without merges, whose ids come in an order of its own."""
+    alphabet = ["<end>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    random.Random(seed).shuffle(alphabet)
+    backend = Tokenizer(models.BPE(vocab={token: id for id, token in enumerate(alphabet)}, merges=[]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<end>")
+
+
+def test_no_tokenizer_gets_the_grammar_of_one_that_is_gone(monkeypatch):
+    """Its address is used again: a cache by id() gave the next tokenizer there the wrong grammar."""
+    monkeypatch.setattr("qwen_svg.generation.constrained.to_lark", lambda rules: 'start: "<svg>"')  # compiles at once
+    addresses, used_again = set(), False
+    for seed in range(60):
+        tokenizer = shuffled_tokenizer(seed)
+        matcher = grammar_for(tokenizer, len(tokenizer), (tokenizer.eos_token_id,)).deep_copy()
+        bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
+        allowed = np.flatnonzero(np.unpackbits(bits, bitorder="little")[: len(tokenizer)])
+        assert tokenizer.convert_ids_to_tokens(allowed.tolist()) == ["<"]
+        used_again |= id(tokenizer) in addresses
+        addresses.add(id(tokenizer))
+        del tokenizer
+        gc.collect()
+    assert used_again

@@ -7,6 +7,8 @@ import json
 import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -687,9 +689,6 @@ def test_it_draws_with_a_real_model_and_stops_within_its_time(started):
 
 
 def test_what_it_cannot_do_is_said_in_a_sentence():
-    import subprocess
-    import sys
-
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         for arguments, words in (

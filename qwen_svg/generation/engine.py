@@ -166,13 +166,12 @@ class Engine:
             rows = self.reading.rows if self.reading else self._next()
             run = self._read
         else:
-            self._give_up_empty()
             rows, run = self.rows, self._write
         rows, scores = [row for row in rows if row], None
         with self._failing(*rows):
             scores = run(rows)
-        if scores is not None:
-            self._choose(scores, rows)
+            if scores is not None:
+                self._choose(scores, rows)
         seconds = (time.perf_counter() - start) / len(rows)
         for row in rows:
             row.seconds += seconds
@@ -266,6 +265,7 @@ class Engine:
 
     def _write(self, rows: list[RowState]) -> torch.Tensor:
         """Run the newest token of every row; return the scores (rows, V) of the next one."""
+        self._give_up_empty()
         self.cache.trim()
         self.cache.extend()
         newest = [[row.tokens[-1] if row else 0] for row in self.rows]

@@ -159,10 +159,14 @@ class Automaton:
         return None in state
 
     def completion(self, state: State) -> str:
-        """Return the shortest text that completes what led to `state`."""
+        """Return the shortest text that completes what led to `state`; of several the last in the alphabet.
+
+        Not the first of the set: its order is another in each process, and a seed gives the same answer in all. The
+        last one has the larger numbers, with which there is more to see.
+        """
         text = self.completions.get(state)
         if text is None:
-            text = self.completions[state] = min(map(self._closing, state), key=len)
+            text = self.completions[state] = max(map(self._closing, state), key=lambda text: (-len(text), text))
         return text
 
     def _closing(self, thread: Thread) -> str:
