@@ -213,15 +213,15 @@ async def chaos(client, server: psutil.Process, known: list, seconds: float, rng
 
     async def break_rows() -> None:
         """One a minute; the first one soon."""
-        pause, ways = min(5.0, seconds / 4), 0
-        while time.perf_counter() + pause < end:
-            await asyncio.sleep(pause)
-            way, pause = WAYS[ways % len(WAYS)], BREAK_EVERY
-            ways += 1
+        start, number = time.perf_counter() + min(5.0, seconds / 4), 0
+        while (at := start + number * BREAK_EVERY) < end:
+            await asyncio.sleep(max(0.0, at - time.perf_counter()))
+            way, number = WAYS[number % len(WAYS)], number + 1
             said = [429]
             while said == [429]:
                 body = {"description": f"break {way}", "temperature": 1.0, "max_tokens": TOKENS[1]}
                 said = await answer(client, SVG, body)
+                await asyncio.sleep(0.5 if said == [429] else 0)
             tally.counts["broken"] += 1
             if said != [500]:
                 tally.fault(f"a row broken in its {way} was answered with {said}")
@@ -267,7 +267,7 @@ async def check_again(client: httpx2.AsyncClient, tally: Tally, rng: random.Rand
     """Some of the random requests once more, alone now."""
     for route, body, said in rng.sample(tally.random_ones, min(CHECKED_AGAIN, len(tally.random_ones))):
         alone = await answer(client, route, body)
-        tally.counts["right"] += alone == said
+        tally.counts["right alone"] += alone == said
         if alone != said:
             tally.fault(f"{route} {short(body)}: {short(said)}, and {short(alone)} alone")
 
@@ -310,7 +310,8 @@ def summary(tally: Tally, fuzz: str) -> dict:
     asked = sum(counts[kind] for kind in ("right", "random", "refused", "turned away", "left", "broken"))
     print(
         f"{counts['seconds'] / 60:.0f} min, {CLIENTS} clients and schemathesis: {asked} requests; {counts['right']} "
-        f"compared with their answers alone, {counts['random']} other drawings, {counts['refused']} refused, "
+        f"with the answer they have alone, {counts['random']} with random parameters ({counts['right alone']} of them "
+        f"asked for again, alone, with the same answer), {counts['refused']} refused, "
         f"{counts['turned away']} turned away, {counts['left']} left half way, {counts['broken']} rows broken; server "
         f"{first:.0f} → {last:.0f} MB; {len(tally.faults)} faults"
     )
