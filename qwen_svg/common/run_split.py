@@ -58,7 +58,8 @@ def samples_of(run: Path, part: str, data_path: str) -> list[Sample]:
 def kin_of_held_out(run: Path, samples: Iterable[Sample], data_path: str) -> set[Sample]:
     """Return those of other samples that the split would have put beside one of the run's validation or test split.
 
-    By description or group: their drawings are a model's own, of which many may be alike. Raises what `all_samples` does.
+    By description or group: their drawings are a model's own, of which many may be alike. Raises what `all_samples`
+    does.
     """
     split = read_split(run)
     held_ids, asked = {*split["valid"], *split["test"]}, set(samples)
