@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated
 
-from qwen_svg.common.constants import Between, NonNegativeFloat, NonNegativeInt, PositiveInt, Seed, start
+from qwen_svg.common.constants import Above, NonNegativeFloat, NonNegativeInt, PositiveInt, Seed, start
 from qwen_svg.common.errors import UserError, run
 
 # What
@@ -29,7 +29,7 @@ OUTPUT: str = ""  # .jsonl for the drawings of INPUT; one that exists is gone on
 MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run
 BASE_MODEL: str = ""  # where the base of a run or adapter lies; "" = where its training says
 # How
-N: Annotated[int, Between(1, 10_000)] = 1  # drawings of a description, with seeds SEED, SEED + 1 …
+N: Annotated[int, Above(0, 10_000)] = 1  # drawings of a description, with seeds SEED, SEED + 1 …
 BEST: bool = False  # of the N, keep only the best: legal, renders, shows something, SCORE, structural score
 SCORE: str = ""  # of scoring/ that decides among legal ones: "text_match", "vqa" …; NAME=MODEL for another model
 FREE: bool = False  # not constrained by the grammar

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
-from qwen_svg.common.constants import Between, start
+from qwen_svg.common.constants import Above, start
 from qwen_svg.common.errors import UserError, run
 
 # Input
@@ -21,7 +21,7 @@ PROMPT_FORM: Literal["chat", "raw"] = "chat"  # "chat" (instruct bases) or "raw"
 ON_BAD_LINE: Literal["skip", "stop"] = "skip"  # "skip" bad lines and count them, or "stop" at the first
 MEND_ANSWERS: Literal["keep", "mend", "drop"] = "keep"  # those with fences, chatter …; as in train.py
 # Limit
-MAX_LENGTH: Annotated[int, Between(1, 10**6)] = 1560  # prompt + answer; drawn and counted against, as in train.py
+MAX_LENGTH: Annotated[int, Above(0, 10**6)] = 1560  # prompt + answer; drawn and counted against, as in train.py
 # Output
 OUTPUT_DIR: str = "outputs/token_lengths"  # created when missing
 

@@ -44,19 +44,19 @@ BASE_MODEL: str = "Qwen/Qwen2.5-1.5B-Instruct"  # hub id, local folder, or a .gg
 BASE_QUANTIZATION: Literal["", "nf4"] = ""  # "nf4": the base in 4 bits (requirements/gpu.txt); "" = whole
 SVG_TOKENS: bool = False  # add tags, attribute names and path commands to the tokenizer, and train their embeddings
 PROMPT_FORM: Literal["chat", "raw"] = "chat"  # "chat" (instruct bases) or "raw" (the template alone)
-MAX_LENGTH: Annotated[int, Between(1, 10**6)] = 1560  # tokens, prompt + answer; longer samples are dropped, never cut
+MAX_LENGTH: Annotated[int, Above(0, 10**6)] = 1560  # tokens, prompt + answer; longer samples are dropped, never cut
 LOSS_ON: Literal["answer", "all"] = "answer"  # reasoning, SVG and end of turn; "all": the prompt too
 # LoRA
-LORA_RANK: Annotated[int, Between(1, 8192)] = 64
-LORA_ALPHA: Annotated[int, Between(1, 10**6)] = 128  # the update is scaled by alpha / rank
+LORA_RANK: Annotated[int, Above(0, 8192)] = 64
+LORA_ALPHA: Annotated[int, Above(0, 10**6)] = 128  # the update is scaled by alpha / rank
 LORA_RANK_STABILISED: bool = False  # scaled by alpha / sqrt(rank) instead (rsLoRA): large ranks learn more
 LORA_TARGETS: list[str] = ["all-linear"]  # all linear layers of the blocks, or some by name: q_proj v_proj
 LORA_DROPOUT: Annotated[float, Between(0, 0.95)] = 0.0  # on its input; costs a third more activation memory
 # Optimization
 OPTIMIZER: Literal["adamw", "adamw_8bit", "paged_adamw_8bit"] = "adamw"  # state in fp32 or 8 bits
 EPOCHS: Annotated[float, Above(0, 10_000)] = 3.0  # passes over the training split
-BATCH_SIZE: Annotated[int, Between(1, 65_536)] = 4  # samples per device and forward pass
-GRADIENT_ACCUMULATION: Annotated[int, Between(1, 65_536)] = 1  # forward passes per step
+BATCH_SIZE: Annotated[int, Above(0, 65_536)] = 4  # samples per device and forward pass
+GRADIENT_ACCUMULATION: Annotated[int, Above(0, 65_536)] = 1  # forward passes per step
 LEARNING_RATE: PositiveFloat = 5e-5  # peak, reached after warm-up
 LR_SCHEDULER: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"  # after warm-up
 WARMUP: Annotated[float, Between(0, 1e9)] = 0.05  # share of all steps; 1 or more = that many steps
@@ -71,7 +71,7 @@ SEED: Seed = 42  # of split, subset, adapter and sample order
 # Logging, evaluation, checkpoints (in steps)
 LOGGING_STEPS: PositiveInt = 10
 EVAL_STEPS: PositiveInt = 50  # validation cross-entropy; also before the first and after the last step
-EVAL_BATCH_SIZE: Annotated[int, Between(1, 65_536)] = 8  # the result does not depend on it
+EVAL_BATCH_SIZE: Annotated[int, Above(0, 65_536)] = 8  # the result does not depend on it
 SAVE_STEPS: PositiveInt = 200
 SAVE_TOTAL_LIMIT: PositiveInt = 3  # checkpoints kept
 WANDB: bool = True  # online when logged in, else offline; WANDB_MODE is obeyed

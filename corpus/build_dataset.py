@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Literal
 
-from qwen_svg.common.constants import Between, NonNegativeInt, PositiveInt, Seed, start
+from qwen_svg.common.constants import Above, Between, NonNegativeInt, PositiveInt, Seed, start
 from qwen_svg.common.errors import UserError, run
 
 # Input
@@ -52,7 +52,7 @@ TOKENIZER: str = ""  # hub id, local folder or .gguf file: the card then also sh
 MAX_LENGTH: PositiveInt = 1560  # tokens, the limit drawn in that plot, as in train.py
 # Machine
 EXECUTOR: Literal["here", "local", "slurm", "ray"] = "here"  # or datatrove's, with TASKS tasks
-WORKERS: Annotated[int, Between(1, 1024)] = 2  # processes here; tasks at a time elsewhere
+WORKERS: Annotated[int, Above(0, 1024)] = 2  # processes here; tasks at a time elsewhere
 TASKS: PositiveInt = 8  # shares of the sources, each file of a pattern going to one
 SLURM: str = "partition=cpu time=12:00:00"  # what else the executor takes: mem_per_cpu_gb=4 qos=normal …
 

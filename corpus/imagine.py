@@ -23,7 +23,7 @@ from types import SimpleNamespace
 from typing import Annotated, Any, Literal, NamedTuple
 
 from corpus.vectorizing.limits import Limits, limits_of, refuse_larger
-from qwen_svg.common.constants import Between, NonNegativeFloat, NonNegativeInt, PositiveInt, Seed, start
+from qwen_svg.common.constants import Above, NonNegativeFloat, NonNegativeInt, PositiveInt, Seed, start
 from qwen_svg.common.errors import UserError, first_sentence, run
 
 # Input and output
@@ -45,7 +45,7 @@ MAX_BYTES: PositiveInt = 10_000  # of a drawing
 MAX_TOKENS: NonNegativeInt = 0  # of the SVG text, counted by TOKENIZER; 0 = any number
 TOKENIZER: str = ""  # hub id, local folder or .gguf file: tokens are counted and written
 METHOD: Literal["layers", "vtracer", "both"] = "layers"  # "both": the better of the two
-WORKERS: Annotated[int, Between(1, 1024)] = 2  # processes
+WORKERS: Annotated[int, Above(0, 1024)] = 2  # processes
 
 
 def check_constants(c: SimpleNamespace) -> None:

@@ -24,7 +24,7 @@ from types import SimpleNamespace
 from typing import Annotated, Literal
 
 from corpus.optimization.svgo import check_svgo
-from qwen_svg.common.constants import Between, start
+from qwen_svg.common.constants import Above, Between, start
 from qwen_svg.common.errors import UserError, run
 
 # Input: a folder or a file
@@ -40,7 +40,7 @@ DECIMALS: Annotated[int, Between(0, 2)] = 0  # of coordinates; small outlines, r
 CUBIC_ONLY: bool = False  # outlines as cubic curves alone, for models that know no other command
 SVGO_CONFIG: str = ""  # a svgo.config.mjs: SVGO (npm install svgo) as stage 2, not ours; checked all the same
 # Machine
-WORKERS: Annotated[int, Between(1, 1024)] = 2  # processes
+WORKERS: Annotated[int, Above(0, 1024)] = 2  # processes
 
 
 def check_constants(c: SimpleNamespace) -> None:

@@ -26,7 +26,7 @@ from types import SimpleNamespace
 from typing import Annotated, Literal
 
 from corpus.vectorizing.limits import Limits, limits_of, refuse_larger
-from qwen_svg.common.constants import Between, NonNegativeInt, PositiveInt, start
+from qwen_svg.common.constants import Above, NonNegativeInt, PositiveInt, start
 from qwen_svg.common.errors import UserError, run
 
 # Input and output
@@ -39,7 +39,7 @@ TOKENIZER: str = ""  # hub id, local folder or .gguf file: tokens are counted an
 # Method
 METHOD: Literal["layers", "vtracer", "both"] = "layers"  # "both": the better of the two
 # Machine
-WORKERS: Annotated[int, Between(1, 1024)] = 2  # processes
+WORKERS: Annotated[int, Above(0, 1024)] = 2  # processes
 
 
 def check_constants(c: SimpleNamespace) -> None:

@@ -20,6 +20,7 @@ from types import SimpleNamespace
 from typing import Annotated, Any
 
 from qwen_svg.common.constants import (
+    Above,
     AtLeast,
     Between,
     NonNegativeFloat,
@@ -41,10 +42,10 @@ TOKENIZER: str = "outputs/svg-tokenizer"  # folder that encoder.train_tokenizer 
 VALIDATION: PositiveInt = 1000  # drawings set aside, at most; 2 % of a small corpus
 # Model
 INIT_FROM: str = ""  # folder of a run whose model this one goes on with; "" = random weights
-LAYERS: Annotated[int, Between(1, 1000)] = 22
-HIDDEN_SIZE: Annotated[int, Between(1, 65_536)] = 768
-INTERMEDIATE_SIZE: Annotated[int, Between(1, 262_144)] = 1152  # of the gated MLP
-HEADS: Annotated[int, Between(1, 1024)] = 12
+LAYERS: Annotated[int, Above(0, 1000)] = 22
+HIDDEN_SIZE: Annotated[int, Above(0, 65_536)] = 768
+INTERMEDIATE_SIZE: Annotated[int, Above(0, 262_144)] = 1152  # of the gated MLP
+HEADS: Annotated[int, Above(0, 1024)] = 12
 GLOBAL_EVERY: PositiveInt = 3  # layers 0, 3, 6 … see the whole sequence, the others LOCAL_WINDOW tokens
 LOCAL_WINDOW: PositiveInt = 128  # tokens, both sides together
 GLOBAL_THETA: PositiveFloat = 10_000.0  # rotary base of global layers; 160,000 from the context extension on

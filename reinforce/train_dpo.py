@@ -16,7 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated
 
-from qwen_svg.common.constants import Above, Between, NonNegativeFloat, PositiveFloat, PositiveInt, Seed, start
+from qwen_svg.common.constants import Above, NonNegativeFloat, PositiveFloat, PositiveInt, Seed, start
 from qwen_svg.common.errors import UserError, run
 from reinforce.shared_constants import FORMERLY, check_constants, constants_of
 
@@ -26,8 +26,8 @@ DATA_PATH: str = ""  # the run's data file, where it has moved since; "" = as in
 PAIRS: str = "data/pairs.jsonl"  # JSON lines with description, chosen, rejected, as `python -m scoring.pairs` writes
 # Optimization (AdamW)
 EPOCHS: Annotated[float, Above(0, 10_000)] = 1.0  # passes over the pairs; after two or three they are known by heart
-BATCH_SIZE: Annotated[int, Between(1, 65_536)] = 4  # pairs per device and forward pass
-GRADIENT_ACCUMULATION: Annotated[int, Between(1, 65_536)] = 4  # forward passes per step
+BATCH_SIZE: Annotated[int, Above(0, 65_536)] = 4  # pairs per device and forward pass
+GRADIENT_ACCUMULATION: Annotated[int, Above(0, 65_536)] = 4  # forward passes per step
 LEARNING_RATE: PositiveFloat = 5e-6  # falls to 0 in a straight line; ten times that of DPO of all weights
 BETA: PositiveFloat = 0.1  # cost of moving away from the adapter it began as; larger stays nearer
 MAX_GRAD_NORM: PositiveFloat = 1.0  # gradients are clipped to this norm

@@ -16,8 +16,8 @@ from types import SimpleNamespace
 from typing import Annotated, Literal, NamedTuple
 
 from qwen_svg.common.constants import (
+    Above,
     AtLeast,
-    Between,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
@@ -47,8 +47,8 @@ TEMPERATURE: PositiveFloat = 1.0
 ENGINE: Literal["auto", "transformers", "vllm"] = "auto"  # of drawing; auto: vLLM where it is installed
 # Optimization (AdamW)
 STEPS: PositiveInt = 200
-BATCH_SIZE: Annotated[int, Between(1, 65_536)] = 8  # drawings per device and forward pass
-GRADIENT_ACCUMULATION: Annotated[int, Between(1, 65_536)] = 4  # passes per step; a multiple of GENERATIONS
+BATCH_SIZE: Annotated[int, Above(0, 65_536)] = 8  # drawings per device and forward pass
+GRADIENT_ACCUMULATION: Annotated[int, Above(0, 65_536)] = 4  # passes per step; a multiple of GENERATIONS
 LEARNING_RATE: PositiveFloat = 1e-5  # falls to 0 in a straight line
 BETA: NonNegativeFloat = 0.04  # weight of the KL divergence from the adapter it began as; 0 = none
 MAX_GRAD_NORM: PositiveFloat = 1.0  # gradients are clipped to this norm

@@ -91,7 +91,7 @@ def test_a_description_becomes_files_and_their_paths(tiny_base, tmp_path):
         (["a fox", "--score", "text_match"], "SCORE chooses among several drawings"),
         (["a fox", "--n", "2", "--score", "txt", "--model", "a/b"], "there is no score 'txt'; did you mean text_match"),
         (["a fox", "--n", "2", "--score", "dino", "--model", "a/b"], "new drawings have none"),
-        (["a fox", "--n", "0"], "N must be from 1 to 10,000"),
+        (["a fox", "--n", "0"], "N must be above 0"),
         (["a fox", "--temperature", "nan"], "--temperature must be a finite number"),
         (["a fox", "--output", "x.jsonl"], "give one with `--input`"),
         (["a fox", "--model", "no/such/folder"], "MODEL no/such/folder does not exist"),

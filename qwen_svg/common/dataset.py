@@ -310,12 +310,13 @@ def fingerprint(samples: list[AnySample]) -> str:
     return hashlib.sha256(b"".join(sorted(sample.digest() for sample in samples))).hexdigest()
 
 
-def families_of(samples: list[AnySample]) -> list[list[AnySample]]:
-    """Group samples connected through a shared description, drawing or group."""
+def families_of(samples: list[AnySample], by_drawing: bool = True) -> list[list[AnySample]]:
+    """Group samples connected through a shared description, group and, if wanted, drawing."""
     together = UnionFind()
     for i, sample in enumerate(samples):
         for kind, key in _kinds_of_kin(sample):
-            together.join((kind, key), i)
+            if by_drawing or kind != "drawing":
+                together.join((kind, key), i)
     families: dict[object, list[AnySample]] = {}
     for i, sample in enumerate(samples):
         families.setdefault(together.find(i), []).append(sample)

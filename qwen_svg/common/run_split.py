@@ -58,13 +58,14 @@ def samples_of(run: Path, part: str, data_path: str) -> list[Sample]:
 def kin_of_held_out(run: Path, samples: Iterable[Sample], data_path: str) -> set[Sample]:
     """Return those of other samples that the split would have put beside one of the run's validation or test split.
 
-    Raises what `all_samples` does.
+    By description or group: their drawings are a model's own, of which many may be alike. Raises what `all_samples`
+    does.
     """
     split = read_split(run)
     held_ids, asked = {*split["valid"], *split["test"]}, set(samples)
     known = [SampleKey.of(sample) for sample in all_samples(run, data_path)]
     held_out = {key for key in known if key.id in held_ids}
-    related = [family for family in families_of([*known, *asked]) if not held_out.isdisjoint(family)]
+    related = [family for family in families_of([*known, *asked], by_drawing=False) if not held_out.isdisjoint(family)]
     return asked & {member for family in related for member in family}
 
 
