@@ -118,8 +118,10 @@ class SafeStop(TrainerCallback):
 
     def __enter__(self) -> "SafeStop":
         known = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]  # Windows lacks the last two
-        watched = [number for number in known if signal.getsignal(number) is not signal.SIG_IGN]  # nohup's wish
-        self._before = {number: signal.signal(number, self._on_signal) for number in watched}
+        hangup = getattr(signal, "SIGHUP", None)
+        if hangup and signal.getsignal(hangup) is signal.SIG_IGN:
+            known.remove(hangup)  # as nohup wishes; SIGINT a shell lets its background jobs ignore, unasked
+        self._before = {number: signal.signal(number, self._on_signal) for number in known}
         return self
 
     def __exit__(self, *exception: Any) -> None:
