@@ -32,6 +32,7 @@ BATCH_SIZE: PositiveInt = 16  # answers decoded together, samples scored togethe
 TEMPERATURE: NonNegativeFloat = 0.0  # 0 = greedy: the same answers every time
 SEED: Seed = 42  # of sampling, when TEMPERATURE is above 0
 ENGINE: Literal["auto", "transformers", "vllm"] = "auto"  # of free decoding; "auto": vLLM where it is installed
+CPU_DTYPE: Literal["auto", "fp32", "bf16"] = "auto"  # of the weights on a CPU; "auto": bf16 where it measures faster
 CONSTRAINED: bool = True  # let the fine-tuned model answer once more, constrained by the grammar: all is legal
 SKIP_BASE: bool = False  # leave the base without adapter out: half the time, no "before" column
 # Scores
@@ -61,6 +62,8 @@ if __name__ == "__main__":
 from dataclasses import replace
 from functools import partial
 
+import torch
+
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.files import require_writable, write_json
 from qwen_svg.common.jsonl import read_jsonl
@@ -78,8 +81,8 @@ from qwen_svg.generation.vllm_engine import VLLMEngine, pick_engine
 from qwen_svg.model.adapter import merge_adapter
 from qwen_svg.model.batches import LeftPaddingCollator
 from qwen_svg.model.cross_entropy import cross_entropy
-from qwen_svg.model.device import pick_device, pick_dtype
-from qwen_svg.model.load import LoadedModel, load_model
+from qwen_svg.model.device import pick_device, pick_dtype, pick_precision
+from qwen_svg.model.load import LoadedModel, load_config, load_model
 from qwen_svg.model.source import find_source
 from qwen_svg.model.tokenizer import load_tokenizer
 from scoring.candidate import Candidate
@@ -107,7 +110,7 @@ def main(c: SimpleNamespace) -> None:
 
     # 3. The base without adapter. It reads, and is scored on, the text as its own tokenizer spells it.
     vllm = open_vllm(c, tested) if engine == "vllm" else None
-    base = load_model(find_source(str(tested.folder), c.BASE_MODEL), adapter="none")
+    base = load_model(find_source(str(tested.folder), c.BASE_MODEL), "none", *place_and_dtype(c, tested))
     if not c.SKIP_BASE:
         columns["base"] = free_column(c, base, samples, asked, scores, "base", vllm)
 
@@ -131,6 +134,12 @@ def main(c: SimpleNamespace) -> None:
         print(send_to_wandb(c, tested, metrics, asked, shown))
     pictures = ["gallery.png", *([RANKING] if c.SCORES else []), "report.html"]
     print("pictures: " + " · ".join(str(tested.folder / "test" / name) for name in pictures))
+
+
+def place_and_dtype(c: SimpleNamespace, tested: Run) -> tuple[torch.device, torch.dtype]:
+    trained, device = tested.constants, pick_device()
+    asked = SimpleNamespace(FP16=trained.FP16, BASE_QUANTIZATION=trained.BASE_QUANTIZATION, CPU_DTYPE=c.CPU_DTYPE)
+    return device, pick_precision(asked, device, load_config(c.BASE_MODEL or trained.BASE_MODEL))[0]
 
 
 def judge_all(scores: dict, samples: list[Sample], answers: list[str]) -> list[Judgement]:
@@ -163,7 +172,7 @@ def free_column(
     else:
         draw = partial(generate_answers, loaded.model, batch_size=c.BATCH_SIZE, progress=f"{name}: drawing")
     answers = draw(tokenizer=loaded.tokenizer, prompts=prompts, **limits(c, loaded))
-    losses = loss_figures(loss, [sample.answer for sample in samples])
+    losses = loss_figures(loss, [sample.answer for sample in samples], loaded.dtype)
     return Column(judge_all(scores, asked, [answer.text for answer in answers]), answers, losses)
 
 

@@ -62,7 +62,8 @@ LR_SCHEDULER: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"  # 
 WARMUP: Annotated[float, Between(0, 1e9)] = 0.05  # share of all steps; 1 or more = that many steps
 WEIGHT_DECAY: Annotated[float, Between(0, 100)] = 0.01
 MAX_GRAD_NORM: PositiveFloat = 1.0  # gradients are clipped to this norm
-FP16: bool = True  # mixed precision on a GPU (base fp16, or bf16 behind nf4; adapter fp32); a CPU runs in fp32
+FP16: bool = True  # mixed precision on a GPU (base fp16, or bf16 behind nf4; adapter fp32)
+CPU_DTYPE: Literal["auto", "fp32", "bf16"] = "auto"  # of the base on a CPU; "auto": bf16 where it measures faster
 ACTIVATION_CHECKPOINTING: Literal["auto", "on", "off"] = "auto"  # on: less memory, 1.3x the time
 EARLY_STOPPING: NonNegativeInt = 0  # stop after so many evaluations without a better one, keep the best; 0 = never
 MAX_MINUTES: NonNegativeFloat = 0.0  # stop and save after this time; 0 = no limit
@@ -115,7 +116,7 @@ from qwen_svg.common.run_split import read_split, refuse_other_data, split_sha25
 from qwen_svg.common.tracking import finish_run, log_data, start_run
 from qwen_svg.model.adapter import add_adapter
 from qwen_svg.model.batches import LeftPaddingCollator
-from qwen_svg.model.device import pick_device, pick_dtype
+from qwen_svg.model.device import pick_device, pick_precision
 from qwen_svg.model.load import LoadedModel, load_config, load_model
 from qwen_svg.model.quantization import require_bitsandbytes
 from qwen_svg.model.source import source_of, tokenizer_of
@@ -141,17 +142,17 @@ def main(c: SimpleNamespace) -> None:
     data = prepare_data(c, tokenizer, read_split(run_to_resume(c.RUN_NAME)) if c.RESUME else None)
 
     # 3. Memory: an estimate from shapes alone decides about activation checkpointing.
-    device = pick_device(c.DEVICE)
-    dtype = pick_dtype(device, c.FP16, c.BASE_QUANTIZATION)
+    device, config = pick_device(c.DEVICE), load_config(c.BASE_MODEL)
+    dtype, measured = pick_precision(c, device, config)
     rows, adapter = data.parts["train"], adapter_arguments(c, new_tokens)
     if c.DRY_RUN:
         show_batch(tokenizer, rows[: c.BATCH_SIZE], c.LOSS_ON)
-    checkpointing = plan(load_config(c.BASE_MODEL), c, adapter, rows, device, dtype)
+    checkpointing = plan(config, c, adapter, rows, device, dtype)
     if c.DRY_RUN:
         return print("dry run: nothing was written.")
 
     # 4. The model, then the run folder: a base that cannot be loaded leaves none behind.
-    facts = environment("train.py", device, dtype, c.DATA_PATH, data.fingerprint)
+    facts = environment("train.py", device, dtype, c.DATA_PATH, data.fingerprint) | measured
     facts["data"]["split_sha256"] = split_sha256(data.ids)
     init_distributed(device)
     checkpoint = pick_checkpoint(c, data) if c.RESUME else None

@@ -8,6 +8,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 import evaluate_test
 from qwen_svg.common.constants import constants_in_force
@@ -93,16 +94,22 @@ def test_gallery_and_report_say_blank(tmp_path):
 def test_bits_per_byte_count_bytes_and_bits():
     assert bits_per_byte(8 * math.log(2), ["abcd"]) == pytest.approx(2)
     assert bits_per_byte(8 * math.log(2), ["äö", "abcd"]) == pytest.approx(1)  # UTF-8: an umlaut is two bytes
-    found = loss_figures(CrossEntropy(6 * math.log(256), 6), ["abcdef"])  # a byte-level model that knows nothing
+    found = loss_figures(
+        CrossEntropy(6 * math.log(256), 6), ["abcdef"], torch.float32
+    )  # a byte-level model that knows nothing
     assert found["bits_per_byte"] == pytest.approx(8) and found["perplexity"] == pytest.approx(256)
     assert found["cross_entropy"] == pytest.approx(math.log(256)) and found["cross_entropy_samples"] == 1
+    assert found["dtype"] == "float32"
 
 
 # --- the table ------------------------------------------------------------------------------------------------
 
 
 def columns(n: int) -> dict[str, dict]:
-    judged, losses = [judge(answer())] * (n - 1) + [judge(BLANK)], loss_figures(CrossEntropy(10.0, 20), ["abc"])
+    judged, losses = (
+        [judge(answer())] * (n - 1) + [judge(BLANK)],
+        loss_figures(CrossEntropy(10.0, 20), ["abc"], "bfloat16"),
+    )
     made = {
         "reference": Column(judged),
         "base": Column(judged, [written()] * n, losses),

@@ -35,13 +35,17 @@ def bits_per_byte(nats: float, texts: list[str]) -> float:
     return nats / math.log(2) / sum(len(text.encode("utf-8")) for text in texts)
 
 
-def loss_figures(loss: CrossEntropy, texts: list[str]) -> dict[str, float]:
-    """Return the figures of the cross-entropy of reference answers. loss: over all their tokens, ends of turn too."""
+def loss_figures(loss: CrossEntropy, texts: list[str], dtype: Any) -> dict[str, Any]:
+    """Return the figures of the cross-entropy of reference answers. loss: over all their tokens, ends of turn too.
+
+    dtype: of the model that gave it.
+    """
     return {
         "cross_entropy": loss.mean,
         "perplexity": loss.perplexity,
         "bits_per_byte": bits_per_byte(loss.nats, texts),
         "cross_entropy_samples": len(texts),
+        "dtype": str(dtype).removeprefix("torch."),
     }
 
 
@@ -123,6 +127,7 @@ def metric_rows(metrics: dict[str, dict]) -> list[tuple[str, list[Cell]]]:
         row("mean seconds per answer", "{:.2f}", "mean_seconds"),
         row("answers", "{}", "samples"),
         row("samples for cross-entropy", "{}", "cross_entropy_samples"),
+        row("weights in", "{}", "dtype"),
     ]
 
 

@@ -1,8 +1,17 @@
 """On what a model runs, and in which precision."""
 
 import os
+import time
+from typing import Any
 
 import torch
+
+CPU_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+ROWS = 256  # of the product that is measured: a quarter of a batch
+LARGEST_SIDE = 2048  # of its weight: larger ones are as fast, and take longer
+# How much faster bf16 must be: a CPU without units for it is slower, one with them 2 to 8 times as fast, so measuring
+# anew gives the same answer. Below that, fp32's digits are worth more.
+WORTH_IT = 1.4
 
 
 def pick_device(wanted: str = "auto") -> torch.device:
@@ -13,10 +22,66 @@ def pick_device(wanted: str = "auto") -> torch.device:
 
 
 def pick_dtype(device: torch.device, fp16: bool, quantization: str = "") -> torch.dtype:
-    """fp16 where it is asked for and the device is a GPU; fp32 otherwise (a CPU gains nothing from halves).
+    """fp16 where it is asked for and the device is a GPU; fp32 otherwise.
 
     A 4-bit base computes in bf16 where the GPU has it: bases so large have activations beyond fp16's 65,504.
     """
     if not fp16 or device.type != "cuda":
         return torch.float32
     return torch.bfloat16 if quantization and torch.cuda.is_bf16_supported() else torch.float16
+
+
+def pick_cpu_dtype(wanted: str, config: Any) -> tuple[torch.dtype, dict[str, float]]:
+    """Return fp32 or bf16, and the GFLOPS measured by name. wanted: "fp32", "bf16", or "auto": the faster of them.
+
+    config: the base's. Most server CPUs of the last years have units that multiply bf16 2 to 8 times as fast as fp32
+    (AMX, AVX512-BF16); without them it is 7 times slower. fp16 is measured too, and never chosen: in its range a loss
+    needs scaling, and nothing here is faster in it than in bf16.
+    """
+    measured = measure_cpu(config)
+    if wanted == "auto":
+        wanted = "bf16" if measured["bf16"] > WORTH_IT * measured["fp32"] else "fp32"
+    told = ", ".join(f"{name} {speed:,.0f}" for name, speed in measured.items())
+    print(f"a thread of this CPU multiplies at {told} GFLOPS; computing in {wanted}")
+    return CPU_DTYPES[wanted], measured
+
+
+def pick_precision(c: Any, device: torch.device, config: Any) -> tuple[torch.dtype, dict[str, Any]]:
+    """Return the dtype of a training or a test, and what environment.json says about the choice.
+
+    c: constants of train.py; CPU_DTYPE "auto" becomes what was chosen, which config.yml records: a run that is resumed
+    keeps it, whatever is measured then. config: the base's.
+    """
+    if device.type == "cuda" or c.BASE_QUANTIZATION:  # in 4 bits a CPU multiplies by bitsandbytes' own kernels
+        return pick_dtype(device, c.FP16, c.BASE_QUANTIZATION), {}
+    dtype, measured = pick_cpu_dtype(c.CPU_DTYPE, config)
+    c.CPU_DTYPE = {dtype: name for name, dtype in CPU_DTYPES.items()}[dtype]
+    return dtype, {"cpu_gflops": measured}
+
+
+def measure_cpu(config: Any) -> dict[str, float]:
+    """Return the GFLOPS of a thread, in each of CPU_DTYPES, of a product with a weight of this model's shape.
+
+    Takes some 100 ms. In a thread's own CPU time: what else is running must not choose the precision.
+    """
+    text = config.get_text_config()
+    inner = getattr(text, "intermediate_size", None) or 4 * text.hidden_size
+    out, within = min(inner, LARGEST_SIDE), min(text.hidden_size, LARGEST_SIDE)
+    x, weight = torch.rand(ROWS, within) - 0.5, torch.rand(out, within) - 0.5
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return {name: round(_gigaflops(x.to(dtype), weight.to(dtype)), 1) for name, dtype in CPU_DTYPES.items()}
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _gigaflops(x: torch.Tensor, weight: torch.Tensor) -> float:
+    best = float("inf")
+    for _ in range(4):  # the first one builds the kernel
+        start = time.thread_time()
+        torch.nn.functional.linear(x, weight)
+        best = min(best, time.thread_time() - start)
+        if best > 0.1:  # slow beyond doubt
+            break
+    return 2 * len(x) * weight.numel() / best / 1e9

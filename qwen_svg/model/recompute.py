@@ -12,7 +12,6 @@ their like); others stay as they are, and only keep more.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import MethodType
 from typing import Any
 
@@ -25,12 +24,25 @@ from torch.autograd.function import once_differentiable
 from qwen_svg.model.onednn import linear
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How to compute a tensor again."""
+class Again:
+    """What a recipe gives, computed once in a backward pass for all the layers that ask for it (query, key, value)."""
 
-    compute: Callable[..., torch.Tensor]
-    tensors: tuple[torch.Tensor, ...]
+    def __init__(self, compute: Callable[..., torch.Tensor]):
+        self.compute, self.asking, self.asked, self.result = compute, 0, 0, None
+
+    def __call__(self, *tensors: torch.Tensor) -> torch.Tensor:
+        result = self.compute(*tensors) if self.result is None else self.result
+        self.asked += 1
+        last = self.asked % self.asking == 0  # nobody is left: it is not kept any longer
+        self.result = None if last else result
+        return result
+
+
+class Recipe:
+    """How to compute a tensor again: with `again`, from `tensors`, which are kept anyway."""
+
+    def __init__(self, compute: Callable[..., torch.Tensor], *tensors: torch.Tensor):
+        self.again, self.tensors = Again(compute), tensors
 
 
 def recompute_cheap_inputs(model: torch.nn.Module) -> None:
@@ -48,16 +60,15 @@ def recompute_cheap_inputs(model: torch.nn.Module) -> None:
 
 
 def _norm_forward(self: Any, x: torch.Tensor) -> torch.Tensor:
-    eps = self.variance_epsilon
-    out = _RMSNorm.apply(x, self.weight, eps)
-    out.recipe = Recipe(lambda x, weight: _normalised(x, weight, eps), (x, self.weight))
+    out, scale = _RMSNorm.apply(x, self.weight, self.variance_epsilon)
+    out.recipe = Recipe(_scaled, x, self.weight, scale)
     return out
 
 
 def _mlp_forward(self: Any, x: torch.Tensor) -> torch.Tensor:
     gate, up = self.gate_proj(x), self.up_proj(x)
     hidden = _SwiGLU.apply(gate, up)
-    hidden.recipe = Recipe(_gated, (gate, up))
+    hidden.recipe = Recipe(_gated, gate, up)
     return self.down_proj(hidden)
 
 
@@ -120,8 +131,9 @@ class _LoRALinear(torch.autograd.Function):
         out = linear(x, weight, bias)
         middle = linear(_dropped(x, keep, dropout), a.to(dtype))
         out.view(-1, out.shape[-1]).addmm_(middle.view(-1, len(a)), b.to(dtype).T, alpha=scale)
-        sources = recipe.tensors if recipe else (x,)
-        ctx.compute = recipe.compute if recipe else None
+        sources, ctx.again = (recipe.tensors, recipe.again) if recipe else ((x,), None)
+        if recipe:
+            recipe.again.asking += 1
         ctx.scale, ctx.dropout, ctx.weight_of = scale, dropout, weight_of
         ctx.save_for_backward(a, b, middle, keep, *sources)
         return out
@@ -130,7 +142,7 @@ class _LoRALinear(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad):
         a, b, middle, keep, *sources = ctx.saved_tensors
-        x = ctx.compute(*sources) if ctx.compute else sources[0]  # made again: an element-wise pass, no product
+        x = ctx.again(*sources) if ctx.again else sources[0]  # made again: an element-wise pass, no product
         # With y = W x + s B A x:  dB = s dy (A x)ᵀ,  dA = s Bᵀ dy xᵀ,  dx = Wᵀ dy + s Aᵀ Bᵀ dy. W is frozen.
         grad = grad.reshape(-1, grad.shape[-1])
         middle_grad = linear(grad, b.to(grad.dtype).T).mul_(ctx.scale)
@@ -148,23 +160,28 @@ class _LoRALinear(torch.autograd.Function):
 
 
 class _RMSNorm(torch.autograd.Function):
-    """weight · x / sqrt(mean(x²) + eps), in fp32 inside, with the weight frozen (Zhang and Sennrich 2019)."""
+    """weight · x · scale with scale = 1 / sqrt(mean(x²) + eps), and the weight frozen (Zhang and Sennrich 2019)."""
 
     @staticmethod
     def forward(ctx, x, weight, eps):
-        ctx.save_for_backward(x, weight)
-        ctx.eps = eps
-        return _normalised(x, weight, eps)
+        """x (..., H), weight (H,) → the result, like x; scale (..., 1), fp32. Sums are fp32 whatever x is."""
+        squares = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32).square_()
+        scale = squares.div_(x.shape[-1]).add_(eps).rsqrt_()
+        ctx.save_for_backward(x, weight, scale)
+        ctx.mark_non_differentiable(scale)
+        return _scaled(x, weight, scale), scale
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
-        x, weight = ctx.saved_tensors
-        # With u = x · r, r = 1 / sqrt(mean(x²) + eps):  dx = r · (g − u · mean(g · u)),  g = dy · weight.
-        unit, scale = _unit(x, ctx.eps)
-        grad = (grad * weight).float()
-        grad -= unit * (grad * unit).mean(-1, keepdim=True)
-        return grad.mul_(scale).to(x.dtype), None, None
+    def backward(ctx, grad, _):
+        x, weight, scale = ctx.saved_tensors
+        # With g = dy · weight:  dx = scale · g − x · scale³ · mean(g · x).
+        grad = grad * weight
+        if x.dtype == torch.float16:  # whose range g · x may exceed: the loss is scaled up
+            grad, x = grad.float(), x.float()
+        along = (grad * x).sum(-1, keepdim=True, dtype=torch.float32).mul_(scale**3 / x.shape[-1])
+        grad.mul_(scale.to(x.dtype)).addcmul_(x, along.to(x.dtype), value=-1)
+        return grad.to(weight.dtype), None, None
 
 
 class _SwiGLU(torch.autograd.Function):
@@ -179,22 +196,19 @@ class _SwiGLU(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad):
         gate, up = ctx.saved_tensors
-        return torch.ops.aten.silu_backward(grad * up, gate), F.silu(gate).mul_(grad)  # d gate, d up
+        of_gate = grad * up
+        torch.ops.aten.silu_backward.grad_input(of_gate, gate, grad_input=of_gate)  # element by element, in place
+        return of_gate, F.silu(gate).mul_(grad)
 
 
 def _gated(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
     return F.silu(gate).mul_(up)
 
 
-def _normalised(x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
-    return weight * _unit(x, eps)[0].to(x.dtype)
-
-
-def _unit(x: torch.Tensor, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return x scaled to mean square 1, and the factors, in fp32."""
-    x = x.float()
-    scale = torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
-    return x * scale, scale
+def _scaled(x: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    """scale: fp32 (..., 1)."""
+    # Multiplied in fp32, also in half precision: a rounded scale would be wrong in the same way for a whole row.
+    return (x * scale).to(x.dtype).mul_(weight)
 
 
 def _dropped(x: torch.Tensor, keep: torch.Tensor | None, dropout: float) -> torch.Tensor:

@@ -17,7 +17,7 @@ class Throughput:
         self.device, self.world_size = device, world_size
         self.real: torch.Tensor | int = 0  # on a GPU a tensor, read only when it is logged
         self.positions = 0
-        self.busy = 0.0  # seconds over the whole training
+        self.busy, self.tokens = 0.0, 0.0  # seconds and real tokens, over the whole training
         self.since, self.pauses = time.perf_counter(), 0.0
 
     def count(self, attention_mask: torch.Tensor) -> None:
@@ -31,8 +31,9 @@ class Throughput:
         yield
         self.pauses += time.perf_counter() - start
 
-    def figures(self, step: int, max_steps: int, first: int) -> dict[str, float]:
-        """Return the figures since they were asked for last. step: done; first: that this process began with."""
+    def figures(self, tokens_left: float, pauses_left: float) -> dict[str, float]:
+        """Return the figures since they were asked for last. tokens_left: real ones that are still to be trained on, an
+        estimate; pauses_left: seconds that validation will take."""
         now = time.perf_counter()
         seconds = now - self.since - self.pauses
         self.busy += seconds
@@ -40,12 +41,13 @@ class Throughput:
         if self.world_size > 1:
             torch.distributed.all_reduce(sums)
         real, positions = sums.tolist()
+        self.tokens += real
         self.real, self.positions, self.since, self.pauses = 0, 0, now, 0.0
         return {
             "tokens_per_second": round(real / seconds, 1),
             "padding": round(1 - real / positions, 4) if positions else 0.0,
             "peak_memory_gb": round(peak_memory(self.device) / GB, 3),
-            "minutes_left": round(self.busy / max(step - first, 1) * (max_steps - step) / 60, 2),
+            "minutes_left": round((self.busy / max(self.tokens, 1) * tokens_left + pauses_left) / 60, 2),
         }
 
 

@@ -15,7 +15,7 @@ from qwen_svg.common.files import apply_umask
 from qwen_svg.model.cross_entropy import CrossEntropy, cross_entropy
 from qwen_svg.model.loss import summed_loss
 from qwen_svg.training.callbacks import SafeStop, not_a_number
-from qwen_svg.training.checkpoints import mark_complete, step_of
+from qwen_svg.training.checkpoints import mark_complete
 from qwen_svg.training.sampler import LengthGroupedSampler, share
 from qwen_svg.training.throughput import Throughput
 
@@ -60,7 +60,7 @@ class SVGTrainer(CompleteCheckpoints):
         super().__init__(model=model, args=args, **more)
         model.forward = MethodType(summed_loss, model)
         self.throughput = Throughput(self.args.device, self.args.world_size)
-        self.first_step = 0  # that this process began with, where a run is resumed
+        self.validation_seconds = 0.0  # of the last one
         if self.is_fsdp_enabled:  # each weight in its own type, as without FSDP: the base fp16, the adapter fp32
             self.accelerator.state.fsdp_plugin.mixed_precision_policy = None
 
@@ -85,6 +85,7 @@ class SVGTrainer(CompleteCheckpoints):
             f"{metric_key_prefix}_tokens": result.tokens,
             f"{metric_key_prefix}_seconds": round(time.perf_counter() - start, 2),
         }
+        self.validation_seconds = metrics[f"{metric_key_prefix}_seconds"]
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -101,8 +102,15 @@ class SVGTrainer(CompleteCheckpoints):
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Training's log lines say how fast it goes. All processes of a launch log at the same steps."""
         if "loss" in logs:
-            logs = logs | self.throughput.figures(self.state.global_step, self.state.max_steps, self.first_step)
+            logs = logs | self.throughput.figures(*self._left())
         super().log(logs, *args, **kwargs)
+
+    def _left(self) -> tuple[float, float]:
+        """Return how many tokens are still to be trained on, by the mean length, and how long validation will take."""
+        lengths, steps = self.train_dataset.lengths, self.state.max_steps - self.state.global_step
+        samples = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        validations = math.ceil(steps / self.args.eval_steps) if self.args.eval_strategy != "no" else 0
+        return steps * samples * sum(lengths) / len(lengths), validations * self.validation_seconds
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         with self.throughput.pause():
@@ -138,8 +146,6 @@ def run_training(
 
     Raises UserError, with the advice `less_memory`, where a GPU's memory is too small.
     """
-    if checkpoint and hasattr(trainer, "first_step"):
-        trainer.first_step = step_of(checkpoint)
     try:
         with stop:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
