@@ -3,8 +3,8 @@
     python -m benchmarks.cpu_step [--json] [--base models/SmolLM2-135M-Instruct.Q4_1.gguf] [--profile]
     ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks.cpu_step     # what a CPU without AVX-512 and AMX would do
 
-One thread, and its CPU time: what else runs hardly counts. A step is forward, backward, clipping and AdamW over two rows
-of WIDTHS tokens whose second half are labels; rank 64. Where fp32 is chosen, nothing is compared.
+One thread, and its CPU time: what else runs hardly counts. A step is forward, backward, clipping and AdamW over two
+rows of WIDTHS tokens whose second half are labels; rank 64. Where fp32 is chosen, nothing is compared.
 """
 
 import argparse
