@@ -110,7 +110,8 @@ def run(name: str, python: str | Path, job: Path) -> dict:
         raise SystemExit(f"{name} failed:\n{done.stderr[-3000:]}")
     result = json.loads(done.stdout.splitlines()[-1])
     result["clock"] = result["seconds" if torch.cuda.is_available() else "cpu_seconds"]
-    speeds = f"{result['tokens'] / result['clock']:.1f} tokens/s ({result['tokens'] / result['seconds']:.1f} by the clock)"
+    rates = [result["tokens"] / result[of] for of in ("clock", "seconds")]
+    speeds = f"{rates[0]:.1f} tokens/s ({rates[1]:.1f} by the clock)"
     print(f"  {name}: {speeds}, {result['peak_bytes'] / 1e9:.2f} GB, losses {result['losses']}", file=sys.stderr)
     return result
 
