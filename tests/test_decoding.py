@@ -22,7 +22,7 @@ from qwen_svg.generation import llama_cpp, llama_cpp_decoder, transformers_decod
 from qwen_svg.generation.constrained import _automaton, grammar_for, tokens_needed
 from qwen_svg.generation.decoder import GivenUp
 from qwen_svg.generation.engine import Engine, _sample, answer_from_tokens, generate_answers, rows_for
-from qwen_svg.generation.llama_cpp import Weights, is_installed
+from qwen_svg.generation.llama_cpp import Weights, exported, is_installed
 from qwen_svg.generation.llama_cpp_decoder import LlamaCppDecoder
 from qwen_svg.generation.pick_engine import pick_engine as pick_drawing
 from qwen_svg.generation.transformers_decoder import TransformersDecoder
@@ -579,7 +579,9 @@ def test_the_text_of_a_half_precision_file_is_transformers(torch_model, tokenize
     weights = Weights(tmp_path / "m.gguf")
     assert weights.positions == torch_model.config.max_position_embeddings
     expected = generate(load_base(str(tmp_path / "m.gguf"), torch.device("cpu"), torch.float32), tokenizer, prompts, 1)
-    assert generate(weights, tokenizer, prompts, batch_size=1) == [replace(a, seconds=ANY) for a in expected]
+    expected = [replace(one, seconds=ANY) for one in expected]
+    assert generate(weights, tokenizer, prompts, batch_size=1) == expected
+    assert generate(exported(torch_model, tokenizer), tokenizer, prompts, batch_size=1) == expected
 
 
 @needs_llama_cpp

@@ -9,10 +9,13 @@ from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
 from qwen_svg.common.errors import UserError
+from qwen_svg.model.gguf import write_gguf
 
 INSTALL = "`pip install -r requirements/llama_cpp.txt`"
 int32, uint32, pointer, array = ctypes.c_int32, ctypes.c_uint32, ctypes.c_void_p, ctypes.POINTER
@@ -135,6 +138,16 @@ class Weights:
     def __del__(self):
         if getattr(self, "pointer", None):
             self.library.llama_model_free(self.pointer)
+
+
+def exported(model: Any, tokenizer: Any) -> Weights:
+    """Return a model of transformers as llama.cpp would have its export in half precision.
+
+    Raises UserError for one that no GGUF is written of.
+    """
+    with TemporaryDirectory() as folder:
+        write_gguf(file := Path(folder) / "model.gguf", model, tokenizer, "model", "float16", {})
+        return Weights(file)  # mapped, and so still there when its name is not
 
 
 class Context:
