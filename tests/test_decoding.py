@@ -15,6 +15,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from prompt_template import extract_svg
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import encode, stop_tokens
@@ -30,6 +31,7 @@ from qwen_svg.generation.vllm_engine import VLLMEngine, pick_engine
 from qwen_svg.model.gguf import write_gguf
 from qwen_svg.model.load import load_base
 from qwen_svg.model.source import ModelSource
+from svg_constraint import check
 from tests.tiny import answer
 
 needs_llama_cpp = pytest.mark.skipif(not is_installed(), reason="xllamacpp is not installed")
@@ -582,6 +584,16 @@ def test_the_text_of_a_half_precision_file_is_transformers(torch_model, tokenize
     expected = [replace(one, seconds=ANY) for one in expected]
     assert generate(weights, tokenizer, prompts, batch_size=1) == expected
     assert generate(exported(torch_model, tokenizer), tokenizer, prompts, batch_size=1) == expected
+
+
+@needs_llama_cpp
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_constrained_answers_of_llama_cpp_are_legal(gguf_file, tokenizer, prompts, temperature):
+    budget = tokens_needed(tokenizer) + 60
+    answers = generate_answers(
+        Weights(gguf_file), tokenizer, prompts, 5000, budget, 3, temperature, 1, "test", constrained=True
+    )
+    assert all(check(extract_svg(one.text)).valid and one.finished for one in answers)
 
 
 @needs_llama_cpp
