@@ -21,14 +21,13 @@ lint: .venv/installed-dev
 	$(PY) -m ruff format --check .
 	.venv/bin/lint-imports --no-logo
 
-# The environments of benchmarks.training, benchmarks.mining and benchmarks.drawing. Unsloth's last three come without what only GPUs use of their requirements.
+# The environments of benchmarks.training and benchmarks.mining. Unsloth's last three come without what only GPUs use of their requirements.
 peers: .venv/installed
 	$(PYTHON) -m venv .venv-trl && .venv-trl/bin/pip install -q -r benchmarks/peers/trl.txt
 	$(PYTHON) -m venv .venv-unsloth && .venv-unsloth/bin/pip install -q -r benchmarks/peers/unsloth.txt
 	.venv-unsloth/bin/pip install -q --no-deps unsloth==2026.10.9 unsloth_zoo==2026.10.9 \
 	    cut_cross_entropy torchao bitsandbytes
 	$(PYTHON) -m venv .venv-img2dataset && .venv-img2dataset/bin/pip install -q -r benchmarks/peers/img2dataset.txt
-	$(PYTHON) -m venv .venv-llama-cpp && .venv-llama-cpp/bin/pip install -q -r benchmarks/peers/llama_cpp.txt
 
 data: data/twemoji.jsonl
 model: $(MODEL)

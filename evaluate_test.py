@@ -31,7 +31,7 @@ MAX_NEW_TOKENS: NonNegativeInt = 0  # of an answer; 0 = up to the run's MAX_LENG
 BATCH_SIZE: PositiveInt = 16  # answers decoded together, samples scored together
 TEMPERATURE: NonNegativeFloat = 0.0  # 0 = greedy: the same answers every time
 SEED: Seed = 42  # of sampling, when TEMPERATURE is above 0
-ENGINE: Literal["auto", "transformers", "vllm"] = "auto"  # of free decoding; "auto": vLLM where it is installed
+ENGINE: Literal["auto", "transformers", "vllm", "llama.cpp"] = "auto"  # "auto": vLLM for free answers, if installed
 CPU_DTYPE: Literal["auto", "fp32", "bf16"] = "auto"  # of the weights on a CPU; "auto": bf16 where it measures faster
 CONSTRAINED: bool = True  # let the fine-tuned model answer once more, constrained by the grammar: all is legal
 SKIP_BASE: bool = False  # leave the base without adapter out: half the time, no "before" column
@@ -77,7 +77,9 @@ from qwen_svg.evaluation.ranking import RANKING, write_ranking
 from qwen_svg.evaluation.report import log_test, write_gallery, write_report, write_samples
 from qwen_svg.generation.constrained import tokens_needed
 from qwen_svg.generation.engine import generate_answers
-from qwen_svg.generation.vllm_engine import VLLMEngine, pick_engine
+from qwen_svg.generation.llama_cpp import exported
+from qwen_svg.generation.pick_engine import pick_test_engine
+from qwen_svg.generation.vllm_engine import VLLMEngine
 from qwen_svg.model.adapter import merge_adapter
 from qwen_svg.model.batches import LeftPaddingCollator
 from qwen_svg.model.cross_entropy import cross_entropy
@@ -100,7 +102,8 @@ def main(c: SimpleNamespace) -> None:
     # 1. The run, its test samples, and what will score them.
     tested = open_run(c.MODEL)
     require_writable(*(tested.folder / "test" / name for name in RESULTS))
-    engine = pick_engine(c.ENGINE, tested.constants)
+    engine = pick_test_engine(c.ENGINE, tested.constants)
+    print(f"run: {tested.folder} · engine: {engine}")
     samples = samples_of(tested.folder, "test", c.DATA_PATH or tested.constants.DATA_PATH)
     asked = samples[-c.GENERATE_SAMPLES :]  # the last ones, as wandb shows them; -0 = all
     scores = find_scores(c.SCORES, str(tested.folder))
@@ -112,15 +115,15 @@ def main(c: SimpleNamespace) -> None:
     vllm = open_vllm(c, tested) if engine == "vllm" else None
     base = load_model(find_source(str(tested.folder), c.BASE_MODEL), "none", *place_and_dtype(c, tested))
     if not c.SKIP_BASE:
-        columns["base"] = free_column(c, base, samples, asked, scores, "base", vllm)
+        columns["base"] = free_column(c, base, samples, asked, scores, "base", vllm, engine)
 
     # 4. The fine-tuned model: the adapter goes into the same weights, the plain base is not needed any more.
     tokenizer = load_tokenizer(base.source.tokenizer or base.source.base)  # with the new tokens, if it has any
     tuned = replace(base, model=merge_adapter(base.model, tested.folder), tokenizer=tokenizer)
-    columns["tuned"] = free_column(c, tuned, samples, asked, scores, "tuned", vllm)
+    columns["tuned"] = free_column(c, tuned, samples, asked, scores, "tuned", vllm, engine)
 
     # 5. The same, constrained to legal answers.
-    if c.CONSTRAINED and (constrained := constrained_column(c, tuned, asked, scores)):
+    if c.CONSTRAINED and (constrained := constrained_column(c, tuned, asked, scores, engine)):
         columns["constrained"] = constrained
 
     # 6. Write.
@@ -160,7 +163,7 @@ def open_vllm(c: SimpleNamespace, tested: Run) -> VLLMEngine:
 
 def free_column(
     c: SimpleNamespace, loaded: LoadedModel, samples: list[Sample], asked: list[Sample], scores: dict, name: str,
-    vllm: VLLMEngine | None,
+    vllm: VLLMEngine | None, engine: str,
 ) -> Column:  # fmt: skip
     """Measure a model's loss on all samples, and let it answer those that are asked for."""
     rows = encode(loaded.tokenizer, samples, loaded.prompt_form)
@@ -170,24 +173,29 @@ def free_column(
     if vllm:
         draw = partial(vllm.generate_answers, with_adapter=name == "tuned")
     else:
-        draw = partial(generate_answers, loaded.model, batch_size=c.BATCH_SIZE, progress=f"{name}: drawing")
+        model = exported(loaded.model, loaded.tokenizer) if engine == "llama.cpp" else loaded.model
+        draw = partial(generate_answers, model, batch_size=c.BATCH_SIZE, progress=f"{name}: drawing")
     answers = draw(tokenizer=loaded.tokenizer, prompts=prompts, **limits(c, loaded))
     losses = loss_figures(loss, [sample.answer for sample in samples], loaded.dtype)
-    return Column(judge_all(scores, asked, [answer.text for answer in answers]), answers, losses)
+    return Column(judge_all(scores, asked, [answer.text for answer in answers]), answers, losses, engine)
 
 
-def constrained_column(c: SimpleNamespace, loaded: LoadedModel, asked: list[Sample], scores: dict) -> Column | None:
+def constrained_column(
+    c: SimpleNamespace, loaded: LoadedModel, asked: list[Sample], scores: dict, engine: str
+) -> Column | None:
     """Let the model answer with legal drawings only; None, and a note, where that may take more room than there is."""
     prompts = [row.prompt for row in encode(loaded.tokenizer, asked, loaded.prompt_form)]
     room = min(c.MAX_NEW_TOKENS or loaded.max_length, loaded.max_length - max(map(len, prompts)))
     if room < (needed := tokens_needed(loaded.tokenizer)):
         print(f"note: no constrained answers: {room} tokens are left for some, and a legal one may take {needed}")
         return None
+    engine = engine if engine == "llama.cpp" else "transformers"
+    model = exported(loaded.model, loaded.tokenizer) if engine == "llama.cpp" else loaded.model
     answers = generate_answers(
-        loaded.model, loaded.tokenizer, prompts, batch_size=c.BATCH_SIZE, progress="constrained: drawing",
+        model, loaded.tokenizer, prompts, batch_size=c.BATCH_SIZE, progress="constrained: drawing",
         constrained=True, **limits(c, loaded),
     )  # fmt: skip
-    return Column(judge_all(scores, asked, [answer.text for answer in answers]), answers)
+    return Column(judge_all(scores, asked, [answer.text for answer in answers]), answers, engine=engine)
 
 
 def limits(c: SimpleNamespace, loaded: LoadedModel) -> dict[str, Any]:

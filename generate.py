@@ -15,7 +15,7 @@ when a drawing is not legal.
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated
+from typing import Annotated, Literal
 
 from qwen_svg.common.constants import Above, NonNegativeFloat, NonNegativeInt, PositiveInt, Seed, start
 from qwen_svg.common.errors import UserError, run
@@ -28,6 +28,7 @@ OUTPUT: str = ""  # .jsonl for the drawings of INPUT; one that exists is gone on
 # With what
 MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run
 BASE_MODEL: str = ""  # where the base of a run or adapter lies; "" = where its training says
+ENGINE: Literal["auto", "transformers", "llama.cpp"] = "auto"  # "auto": llama.cpp for .gguf files on CPUs, if installed
 # How
 N: Annotated[int, Above(0, 10_000)] = 1  # drawings of a description, with seeds SEED, SEED + 1 …
 BEST: bool = False  # of the N, keep only the best: legal, renders, shows something, SCORE, structural score
@@ -58,12 +59,15 @@ if __name__ == "__main__":
     c = start(__file__, positional="DESCRIPTION")
     check_constants(c)
 
+from functools import partial
+
 from qwen_svg.common.files import require_writable
 from qwen_svg.generation.batch import draw_file
 from qwen_svg.generation.best_of_n import DrawingPlan
 from qwen_svg.generation.chat import Chat
 from qwen_svg.generation.descriptions import checked
 from qwen_svg.generation.drawings import DRAWINGS
+from qwen_svg.generation.pick_engine import pick_engine
 from qwen_svg.generation.predictor import Predictor, Settings
 from qwen_svg.generation.terminal import draw_one, show
 from qwen_svg.model.source import find_model, find_source
@@ -76,13 +80,15 @@ def main(c: SimpleNamespace) -> int:
     """Return the exit code: 1 when a drawing is not legal."""
     description = checked(c.DESCRIPTION) if c.DESCRIPTION else ""
     model, source = find_model(c.MODEL), find_source(c.MODEL, c.BASE_MODEL)
+    print(f"model: {model} · engine: {pick_engine(c.ENGINE, source)}")
     settings = Settings(c.TEMPERATURE, c.SEED, c.MAX_NEW_TOKENS, c.FREE)
     plan = DrawingPlan(settings, c.N, c.RETRIES, scorer(c.SCORE, model) if c.SCORE else None, c.SCORE)
+    load = partial(Predictor, source, c.SLOTS, engine=c.ENGINE)
     if c.INPUT:
         output = Path(c.OUTPUT) if c.OUTPUT else None
-        return draw_file(lambda: Predictor(source, c.SLOTS), model, plan, c.BEST, Path(c.INPUT), output)
+        return draw_file(load, model, plan, c.BEST, Path(c.INPUT), output)
     require_writable(DRAWINGS / "drawing-1.svg")
-    predictor = Predictor(source, c.SLOTS)
+    predictor = load()
     if c.INTERACTIVE:
         return Chat(predictor, plan).run()
     attempts = draw_one(predictor, description, plan)

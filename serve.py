@@ -14,7 +14,7 @@ together. Only SVG that svg_constraint.py finds legal leaves the server.
 import os
 import socket
 from types import SimpleNamespace
-from typing import Annotated
+from typing import Annotated, Literal
 
 from qwen_svg.common.constants import Between, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, start
 from qwen_svg.common.errors import UserError, run
@@ -22,6 +22,7 @@ from qwen_svg.common.errors import UserError, run
 # Model
 MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run
 BASE_MODEL: str = ""  # where the base of a run or adapter lies; "" = where its training says
+ENGINE: Literal["auto", "transformers", "llama.cpp"] = "auto"  # "auto": llama.cpp for .gguf files on CPUs, if installed
 CONSTRAINED: bool = True  # by the grammar of legal drawings; without it an illegal answer is refused (502)
 # Network
 HOST: str = "127.0.0.1"  # address to listen on; another than this machine's own lets others in
@@ -60,6 +61,7 @@ if __name__ == "__main__":
     check_constants(c)
     listener = listen(c.HOST, c.PORT)  # a port in use is told before a model is loaded
 
+from qwen_svg.generation.pick_engine import pick_engine
 from qwen_svg.generation.predictor import Predictor, Settings
 from qwen_svg.model.source import find_model, find_source
 from qwen_svg.serving.app import make_app
@@ -78,11 +80,12 @@ def main(c: SimpleNamespace) -> None:
 
 def build(c: SimpleNamespace):
     """Load the model and return (the web application, its worker, which is running)."""
+    found, source = find_model(c.MODEL), find_source(c.MODEL, c.BASE_MODEL)
+    print(f"model: {found} · engine: {pick_engine(c.ENGINE, source)}", flush=True)
     local = is_local(c.HOST)
     if not local and not c.TOKEN:
         print(f"note: everybody who reaches {c.HOST} may draw; --token or the environment's SERVE_TOKEN asks for one")
-    found, source = find_model(c.MODEL), find_source(c.MODEL, c.BASE_MODEL)
-    predictor = Predictor(source, c.SLOTS, c.MAX_PROMPT)
+    predictor = Predictor(source, c.SLOTS, c.MAX_PROMPT, c.ENGINE)
     limits = Limits(c.MAX_BODY, c.MAX_DESCRIPTION, c.MAX_TOKENS, c.TIME_LIMIT)
     # Compiles the grammar now, not at the first request; and says so now where no answer has room.
     predictor.row("a fox", Settings(max_new=limits.tokens, free=not c.CONSTRAINED))

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import serve
 from qwen_svg.common.constants import constants_in_force
-from qwen_svg.generation import engine
-from qwen_svg.generation.engine import RowState
+from qwen_svg.generation import transformers_decoder
+from qwen_svg.generation.decoder import RowState
 from qwen_svg.generation.predictor import Predictor, Settings
 from qwen_svg.serving.server import serve as serve_until_stopped
 from qwen_svg.serving.worker import Job, Worker
@@ -81,7 +81,7 @@ def main(c: SimpleNamespace) -> None:
     listener = serve.listen(c.HOST, c.PORT)
     app, worker = serve.build(c)
     worker.predictor.engine.model.double()
-    engine.PROMPT_TOKENS["cpu"] = PIECE
+    transformers_decoder.STEP_LIMIT["cpu"] = PIECE
     sabotage(worker)
     serve_until_stopped(app, worker, listener, c.DRAIN_SECONDS)
 

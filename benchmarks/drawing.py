@@ -1,10 +1,11 @@
-"""How soon and how fast does one drawing come? Beside `generate` of transformers, and llama.cpp on the same file.
+"""How soon and how fast does one drawing come? By each engine, `generate` of transformers, and llama.cpp's own server.
 
     python -m benchmarks.drawing [--json] [--threads=2] [MODEL.gguf]
 
 The same prompt, greedy, NEW tokens. Time to the first token holds the reading of the prompt; tokens per second are of
-those after it. CPU seconds per token too: they say more where others use the machine. llama.cpp needs an environment
-of its own (`make peers`) and is left out without it; the table says how far its text is that of transformers.
+those after it. CPU seconds per token too: they say more where others use the machine. llama.cpp, as engine and as the
+server that xllamacpp makes of it, is left out where it is not installed; the table says how far each text is that of
+transformers.
 """
 
 import json
@@ -12,16 +13,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import torch
 
 from benchmarks.measure import report
 from prompt_template import format_prompt
+from qwen_svg.generation.llama_cpp import is_installed
+from qwen_svg.generation.llama_cpp_decoder import LlamaCppDecoder
 from qwen_svg.generation.predictor import Predictor, Settings
 
 NEW, DESCRIPTION = 64, "a blue circular button with power symbol"
-LLAMA_CPP = Path(".venv-llama-cpp/bin/python")
 Clock = list[tuple[float, float]]  # wall and CPU seconds since the start, at each token
 
 
@@ -29,7 +30,7 @@ def main() -> None:
     path = next((a for a in sys.argv[1:] if not a.startswith("-")), "models/SmolLM2-135M-Instruct.Q4_1.gguf")
     threads = int(next((a.partition("=")[2] for a in sys.argv if a.startswith("--threads=")), 2))
     torch.set_num_threads(threads)
-    predictor = Predictor(path, slots=1)
+    predictor = Predictor(path, slots=1, engine="transformers")
     tokenizer = predictor.tokenizer
     prompt = tokenizer(format_prompt(tokenizer, DESCRIPTION), add_special_tokens=False)["input_ids"]
     contenders: dict[str, Callable[[], tuple[str, Clock]]] = {
@@ -37,14 +38,20 @@ def main() -> None:
         "Predictor, free": lambda: clocked(ours(predictor, free=True)),
         "Predictor, constrained": lambda: clocked(ours(predictor, free=False)),
     }
-    if LLAMA_CPP.exists():
-        contenders["llama.cpp"] = lambda: llama_cpp(path, threads, prompt)
+    if is_installed():
+        by_llama_cpp = Predictor(path, slots=1, engine="llama.cpp")
+        contenders |= {
+            "Predictor, llama.cpp, free": lambda: clocked(ours(by_llama_cpp, free=True)),
+            "Predictor, llama.cpp, constrained": lambda: clocked(ours(by_llama_cpp, free=False)),
+            "llama.cpp's server": lambda: llama_cpp(path, threads, prompt),
+        }
     figures = {}
     print(f"{len(prompt)} tokens of prompt, {threads} threads")
-    print(f"{'':<32}{'first token':>12}{'tokens/s':>10}{'CPU s/token':>13}")
+    print(f"{'':<36}{'first token':>12}{'tokens/s':>10}{'CPU s/token':>13}")
     for name, draw in contenders.items():
-        if name != "llama.cpp":
-            draw()  # warm: the grammar is compiled once
+        if name.startswith("Predictor"):
+            draw()  # warm: the grammar is compiled once …
+            forget(by_llama_cpp if "llama.cpp" in name else predictor)  # … and the prompt is read again
         text, clock = draw()
         (first, cpu_first), (last, cpu_last) = clock[0], clock[-1]
         n = len(clock) - 1
@@ -55,12 +62,18 @@ def main() -> None:
             "cpu_seconds_per_token": (cpu_last - cpu_first) / n,
             "text": text,
         }
-        print(f"{name:<32}{first:>10.2f} s{n / (last - first):>10.1f}{(cpu_last - cpu_first) / n:>13.4f}")
+        print(f"{name:<36}{first:>10.2f} s{n / (last - first):>10.1f}{(cpu_last - cpu_first) / n:>13.4f}")
     reference = figures["transformers generate"]["text"]
     for name, one in figures.items():
         same = next((i for i, (a, b) in enumerate(zip(one["text"], reference, strict=False)) if a != b), len(reference))
         print(f"{name}: the first {same} of {len(reference)} characters are those of transformers")
     report(figures)
+
+
+def forget(predictor: Predictor) -> None:
+    """Let the next prompt be read from its beginning."""
+    if isinstance(predictor.engine.decoder, LlamaCppDecoder):
+        predictor.engine.decoder.kept = []
 
 
 def clocked(tokens: Iterator[str]) -> tuple[str, Clock]:
@@ -105,7 +118,7 @@ def plain(predictor: Predictor, prompt: list[int]) -> Iterator[str]:
 
 
 def llama_cpp(path: str, threads: int, prompt: list[int]) -> tuple[str, Clock]:
-    command = [str(LLAMA_CPP), "benchmarks/drawing_llama_cpp.py", path, str(threads), str(NEW)]
+    command = [sys.executable, "benchmarks/drawing_llama_cpp.py", path, str(threads), str(NEW)]
     ran = subprocess.run(command, input=json.dumps(prompt), stdout=subprocess.PIPE, text=True, check=True)
     answer = json.loads(ran.stdout.splitlines()[-1])
     return answer["text"], [tuple(pair) for pair in answer["times"]]

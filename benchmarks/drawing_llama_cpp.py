@@ -1,6 +1,6 @@
 """llama.cpp on a GGUF file, for benchmarks.drawing: the greedy answer to a prompt, and when its tokens came.
 
-.venv-llama-cpp/bin/python benchmarks/drawing_llama_cpp.py MODEL.gguf THREADS NEW_TOKENS < PROMPT_TOKENS.json
+python benchmarks/drawing_llama_cpp.py MODEL.gguf THREADS NEW_TOKENS < PROMPT_TOKENS.json
 """
 
 import json

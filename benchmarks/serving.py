@@ -1,8 +1,9 @@
 """How does serve.py hold up? Tokens per second by clients, and what overload does to it.
 
-    python -m benchmarks.serving [--json] [MODEL]
+    python -m benchmarks.serving [--json] [--engine=auto] [--clients=1,2,4,8] [MODEL]
 
-MODEL: anything serve.py takes (default: the quickstart's run, else its base). The server is a process of its own, on
+MODEL: anything serve.py takes (default: the quickstart's run, else its base); engine: its ENGINE. With --clients there
+are no others, and no overload. The server is a process of its own, on
 127.0.0.1. First 1, 2, 4 and 8 clients, each drawing after drawing for SPEED_SECONDS: tokens per second, time to the
 first token, and how many drawings. Then overload: as many clients as 4 times the capacity ask again and again for
 OVERLOAD_SECONDS; a client that is turned away comes back after RETRY seconds, not after the Retry-After it was given:
@@ -33,12 +34,14 @@ TIME_LIMIT = 300  # seconds: a busy machine shall not make the accepted fail
 def main() -> None:
     default = "outputs/quickstart" if Path("outputs/quickstart").is_dir() else "models/SmolLM2-135M-Instruct.Q4_1.gguf"
     model = next((a for a in sys.argv[1:] if not a.startswith("-")), default)
-    report(asyncio.run(measure(model)))
+    options = dict(a.removeprefix("--").partition("=")[::2] for a in sys.argv[1:] if a.startswith("--"))
+    clients = tuple(map(int, options["clients"].split(","))) if "clients" in options else CLIENTS
+    report(asyncio.run(measure(model, options.get("engine", "auto"), clients, "clients" not in options)))
 
 
-async def measure(model: str) -> dict:
+async def measure(model: str, engine: str, clients: tuple[int, ...], overloaded: bool) -> dict:
     server = await asyncio.create_subprocess_exec(
-        sys.executable, "serve.py", "--model", model, "--port", "0", "--slots", str(SLOTS),
+        sys.executable, "serve.py", "--model", model, "--engine", engine, "--port", "0", "--slots", str(SLOTS),
         "--max-waiting", str(WAITING), "--max-tokens", str(MAX_TOKENS), "--time-limit", str(TIME_LIMIT),
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
@@ -49,8 +52,9 @@ async def measure(model: str) -> dict:
         limits = httpx2.Limits(max_connections=None)
         async with httpx2.AsyncClient(base_url=line.split()[-1], timeout=TIME_LIMIT + 10, limits=limits) as client:
             await draw(client, 0)  # warm
-            figures = {"speed": [await speed(client, clients) for clients in CLIENTS]}
-            figures["overload"] = await overload(client, psutil.Process(server.pid))
+            figures: dict = {"engine": engine, "speed": [await speed(client, number) for number in clients]}
+            if overloaded:
+                figures["overload"] = await overload(client, psutil.Process(server.pid))
         start = time.perf_counter()
         server.terminate()
         await asyncio.wait_for(server.wait(), 20)

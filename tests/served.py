@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import httpx2
 
 from qwen_svg.common.errors import UserError
-from qwen_svg.generation.engine import Answer, RowState
+from qwen_svg.generation.decoder import RowState
+from qwen_svg.generation.engine import Answer
 from qwen_svg.generation.predictor import Predictor
 from qwen_svg.serving.app import make_app
 from qwen_svg.serving.metrics import Metrics

@@ -4,7 +4,10 @@ import gc
 import math
 import random
 import sys
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -12,20 +15,48 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from prompt_template import extract_svg
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import encode, stop_tokens
+from qwen_svg.generation import llama_cpp, llama_cpp_decoder, transformers_decoder
 from qwen_svg.generation.constrained import _automaton, grammar_for, tokens_needed
+from qwen_svg.generation.decoder import GivenUp
 from qwen_svg.generation.engine import Engine, _sample, answer_from_tokens, generate_answers, rows_for
-from qwen_svg.generation.kv_cache import GivenUp, KVCache
+from qwen_svg.generation.llama_cpp import Weights, exported, is_installed
+from qwen_svg.generation.llama_cpp_decoder import LlamaCppDecoder
+from qwen_svg.generation.pick_engine import pick_engine as pick_drawing
+from qwen_svg.generation.transformers_decoder import TransformersDecoder
 from qwen_svg.generation.vllm_engine import VLLMEngine, pick_engine
+from qwen_svg.model.gguf import write_gguf
 from qwen_svg.model.load import load_base
+from qwen_svg.model.source import ModelSource
+from svg_constraint import check
 from tests.tiny import answer
+
+needs_llama_cpp = pytest.mark.skipif(not is_installed(), reason="xllamacpp is not installed")
 
 
 @pytest.fixture(scope="module")
-def model(tiny_base):
+def torch_model(tiny_base):
     return load_base(str(tiny_base), torch.device("cpu"), torch.float32)
+
+
+@pytest.fixture(scope="module")
+def gguf_file(torch_model, tokenizer, tmp_path_factory):
+    file = tmp_path_factory.mktemp("gguf") / "tiny.f32.gguf"
+    write_gguf(file, torch_model, tokenizer, "tiny", "float32", {})
+    return file
+
+
+@pytest.fixture(scope="module", params=["transformers", "llama.cpp"])
+def model(request, torch_model):
+    """The same weights for both engines."""
+    if request.param == "transformers":
+        return torch_model
+    if not is_installed():
+        pytest.skip("xllamacpp is not installed")
+    return Weights(request.getfixturevalue("gguf_file"))
 
 
 @pytest.fixture(scope="module")
@@ -72,27 +103,27 @@ def test_slots_that_are_filled_again_answer_like_single_prompts(
     assert texts(batch_size, 0.8) == texts(1, 0.8) != single
 
 
-def test_a_step_reads_no_more_than_so_many_tokens_of_prompts(model, tokenizer, prompts, monkeypatch):
+def test_a_step_reads_no_more_than_so_many_tokens_of_prompts(torch_model, tokenizer, prompts, monkeypatch):
     """Nobody's drawing stands still for longer, and a client that leaves is noticed between two steps."""
     limit = 2 * max(map(len, prompts))
-    monkeypatch.setattr("qwen_svg.generation.engine.PROMPT_TOKENS", {"cpu": limit})
+    monkeypatch.setattr(transformers_decoder, "STEP_LIMIT", {"cpu": limit})
     read = []
-    hook = model.register_forward_pre_hook(
+    hook = torch_model.register_forward_pre_hook(
         lambda _, __, inputs: read.append(inputs["input_ids"].shape), with_kwargs=True
     )
     try:
-        together = [one.text for one in generate(model, tokenizer, prompts * 2, batch_size=8)]
+        together = [one.text for one in generate(torch_model, tokenizer, prompts * 2, batch_size=8)]
     finally:
         hook.remove()
     assert max(rows * tokens for rows, tokens in read) <= limit and max(rows for rows, _ in read) == 8
     # A single prompt is read however long it is: in pieces.
-    monkeypatch.setattr("qwen_svg.generation.engine.PROMPT_TOKENS", {"cpu": 100})
-    assert [one.text for one in generate(model, tokenizer, prompts * 2, batch_size=8)] == together
+    monkeypatch.setattr(transformers_decoder, "STEP_LIMIT", {"cpu": 100})
+    assert [one.text for one in generate(torch_model, tokenizer, prompts * 2, batch_size=8)] == together
 
 
-def test_greedy_answers_are_the_librarys(model, tokenizer, prompts):
+def test_greedy_answers_are_the_librarys(model, torch_model, tokenizer, prompts):
     for prompt, answer_ in zip(prompts, generate(model, tokenizer, prompts, batch_size=3), strict=True):
-        out = model.generate(torch.tensor([prompt]), max_new_tokens=24, do_sample=False, repetition_penalty=1.0)
+        out = torch_model.generate(torch.tensor([prompt]), max_new_tokens=24, do_sample=False, repetition_penalty=1.0)
         assert tokenizer.decode(out[0, len(prompt) :], skip_special_tokens=True) == answer_.text
 
 
@@ -112,12 +143,12 @@ class Scripted:
         return out
 
 
-def test_rows_stop_at_the_end_of_turn_or_behind_their_svg(model, tokenizer, prompts, monkeypatch):
-    monkeypatch.setattr("qwen_svg.generation.engine.KEEP_SHARE", 0)  # rows keep their places …
-    monkeypatch.setattr("qwen_svg.generation.engine.PROMPT_TOKENS", {"cpu": 10**6})  # … and are let in together
+def test_rows_stop_at_the_end_of_turn_or_behind_their_svg(torch_model, tokenizer, prompts, monkeypatch):
+    monkeypatch.setattr(transformers_decoder, "KEEP_SHARE", 0)  # rows keep their places …
+    monkeypatch.setattr(transformers_decoder, "STEP_LIMIT", {"cpu": 10**6})  # … and are let in together
     closed = "<reasoning>\nends in </svg>\n</reasoning>\n<svg>a</svg>"
     texts = [closed + "chatter" * 9, "sorry<|im_end|>never read", "no end, no end, no end, no end"]
-    scripted = Scripted(model, tokenizer, texts)
+    scripted = Scripted(torch_model, tokenizer, texts)
     answers = generate_answers(scripted, tokenizer, [prompts[0]] * 3, 5000, 60, 3, 0.0, 1, "test")
     assert answers[0].text == closed and answers[0].finished
     assert answers[1].text == "sorry" and answers[1].finished
@@ -149,15 +180,17 @@ class FakeVLLM:
         return outputs
 
 
-def test_vllm_is_told_rank_limits_and_stops_and_answers_the_same(model, tokenizer, prompts, monkeypatch, tmp_path):
-    fake = FakeVLLM(model, tokenizer)
+def test_vllm_is_told_rank_limits_and_stops_and_answers_the_same(
+    torch_model, tokenizer, prompts, monkeypatch, tmp_path
+):
+    fake = FakeVLLM(torch_model, tokenizer)
     for name, module in fake.modules().items():
         monkeypatch.setitem(sys.modules, name, module)
     engine = VLLMEngine("base", tmp_path, rank=48, dtype=torch.float16, max_total=1560, seed=3)
     assert fake.settings["max_lora_rank"] == 64 and fake.settings["enable_lora"]
     assert fake.settings["max_model_len"] == 1560 and fake.settings["dtype"] == "float16"
     total = max(map(len, prompts)) + 9
-    expected = generate_answers(model, tokenizer, prompts, total, 500, 2, 0.0, 3, "test")
+    expected = generate_answers(torch_model, tokenizer, prompts, total, 500, 2, 0.0, 3, "test")
     answers = engine.generate_answers(tokenizer, prompts, total, 500, 0.0, 3, with_adapter=True)
     assert [(a.text, a.tokens, a.finished) for a in answers] == [(a.text, a.tokens, a.finished) for a in expected]
     params, request = fake.calls[0]
@@ -233,13 +266,13 @@ def test_a_row_that_waits_can_be_dropped_and_dropping_twice_is_nothing(model, to
 
 
 @pytest.mark.parametrize("piece", [100, 449])
-def test_a_prompt_that_is_read_in_pieces_is_the_same_prompt(model, tokenizer, prompts, piece, monkeypatch):
-    whole = model(torch.tensor([prompts[2]])).logits[0, -1]
-    monkeypatch.setattr("qwen_svg.generation.engine.PROMPT_TOKENS", {"cpu": piece})
+def test_a_prompt_that_is_read_in_pieces_is_the_same_prompt(torch_model, tokenizer, prompts, piece, monkeypatch):
+    whole = torch_model(torch.tensor([prompts[2]])).logits[0, -1]
+    monkeypatch.setattr(transformers_decoder, "STEP_LIMIT", {"cpu": piece})
     read = []
-    hook = model.register_forward_hook(lambda _, __, out: read.append(out.logits[0, -1].clone()))
+    hook = torch_model.register_forward_hook(lambda _, __, out: read.append(out.logits[0, -1].clone()))
     try:
-        engine = Engine(model, tokenizer, 2)
+        engine = Engine(torch_model, tokenizer, 2)
         (row,) = rows_for(prompts[2:3], 5000, 2, 0.0, 1)
         engine.add(row)
         while not row.tokens:
@@ -254,7 +287,8 @@ def test_others_go_on_between_the_pieces_of_a_long_prompt(model, tokenizer, prom
     """A long prompt that comes in between takes as many steps as it has pieces, every second one."""
     alone = [one.text for one in generate(model, tokenizer, prompts[:2], batch_size=1)]
     long = prompts[0] * 3
-    monkeypatch.setattr("qwen_svg.generation.engine.PROMPT_TOKENS", {"cpu": 500})
+    monkeypatch.setattr(transformers_decoder, "STEP_LIMIT", {"cpu": 500})
+    monkeypatch.setattr(llama_cpp_decoder, "STEP_LIMIT", 500)
     engine = Engine(model, tokenizer, 3)
     rows = rows_for(prompts[:2], 5000, 24, 0.0, 1)
     (late,) = rows_for([long], 5000, 24, 0.0, 1)
@@ -284,14 +318,14 @@ def generate_tokens(model, tokenizer, prompt, temperature=0.0, seed=1, max_new=2
     return row.tokens
 
 
-def test_a_prompt_that_is_given_up_is_not_read_to_its_end(model, tokenizer, prompts):
+def test_a_prompt_that_is_given_up_is_not_read_to_its_end(torch_model, tokenizer, prompts):
     """Not even to the end of the forward pass: another thread says so while the first layer runs."""
-    engine = Engine(model, tokenizer, 2)
+    engine = Engine(torch_model, tokenizer, 2)
     staying, leaving = rows_for(prompts[:2], 5000, 4, 0.0, 1)
     engine.add(staying)
     engine.step()
     engine.add(leaving)
-    layers, ran = model.model.layers, []
+    layers, ran = torch_model.model.layers, []
     hooks = [
         layers[0].register_forward_hook(lambda *_: setattr(leaving, "given_up", True)),
         layers[-1].mlp.register_forward_hook(lambda *_: ran.append(len(leaving.tokens))),
@@ -305,7 +339,7 @@ def test_a_prompt_that_is_given_up_is_not_read_to_its_end(model, tokenizer, prom
     assert isinstance(leaving.error, GivenUp) and not leaving.tokens and len(ran) <= 1  # a step of the other row
     while engine.busy:
         engine.step()
-    assert staying.tokens == generate_tokens(model, tokenizer, prompts[0], max_new=4)
+    assert staying.tokens == generate_tokens(torch_model, tokenizer, prompts[0], max_new=4)
 
 
 class Broken(Exception):
@@ -358,7 +392,7 @@ def break_tokenizer(engine, row, monkeypatch):
 
 def scores_of_row(value):
     def breaking(engine, row, monkeypatch):
-        write = engine._write
+        write = engine.decoder.write
 
         def written(rows):
             scores = write(rows)
@@ -366,7 +400,7 @@ def scores_of_row(value):
                 scores[rows.index(row)] = value
             return scores
 
-        monkeypatch.setattr(engine, "_write", written)
+        monkeypatch.setattr(engine.decoder, "write", written)
 
     return breaking
 
@@ -453,6 +487,7 @@ def test_every_whole_number_is_a_seed(seed):
 
 @pytest.mark.parametrize("where", ["reading", "writing", "letting in"])
 def test_a_pass_that_fails_fails_those_that_took_part(model, tokenizer, prompts, where, monkeypatch):
+    monkeypatch.setattr(llama_cpp_decoder, "STEP_LIMIT", 1024)
     engine = Engine(model, tokenizer, 2)
     first, second, third = rows_for(prompts[:3], 5000, 12, 0.0, 1)
     engine.add(first)
@@ -461,10 +496,11 @@ def test_a_pass_that_fails_fails_those_that_took_part(model, tokenizer, prompts,
     engine.add(second)
     engine.add(third)  # has no slot yet
     if where == "letting in":
-        monkeypatch.setattr(KVCache, "admit", Breaking(None, 0))
+        monkeypatch.setattr(engine.decoder, "admit", Breaking(None, 0))
     else:
-        name = {"reading": "_read", "writing": "_write"}[where]
-        monkeypatch.setattr(engine, name, Breaking(getattr(engine, name), 0 if where == "reading" else 1))
+        name = {"reading": "read", "writing": "write"}[where]
+        breaking = Breaking(getattr(engine.decoder, name), 0 if where == "reading" else 1)
+        monkeypatch.setattr(engine.decoder, name, breaking)
     if where == "writing":
         while not second.tokens:  # both are in
             engine.step()
@@ -478,8 +514,122 @@ def test_a_pass_that_fails_fails_those_that_took_part(model, tokenizer, prompts,
     assert where != "reading" or first.tokens == expected[0]
 
 
+def test_engine_is_llama_cpp_for_files_on_a_cpu_where_it_is_installed(monkeypatch):
+    file, run = ModelSource("m.gguf"), ModelSource("m.gguf", adapter=Path("outputs/first"))
+    monkeypatch.setattr("qwen_svg.generation.pick_engine.is_installed", lambda: True)
+    monkeypatch.setattr("qwen_svg.generation.pick_engine.pick_device", lambda: torch.device("cpu"))
+    assert pick_drawing("auto", file) == "llama.cpp"
+    assert pick_drawing("auto", run) == pick_drawing("auto", ModelSource("owner/name")) == "transformers"
+    assert pick_drawing("llama.cpp", file) == "llama.cpp" and pick_drawing("transformers", file) == "transformers"
+    with pytest.raises(UserError, match=r"runs \.gguf files, not outputs/first; make one with"):
+        pick_drawing("llama.cpp", run)
+    monkeypatch.setattr("qwen_svg.generation.pick_engine.pick_device", lambda: torch.device("cuda"))
+    assert pick_drawing("auto", file) == "transformers"
+    monkeypatch.setattr("qwen_svg.generation.pick_engine.is_installed", lambda: False)
+    assert pick_drawing("auto", file) == "transformers"
+    with pytest.raises(UserError, match=r"needs xllamacpp; `pip install -r requirements/llama_cpp\.txt`"):
+        pick_drawing("llama.cpp", file)
+
+
+@needs_llama_cpp
+@pytest.mark.parametrize("content", [b"", b"GGUF but nothing else", b"GGUF" + b"\xff" * 5000])
+def test_a_file_that_llama_cpp_cannot_read_is_named(tmp_path, content):
+    (tmp_path / "m.gguf").write_bytes(content)
+    with pytest.raises(UserError, match=r"llama\.cpp cannot load .*m\.gguf \(.+\); try `--engine transformers`"):
+        Weights(tmp_path / "m.gguf")
+
+
+@needs_llama_cpp
+def test_another_layout_of_the_library_is_refused(monkeypatch):
+    llama_cpp._library.cache_clear()
+    monkeypatch.setitem(llama_cpp.FUNCTIONS, "llama_no_such_function", (None,))
+    with pytest.raises(UserError, match="another version than this project knows"):
+        llama_cpp._library()
+    monkeypatch.undo()
+    assert llama_cpp._library().llama_context_default_params().n_batch == 2048
+
+
+@needs_llama_cpp
+def test_a_prompt_that_is_given_up_stops_within_a_batch(gguf_file, tokenizer, prompts):
+    """Another thread says so while the batch is computed; the other row goes on."""
+    weights = Weights(gguf_file)
+    engine = Engine(weights, tokenizer, 2)
+    staying, leaving = (rows_for([prompt], 10**6, 4, 0.0, 1)[0] for prompt in (prompts[0], prompts[1] * 3))
+    list(zip(range(2), engine.run([staying]), strict=False))
+    engine.add(leaving)
+    decode, asked = engine.decoder.context.decode, []
+
+    def decode_and_leave(*batch):
+        *rest, abort = batch if len(batch) == 5 else (*batch, None)
+        return decode(*rest, abort and (lambda: ask() or abort()))
+
+    def ask():
+        asked.append(1)
+        leaving.given_up = len(asked) > 3
+
+    engine.decoder.context.decode = decode_and_leave
+    while not leaving.ended:
+        engine.step()
+    assert isinstance(leaving.error, GivenUp) and len(asked) == 4
+    list(engine.run())
+    assert staying.tokens == generate_tokens(weights, tokenizer, prompts[0], max_new=4)
+
+
+@needs_llama_cpp
+def test_the_text_of_a_half_precision_file_is_transformers(torch_model, tokenizer, prompts, tmp_path):
+    write_gguf(tmp_path / "m.gguf", torch_model, tokenizer, "tiny", "float16", {})
+    weights = Weights(tmp_path / "m.gguf")
+    assert weights.positions == torch_model.config.max_position_embeddings
+    expected = generate(load_base(str(tmp_path / "m.gguf"), torch.device("cpu"), torch.float32), tokenizer, prompts, 1)
+    expected = [replace(one, seconds=ANY) for one in expected]
+    assert generate(weights, tokenizer, prompts, batch_size=1) == expected
+    assert generate(exported(torch_model, tokenizer), tokenizer, prompts, batch_size=1) == expected
+
+
+@needs_llama_cpp
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_constrained_answers_of_llama_cpp_are_legal(gguf_file, tokenizer, prompts, temperature):
+    budget = tokens_needed(tokenizer) + 60
+    answers = generate_answers(
+        Weights(gguf_file), tokenizer, prompts, 5000, budget, 3, temperature, 1, "test", constrained=True
+    )
+    assert all(check(extract_svg(one.text)).valid and one.finished for one in answers)
+
+
+@needs_llama_cpp
+def test_only_what_differs_from_the_prompt_before_is_read(gguf_file, tokenizer, prompts):
+    """The second drawing of a description reads one token; one of another description the same as from nothing."""
+    weights = Weights(gguf_file)
+    rows = rows_for([prompts[0], prompts[0], prompts[2], prompts[2][:-3]], 5000, 24, 0.0, 1)
+    engine, read = Engine(weights, tokenizer, 1), []
+    for row in rows:
+        read.append(engine.decoder.unread(row))
+        list(engine.run([row]))
+    same = next(i for i, (a, b) in enumerate(zip(prompts[0], prompts[2], strict=False)) if a != b)
+    assert read == [len(prompts[0]), 1, len(prompts[2]) - same, 1]
+    assert [row.tokens for row in rows] == [generate_tokens(weights, tokenizer, row.prompt) for row in rows]
+
+
+@needs_llama_cpp
+def test_a_row_beyond_the_store_waits_and_gets_a_larger_one(gguf_file, tokenizer, prompts, monkeypatch):
+    weights = Weights(gguf_file)
+    alone = [generate_tokens(weights, tokenizer, prompt, max_new=12) for prompt in (prompts[0], prompts[0] * 2)]
+    monkeypatch.setattr(llama_cpp_decoder, "CELLS", len(prompts[0]) + 40)
+    engine = Engine(weights, tokenizer, 2)
+    short, long = (rows_for([prompt], 10**6, 12, 0.0, 1)[0] for prompt in (prompts[0], prompts[0] * 2))
+    engine.add(short)
+    engine.step()
+    engine.add(long)
+    while not short.ended:
+        engine.step()
+        assert not long.tokens
+    list(engine.run())
+    assert [short.tokens, long.tokens] == alone
+
+
 def test_whoever_needs_all_answers_is_told_at_once(model, tokenizer, prompts, monkeypatch):
-    monkeypatch.setattr(Engine, "_write", Breaking(Engine._write, 0))
+    for decoder in (TransformersDecoder, LlamaCppDecoder):
+        monkeypatch.setattr(decoder, "write", Breaking(None, 0))
     with pytest.raises(Broken):
         generate(model, tokenizer, prompts)
 

@@ -97,6 +97,7 @@ def test_test_results_have_the_promised_form(workplace):
     for name, figures in metrics.items():
         assert set(figures["constraint_accuracy"]) == set(DIALECTS)
         assert figures["samples"] == 2
+        assert figures.get("engine") == (None if name == "reference" else "transformers")
         for loss in ("cross_entropy", "perplexity", "bits_per_byte"):
             assert (figures[loss] is None) == (name in ("reference", "constrained"))
         assert figures["drawn_rate"] <= figures["render_rate"]

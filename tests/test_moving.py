@@ -11,6 +11,7 @@ import pytest
 import train
 from prompt_template import build_prompt, format_prompt
 from qwen_svg.common.run_folder import open_run
+from qwen_svg.generation.llama_cpp import is_installed
 from qwen_svg.model.chat_template import trained_chat_template
 from qwen_svg.model.gguf import first_fields
 from qwen_svg.model.source import find_source
@@ -138,11 +139,10 @@ def test_the_exported_template_is_the_trained_prompt(tokenizer, family, form):
 
 
 def test_llama_cpp_asks_as_the_trainer_did(place, tmp_path):
-    """llama.cpp's own template engine and tokenizer, where `make peers` has brought them."""
-    python = ROOT / ".venv-llama-cpp" / "bin" / "python"
+    """llama.cpp's own template engine and tokenizer."""
     tool = SHARED / "corpora" / "faults-training" / "llama_cpp_tokens.py"
-    if not (python.is_file() and tool.is_file()):
-        pytest.skip("needs .venv-llama-cpp (make peers) and the shared corpora")
+    if not (is_installed() and tool.is_file()):
+        pytest.skip("needs xllamacpp and the shared corpora")
     run = place / "outputs" / "r"
     shell(*EXPORT, "--model", run, "--output", tmp_path / "e", "--format", "gguf", cwd=ROOT)
     (file,) = (tmp_path / "e" / "gguf").glob("*.gguf")
@@ -150,5 +150,7 @@ def test_llama_cpp_asks_as_the_trainer_did(place, tmp_path):
     text = format_prompt(own, "a red fox", "raw")
     ids = own(text, add_special_tokens=False)["input_ids"]
     (tmp_path / "ids.json").write_text(json.dumps({"ids": ids, "text": text, "user": "a red fox"}))
-    ran = subprocess.run([python, tool, file, tmp_path / "ids.json"], capture_output=True, text=True, timeout=120)
+    ran = subprocess.run(
+        [sys.executable, tool, file, tmp_path / "ids.json"], capture_output=True, text=True, timeout=120
+    )
     assert f"chat ids equal to train-time True {len(ids)} {len(ids)}" in ran.stdout, ran.stdout + ran.stderr

@@ -293,7 +293,7 @@ def test_resumed_run_repeats_the_uninterrupted_one(workplace, tmp_path, monkeypa
 
 def test_an_answer_ends_where_the_policy_ends_it(tiny_base, tokenizer, monkeypatch):
     """What follows `</svg>` is seen, and the stop token is the answer's last: both are to be learned."""
-    monkeypatch.setattr("qwen_svg.generation.engine.KEEP_SHARE", 0)
+    monkeypatch.setattr("qwen_svg.generation.transformers_decoder.KEEP_SHARE", 0)
     model = load_base(str(tiny_base), torch.device("cpu"), torch.float32)
     texts = ["<svg>a</svg> and more<|im_end|>never read", "<svg>b</svg>" + " chatter" * 20]
     ended, cut = sample(Scripted(model, tokenizer, texts), tokenizer, [[5, 6, 7]] * 2, 40, 1.0)

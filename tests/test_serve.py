@@ -454,7 +454,7 @@ def test_a_long_conversation_is_refused_at_once(tiny_base):
 @pytest.mark.parametrize("how", ["client leaves", "time is up"])
 def test_the_reading_of_a_prompt_that_is_given_up_stops_within_a_second(tiny_base, monkeypatch, how):
     """Each layer takes 0.2 s here, and the prompt 20 pieces: 8 s if nobody stopped it."""
-    monkeypatch.setattr("qwen_svg.generation.engine.PROMPT_TOKENS", {"cpu": 100})
+    monkeypatch.setattr("qwen_svg.generation.transformers_decoder.STEP_LIMIT", {"cpu": 100})
     predictor = Predictor(str(tiny_base), slots=2)
     engine = predictor.engine
     hooks = [layer.register_forward_hook(lambda *_: time.sleep(0.2)) for layer in engine.model.model.layers]

@@ -56,10 +56,12 @@ class Column:
     judged: list[Judgement]
     answers: list[Any] | None = None  # an engine's, with tokens, seconds and finished; None: the references
     losses: dict | None = None  # of `loss_figures`; None: the column has no cross-entropy of its own
+    engine: str = ""  # what computed the answers
 
     def metrics(self) -> dict:
         none = dict.fromkeys(("cross_entropy", "perplexity", "bits_per_byte"))
-        return (self.losses or none) | figures(self.judged, self.answers)
+        engine = {"engine": self.engine} if self.answers else {}
+        return (self.losses or none) | figures(self.judged, self.answers) | engine
 
 
 def figures(judgements: list[Judgement], answers: list[Any] | None = None) -> dict:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from qwen_svg.common.errors import UserError
-from qwen_svg.generation.engine import RowState
+from qwen_svg.generation.decoder import RowState
 from qwen_svg.generation.predictor import Drawing, Predictor, Settings, Turn
 
 

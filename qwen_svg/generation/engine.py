@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,14 +19,13 @@ from prompt_template import extract_svg
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import stop_tokens
 from qwen_svg.generation.constrained import GrammarConstraint, grammar_for, tokens_needed
-from qwen_svg.generation.kv_cache import KVCache
+from qwen_svg.generation.decoder import Decoder, RowState
+from qwen_svg.generation.llama_cpp import Weights
+from qwen_svg.generation.llama_cpp_decoder import LlamaCppDecoder
+from qwen_svg.generation.transformers_decoder import TransformersDecoder
 
 CLOSING = "</svg>"
 CLOSING_WINDOW = 8  # tokens looked back over for `</svg>`; no tokenizer needs more than 6 for these 6 characters
-# Tokens of prompts that are read in one step. The others wait as long: on two cores 1,024 tokens of a model of 135
-# million weights take a second.
-PROMPT_TOKENS = {"cpu": 1024, "cuda": 16384}
-KEEP_SHARE = 0.75  # when no prompt waits and fewer of the slots than this are in use, the empty ones are given up
 GREEDY_BELOW = 1e-3  # a temperature so low leaves nothing to chance but rounding
 
 
@@ -36,33 +35,6 @@ class Answer:
     tokens: int  # generated, the end-of-turn token included
     seconds: float  # this row's share of the steps it took part in
     finished: bool  # ended by itself; False = cut at the token limit
-
-
-@dataclass(eq=False)
-class RowState:
-    """A prompt and the answer it has so far."""
-
-    prompt: list[int]
-    limit: int  # tokens of the answer
-    temperature: float  # below GREEDY_BELOW: greedy
-    sampler: torch.Generator
-    constraint: GrammarConstraint | None = None  # None = free
-    tokens: list[int] = field(default_factory=list)
-    seconds: float = 0.0
-    ended: bool = False
-    error: Exception | None = None  # why it has ended without an answer
-    given_up: bool = False  # nobody wants the answer: ends the reading of its prompt at once. Any thread may set it
-
-
-@dataclass(eq=False)
-class Reading:
-    """Prompts that are being read side by side, left-padded to the same width."""
-
-    rows: list[RowState | None]  # None = dropped meanwhile
-    input_ids: torch.Tensor  # (rows, width)
-    mask: torch.Tensor  # the same; 0 = padding
-    cache: KVCache
-    read: int = 0  # columns
 
 
 def generate_answers(
@@ -102,25 +74,30 @@ class Engine:
     """Answers rows side by side; more may be added, and some taken out, between two steps."""
 
     def __init__(self, model: Any, tokenizer: Any, size: int, past_the_drawing: bool = False):
-        """size: rows at once; others wait. past_the_drawing: `</svg>` ends no answer, but the model does."""
+        """model: of transformers, or llama.cpp's `Weights`. size: rows at once; others wait. past_the_drawing: `</svg>`
+        ends no answer, but the model does.
+        """
         self.model, self.tokenizer, self.size, self.past_the_drawing = model, tokenizer, size, past_the_drawing
+        self.decoder: Decoder = (
+            LlamaCppDecoder(model, size)
+            if isinstance(model, Weights)
+            else TransformersDecoder(model, tokenizer.pad_token_id)
+        )
         self.stops = stop_tokens(tokenizer)
         self.waiting: deque[RowState] = deque()
-        self.reading: Reading | None = None
+        self.reading: list[RowState] = []  # rows whose prompts are being read
         self.read_last = False  # in the step before
-        self.rows: list[RowState | None] = []  # by slot
-        self.cache: KVCache | None = None
+        self.rows: list[RowState] = []  # rows that are written
         self.failed: list[RowState] = []  # in this step
 
     @property
     def busy(self) -> bool:
-        return bool(self.waiting or self.reading) or any(self.rows)
+        return bool(self.waiting or self.reading or self.rows)
 
     def constrain(self, rows: list[RowState]) -> None:
         """Let these rows give only legal answers. Raises UserError where one has too few tokens for that."""
-        vocabulary = self.model.get_output_embeddings().weight.shape[0]  # may exceed the tokenizer's
         needed = tokens_needed(self.tokenizer)
-        grammar = grammar_for(self.tokenizer, vocabulary, tuple(self.stops))
+        grammar = grammar_for(self.tokenizer, self.decoder.vocabulary, tuple(self.stops))
         for row in rows:
             if row.limit < needed:
                 raise UserError(
@@ -145,13 +122,10 @@ class Engine:
     def drop(self, row: RowState) -> None:
         """Forget a row whose answer nobody wants any more."""
         row.given_up = True
-        if row in self.waiting:
-            self.waiting.remove(row)
-        for places in (self.rows, self.reading.rows if self.reading else []):
-            if row in places:
-                places[places.index(row)] = None
-        if self.reading and not any(self.reading.rows):
-            self.reading = None
+        for rows in (self.waiting, self.reading, self.rows):
+            if row in rows:
+                rows.remove(row)
+        self.decoder.drop(row)
 
     @torch.no_grad()
     def step(self) -> list[RowState]:
@@ -161,15 +135,12 @@ class Engine:
         failed: `error` says why, and they are out. When the model itself fails, all that took part in the step fail.
         """
         start, self.failed = time.perf_counter(), []
-        self.read_last = self._can_read() and not (self.read_last and any(self.rows))
+        self.read_last = self._can_read() and not (self.read_last and self.rows)
         if self.read_last:
-            rows = self.reading.rows if self.reading else self._next()
-            run = self._read
-        else:
-            rows, run = self.rows, self._write
-        rows, scores = [row for row in rows if row], None
+            self.reading = self.reading or self._next()
+        rows, scores = list(self.reading if self.read_last else self.rows), None
         with self._failing(*rows):
-            scores = run(rows)
+            scores = self._read(rows) if self.read_last else self.decoder.write(rows)
             if scores is not None:
                 self._choose(scores, rows)
         seconds = (time.perf_counter() - start) / len(rows)
@@ -200,84 +171,30 @@ class Engine:
         return _ended(self.tokenizer, row.tokens, self.stops)
 
     def _can_read(self) -> bool:
-        return bool(self.reading or (self.waiting and len(self._used()) < self.size))
+        if self.reading:
+            return True
+        return bool(self.waiting) and len(self.rows) < self.size and self.decoder.has_room([self.waiting[0]])
 
     def _next(self) -> list[RowState]:
         """Take as many waiting rows as there are slots for, and as one step may read; the first one anyhow."""
-        free, rows, width = self.size - len(self._used()), [], 0
-        while self.waiting and len(rows) < free:
-            width = max(width, len(self.waiting[0].prompt))
-            if rows and (len(rows) + 1) * width > self._step_limit():
+        rows, width = [], 0
+        while self.waiting and len(self.rows) + len(rows) < self.size:
+            width = max(width, self.decoder.unread(self.waiting[0]))
+            too_much = (len(rows) + 1) * width > self.decoder.step_limit
+            if rows and (too_much or not self.decoder.has_room([*rows, self.waiting[0]])):
                 break
             rows.append(self.waiting.popleft())
         return rows
 
-    def _step_limit(self) -> int:
-        return PROMPT_TOKENS.get(self.model.device.type, PROMPT_TOKENS["cpu"])
-
     def _read(self, rows: list[RowState]) -> torch.Tensor | None:
-        """Run the next piece of these prompts; behind the last one let them in and return their scores (rows, V)."""
-        if not self.reading:
-            input_ids, mask = self._padded([row.prompt for row in rows])
-            cache = KVCache(mask, given_up=lambda: all(row.given_up for row in rows))
-            self.reading = Reading(list(rows), input_ids, mask, cache)
-        reading = self.reading
-        width = reading.mask.shape[1]
-        end = min(width, reading.read + max(1, self._step_limit() // len(reading.rows)))
-        out = self.model(
-            input_ids=reading.input_ids[:, reading.read : end],
-            attention_mask=reading.mask[:, :end],
-            position_ids=(reading.mask.cumsum(-1) - 1).clamp(min=0)[:, reading.read : end],
-            past_key_values=reading.cache,
-            logits_to_keep=1,
-        )
-        reading.read = end
-        if end < width:
-            return None
-        self.reading = None
-        # This moves everybody's keys and values; half done, it would leave a cache that is good for nobody.
-        with self._failing(*rows, *filter(None, self.rows)):
-            self._admit(reading)
-        return _rows_of(out.logits[:, -1], reading.rows)
-
-    def _admit(self, reading: Reading) -> None:
-        """Give slots to prompts that have been read."""
-        reading.cache.given_up = None
-        if not any(self.rows):
-            self.cache, self.rows = reading.cache, reading.rows
-            return
-        if (more := len(self._used()) + len(reading.rows) - len(self.rows)) > 0:
-            self.cache.grow(more)
-            self.rows += [None] * more
-        free = [i for i, row in enumerate(self.rows) if row is None][: len(reading.rows)]
-        self.cache.admit(free, reading.cache)
-        for i, row in zip(free, reading.rows, strict=True):
-            self.rows[i] = row
-
-    def _padded(self, prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        width = max(map(len, prompts))
-        input_ids = torch.full((len(prompts), width), self.tokenizer.pad_token_id)
-        mask = torch.zeros_like(input_ids)
-        for i, prompt in enumerate(prompts):
-            input_ids[i, -len(prompt) :] = torch.tensor(prompt)
-            mask[i, -len(prompt) :] = 1
-        return input_ids.to(self.model.device), mask.to(self.model.device)
-
-    def _write(self, rows: list[RowState]) -> torch.Tensor:
-        """Run the newest token of every row; return the scores (rows, V) of the next one."""
-        self._give_up_empty()
-        self.cache.trim()
-        self.cache.extend()
-        newest = [[row.tokens[-1] if row else 0] for row in self.rows]
-        positions = [[len(row.prompt) + len(row.tokens) - 1 if row else 0] for row in self.rows]
-        out = self.model(
-            input_ids=torch.tensor(newest, device=self.model.device),
-            attention_mask=self.cache.mask,
-            position_ids=torch.tensor(positions, device=self.model.device),
-            past_key_values=self.cache,
-            logits_to_keep=1,
-        )
-        return _rows_of(out.logits[:, -1], self.rows)
+        """Read a piece of these prompts; behind the last one let them in and return their scores (rows, V)."""
+        scores = self.decoder.read(rows)
+        if scores is not None:
+            self.reading = []
+            with self._failing(*rows, *self.rows):
+                self.decoder.admit(rows)
+                self.rows += rows
+        return scores
 
     def _choose(self, scores: torch.Tensor, rows: list[RowState]) -> None:
         """Append the next token to each row; one that has none, or cannot go on behind it, fails. scores: (rows, V)."""
@@ -305,17 +222,9 @@ class Engine:
         if row.constraint:
             row.constraint.take(token)
         row.ended = self._ended(row) or len(row.tokens) >= row.limit
-        if row.ended and row in self.rows:
-            self.rows[self.rows.index(row)] = None
-
-    def _used(self) -> list[int]:
-        return [i for i, row in enumerate(self.rows) if row is not None]
-
-    def _give_up_empty(self) -> None:
-        used = self._used()
-        if len(used) <= KEEP_SHARE * len(self.rows):
-            self.cache.keep(used)
-            self.rows = [self.rows[i] for i in used]
+        if row.ended:
+            self.rows.remove(row)
+            self.decoder.drop(row)
 
 
 def rows_for(prompts: list[list[int]], max_total: int, max_new: int, temperature: float, seed: int) -> list[RowState]:
@@ -332,11 +241,6 @@ def raise_first_error(rows: Iterable[RowState]) -> None:
     for row in rows:
         if row.error:
             raise row.error
-
-
-def _rows_of(scores: torch.Tensor, places: list[RowState | None]) -> torch.Tensor:
-    """Return the scores of the places that hold a row."""
-    return scores if all(places) else scores[[i for i, row in enumerate(places) if row]]
 
 
 def _sample(scores: torch.Tensor, temperature: float, sampler: torch.Generator) -> int:

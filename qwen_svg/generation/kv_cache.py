@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
+from qwen_svg.generation.decoder import GivenUp
+
 GROWTH = 256  # columns that are added when a buffer is full
 
 
@@ -37,10 +39,6 @@ class _Layer(DynamicLayer):
 
     def get_seq_length(self) -> int:
         return self.length if self.is_initialized else 0
-
-
-class GivenUp(Exception):
-    """Nobody waits any more for what is being computed."""
 
 
 class KVCache(Cache):

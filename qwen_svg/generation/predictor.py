@@ -2,14 +2,19 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import prompt_ids
 from qwen_svg.evaluation.judge import judge
-from qwen_svg.generation.engine import Engine, RowState, rows_for
+from qwen_svg.generation.decoder import RowState
+from qwen_svg.generation.engine import Engine, rows_for
+from qwen_svg.generation.llama_cpp import Weights
+from qwen_svg.generation.pick_engine import EngineName, pick_engine
 from qwen_svg.model.load import load_model
-from qwen_svg.model.source import ModelSource
+from qwen_svg.model.source import ModelSource, find_source
+from qwen_svg.model.tokenizer import load_tokenizer
 from qwen_svg.svg.render import is_blank
 from svg_constraint import Verdict
 
@@ -54,16 +59,29 @@ class Drawing:
 class Predictor:
     """A model with its prompt and its limits. Not to be shared between threads: one drives `engine`, others ask it."""
 
-    def __init__(self, source: str | ModelSource, slots: int = 8, max_prompt: int | None = None):
+    def __init__(
+        self,
+        source: str | ModelSource,
+        slots: int = 8,
+        max_prompt: int | None = None,
+        engine: EngineName = "auto",
+    ):
         """source: a run, by name or folder; the folder of an adapter or of a merged model; a hub id; a .gguf file.
         slots: drawings that are made side by side. max_prompt: tokens of a conversation; None = all that the model has
-        positions for. Raises UserError where `source` is none of these.
+        positions for. engine: what computes. Raises UserError where `source` is none of these, or `engine` cannot run
+        it.
         """
-        loaded = load_model(source)
-        self.tokenizer, self.prompt_form, self.max_total = loaded.tokenizer, loaded.prompt_form, loaded.max_length
-        self.positions = loaded.model.config.max_position_embeddings
+        source = find_source(source) if isinstance(source, str) else source
+        if pick_engine(engine, source) == "llama.cpp":
+            model, self.tokenizer = Weights(Path(source.base)), load_tokenizer(source.base)
+            self.positions = model.positions
+        else:
+            loaded = load_model(source)
+            model, self.tokenizer = loaded.model, loaded.tokenizer
+            self.positions = model.config.max_position_embeddings
+        self.prompt_form, self.max_total = source.prompt_form, source.max_length
         self.max_prompt = min(max_prompt or self.positions, self.positions)
-        self.engine = Engine(loaded.model, loaded.tokenizer, slots)
+        self.engine = Engine(model, self.tokenizer, slots)
 
     def row(self, description: str, settings: Settings = Settings(), before: Iterable[Turn] = ()) -> RowState:
         """Return what `engine.add` takes. before: the turns of a conversation, whose last drawing is to be changed.

@@ -9,8 +9,8 @@ from tqdm import tqdm
 from qwen_svg.common.errors import UserError
 from qwen_svg.evaluation.judge import in_words
 from qwen_svg.generation.best_of_n import Attempt, DrawingPlan, Request, draw_each
+from qwen_svg.generation.decoder import RowState
 from qwen_svg.generation.drawings import save
-from qwen_svg.generation.engine import RowState
 from qwen_svg.generation.predictor import Predictor, TextSoFar, Turn
 
 OPENING, CLOSING = "<reasoning>", "</reasoning>"

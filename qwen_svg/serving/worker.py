@@ -15,8 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from qwen_svg.common.errors import UserError
-from qwen_svg.generation.engine import RowState
-from qwen_svg.generation.kv_cache import GivenUp
+from qwen_svg.generation.decoder import GivenUp, RowState
 from qwen_svg.generation.predictor import Drawing, Predictor, Settings, TextSoFar, Turn
 from qwen_svg.serving.metrics import Metrics
 
