@@ -99,13 +99,16 @@ def area(rings: Polygons) -> float:
 
 
 def _combined(kind: int, subject: Polygons, clip: Polygons, rule: int = NONZERO) -> Polygons:
-    clipper = pyclipper.Pyclipper()
+    clipper, added = pyclipper.Pyclipper(), 0
     for rings, role in ((subject, pyclipper.PT_SUBJECT), (clip, pyclipper.PT_CLIP)):
         for ring in rings:
             try:
                 clipper.AddPath(ring, role, True)
+                added += 1
             except pyclipper.ClipperException:  # it has no inside
                 continue
+    if not added:
+        return []
     try:
         return [[tuple(point) for point in ring] for ring in clipper.Execute(kind, rule, NONZERO)]
     except pyclipper.ClipperException:
