@@ -40,7 +40,7 @@ Decisions where the template leaves a choice (prompt dialects)
 Rules (stable names): size empty compressed utf-8 character encoding doctype xml-declaration processing-instruction
 cdata not-well-formed limit root namespace tag attribute nesting text number decimals range degenerate missing path
 points transform paint reference id comment-missing comment-empty comment-markup comment-length comment-character
-no-shape invisible; embedded (kaggle). Warnings: root path outside.
+no-shape invisible; embedded (kaggle). Warnings: root path outside unpainted.
 """
 
 import argparse
@@ -150,6 +150,17 @@ class _Frame:
     comment: bool = False  # a comment stands here that no block has used yet
     paint: tuple[str, str] | None = None  # of the block that a neighbouring shape would continue
     text: bool = False  # text was reported already
+    fill_paint: str = ""  # inherited
+    stroke_paint: str = ""
+
+    def paint_of(self, parent: "_Frame | None", attributes: list[str]) -> None:
+        """Keep the fill and stroke that the element and its children are painted with."""
+        given = dict(zip(attributes[::2], attributes[1::2], strict=True))
+        self.fill_paint = given.get("fill", parent.fill_paint if parent else "").strip().lower()
+        self.stroke_paint = given.get("stroke", parent.stroke_paint if parent else "").strip().lower()
+
+    def fills(self, tag: str) -> bool:
+        return tag != "line" and self.fill_paint != "none"
 
 
 class _PromptReader(Reader):
@@ -258,8 +269,12 @@ class _PromptReader(Reader):
         self.stroke(frame, parsed)
         if parent and parent.tag in ("svg", "g"):
             self.block(parent, frame, tag, attributes, line, item)
+        frame.paint_of(parent, attributes)
         if tag in SHAPES:
             self.shapes += 1
+            if not frame.fills(tag) and frame.stroke_paint in ("", "none"):
+                message = "the shape has neither fill nor stroke and paints nothing"
+                self.verdict.warnings.append(Violation("unpainted", tag, line, message))
             self.geometry(frame, tag, parsed, line, item)
 
     def end(self, name: str) -> None:

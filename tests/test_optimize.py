@@ -74,7 +74,7 @@ def test_gradients_are_kept_where_the_dialect_has_them(path):
     assert optimize_svg_string(after, "prompt+gradients") == after
     error, worst_tile = differences(before, after)
     assert error <= 0.006 and worst_tile <= 0.09
-    flat = optimize_svg_string(before)
+    flat = optimize_svg_string(before, compare=False)  # a mean colour is another picture
     assert check(flat).violations == [] and "Gradient" not in flat
 
 

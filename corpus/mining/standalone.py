@@ -59,7 +59,7 @@ class Document:
 
     def text(self, root) -> str:
         """Return the document. Raises NotStandalone."""
-        attributes = {k: v for k, v in root.attributes.items() if root.tag == "svg" or k == "viewBox"}
+        attributes = {k: v for k, v in root.attributes.items() if root.tag == "svg" or k not in ("id", "class")}
         self.children(root, "svg", 1)
         body, self.parts = "".join(self.parts), []
         if not self.draws:

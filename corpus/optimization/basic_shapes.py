@@ -21,6 +21,7 @@ def _rect(own: Style, measure: Any) -> tuple[list[Command], tuple]:
     if w <= 0 or h <= 0:
         return [], ()
     rx, ry = (None if own.get(n, "auto") == "auto" else measure(n, n[1]) for n in ("rx", "ry"))
+    rx, ry = (None if r is None or r < 0 else r for r in (rx, ry))  # a negative radius is as if not given
     rx, ry = (ry or 0.0 if rx is None else rx), (rx or 0.0 if ry is None else ry)
     rx, ry = min(max(rx, 0.0), w / 2), min(max(ry, 0.0), h / 2)
     if not rx or not ry:

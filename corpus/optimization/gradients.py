@@ -4,13 +4,16 @@ import math
 from typing import Any
 
 from corpus.optimization import outline
-from corpus.optimization.paint import Gradient, Paint, Stop, colour, colour_text
+from corpus.optimization.computed import computed, inherit
+from corpus.optimization.paint import Gradient, Paint, Stop, colour_and_opacity, colour_text
 from corpus.optimization.path_text import number
 from corpus.optimization.refusal import Refused
 from corpus.optimization.svg_document import SvgDocument, reference_of, tag_of
-from corpus.optimization.svg_style import Style, inherit, own_style
+from corpus.optimization.svg_style import Style, own_style
 from corpus.optimization.units import length, share, transform
-from qwen_svg.svg.values import Command, Matrix, multiply
+from qwen_svg.svg.values import IDENTITY, Command, Matrix, multiply
+
+GRADIENTS = ("linearGradient", "radialGradient")
 
 
 def read_gradient(
@@ -26,7 +29,7 @@ def read_gradient(
     while len(chain) < 16:
         href = reference_of(chain[-1].attrib)
         following = document.by_id.get(href[1:]) if href.startswith("#") else None
-        if following is None or following in chain:
+        if following is None or following in chain or tag_of(following) not in GRADIENTS:
             break
         chain.append(following)
     styles = [own_style(link, document.sheets) for link in chain]
@@ -37,13 +40,11 @@ def read_gradient(
                 return own[name]
         return default
 
-    stops = next((s for link in chain if (s := _stops(document, link, style))), ())
+    stops = next((s for link in chain if (s := _stops(document, link))), ())
     if not stops:
         return None
     if len(stops) == 1 or len({(s.colour, s.opacity) for s in stops}) == 1:
-        if stops[-1].opacity < 1:
-            raise Refused("translucent gradient")
-        return stops[-1].colour
+        return _solid(stops[-1])
     kind = tag_of(element)
     boxed = said("gradientUnits", "objectBoundingBox") != "userSpaceOnUse"
     sides = (1.0, 1.0) if boxed else viewport
@@ -54,6 +55,8 @@ def read_gradient(
 
     if kind == "linearGradient":
         numbers = (number("x1", "0%"), number("y1", "0%"), number("x2", "100%"), number("y2", "0%"))
+        if numbers[:2] == numbers[2:]:
+            return _solid(stops[-1])
     else:
         center = (number("cx", "50%"), number("cy", "50%"))
         numbers = (
@@ -65,29 +68,44 @@ def read_gradient(
         if said("fr", "0", kind).rstrip("%") not in ("0", "0.0"):
             raise Refused("focal radius")
         if numbers[2] <= 0:
-            return stops[-1].colour
+            return _solid(stops[-1])
     if boxed:
-        left, top, right, bottom = outline.bounds(path)
+        left, top, right, bottom = outline.tight_bounds(path)
         if right - left <= 0 or bottom - top <= 0:
             return None
         matrix = multiply(matrix, (right - left, 0, 0, bottom - top, left, top))
     if own_transform := said("gradientTransform", "") or said("transform", ""):
-        matrix = multiply(matrix, transform(own_transform, ""))
+        own = transform(own_transform, said("transform-origin", ""), sides)
+        if abs(own[0] * own[3] - own[1] * own[2]) < 1e-12:
+            raise Refused("gradient transform without an inverse")
+        matrix = multiply(matrix, own)
     spread = said("spreadMethod", "pad")
     return Gradient(kind, numbers, stops, spread if spread in ("reflect", "repeat") else "pad", matrix)
 
 
-def _stops(document: SvgDocument, element: Any, around: Style) -> tuple[Stop, ...]:
+def _solid(stop: Stop) -> Paint:
+    """Return one colour all over, as a gradient between it and itself where it is translucent."""
+    if stop.opacity >= 1:
+        return stop.colour
+    return Gradient("linearGradient", (0.0, 0.0, 1.0, 0.0), (stop, stop), "pad", IDENTITY)
+
+
+def _stops(document: SvgDocument, element: Any) -> tuple[Stop, ...]:
+    """Stops inherit from the gradient they stand in, not from what it paints."""
     stops: list[Stop] = []
+    around: Style | None = None
     for child in element:
         if tag_of(child) != "stop":
             continue
         document.spend(1)
         own = own_style(child, document.sheets)
-        offset = min(1.0, max(stops[-1].offset if stops else 0.0, share(own.get("offset", "0"))))
+        offset = min(1.0, max(stops[-1].offset if stops else 0.0, share(own.get("offset", "0"), 0.0)))
+        around = computed(element, document.sheets) if around is None else around
         style = inherit(around, own)
-        paint = colour(own.get("stop-color", "black"), style) or "#000000"
-        stops.append(Stop(offset, paint, share(own.get("stop-opacity", "1"))))
+        paint, opacity = colour_and_opacity(style["stop-color"], style)
+        if paint is None:  # "none" is no colour of a stop; "transparent" is
+            paint, opacity = "#000000", 1.0 if own.get("stop-color", "").strip() == "none" else 0.0
+        stops.append(Stop(offset, paint, share(style["stop-opacity"]) * opacity))
     return tuple(stops)
 
 
@@ -128,18 +146,24 @@ def _linear(gradient: Gradient) -> dict[str, str]:
 
 
 def _radial(gradient: Gradient) -> dict[str, str]:
+    """A circle where its image is one to the last decimal written, else the unit circle and its matrix.
+
+    The decision falls on the numbers as they are written: read again, it falls the same way.
+    """
     cx, cy, r, fx, fy = gradient.numbers
-    a, b, c, d, e, f = gradient.matrix
-    if outline.keeps_circles(gradient.matrix):
-        center, focus = (a * cx + c * cy + e, b * cx + d * cy + f), (a * fx + c * fy + e, b * fx + d * fy + f)
-        values = {"cx": number(center[0], 1), "cy": number(center[1], 1), "r": number(r * math.hypot(a, b), 1)}
-        for name, value, own in (("fx", focus[0], center[0]), ("fy", focus[1], center[1])):
+    unit = multiply(gradient.matrix, (r, 0, 0, r, cx, cy))
+    unit = tuple(round(value, 3) for value in unit)
+    a, b, c, d, e, f = unit
+    fx, fy = (fx - cx) / r, (fy - cy) / r
+    if outline.keeps_circles(unit, within=2e-3):
+        focus = (a * fx + c * fy + e, b * fx + d * fy + f)
+        values = {"cx": number(e, 1), "cy": number(f, 1), "r": number(math.hypot(a, b), 1)}
+        for name, value, own in (("fx", focus[0], e), ("fy", focus[1], f)):
             if number(value, 1) != number(own, 1):
                 values[name] = number(value, 1)
         return values
-    unit = multiply(gradient.matrix, (r, 0, 0, r, cx, cy))
     values = {"cx": "0", "cy": "0", "r": "1"}
-    for name, value in (("fx", (fx - cx) / r), ("fy", (fy - cy) / r)):
+    for name, value in (("fx", fx), ("fy", fy)):
         if number(value, 3) != "0":
             values[name] = number(value, 3)
     return values | {"gradientTransform": f"matrix({' '.join(number(value, 3) for value in unit)})"}

@@ -1,6 +1,6 @@
-"""Outlines on the canvas: path data in canonical commands, transformed, stroked, clipped, freed of the even-odd rule.
+"""Outlines on the canvas: path data in canonical commands, transformed, stroked, measured.
 
-Canonical: absolute M, L, C, Q, A, Z. The boolean operations and stroking are Skia's (skia-pathops). Arcs and points on
+Canonical: absolute M, L, C, Q, A, Z. Stroking is Skia's (skia-pathops). Arcs and points on
 curves are our own: fontTools has them behind pens, where each arc becomes curves at once, while here an arc stays one
 short command as long as it can; and its curve functions take one degree each, where De Casteljau's three lines take
 both.
@@ -16,6 +16,7 @@ import pathops
 from corpus.optimization.refusal import Refused
 from qwen_svg.svg.values import Command, Matrix, absolute_path, parse_path
 
+STROKED_AT = 4.0  # units to a canvas unit
 MAX_DASHES = 1_000  # of one path; more would not fit into the dialect's size
 CAPS = {"butt": pathops.LineCap.BUTT_CAP, "round": pathops.LineCap.ROUND_CAP, "square": pathops.LineCap.SQUARE_CAP}
 JOINS = {"miter": pathops.LineJoin.MITER_JOIN, "round": pathops.LineJoin.ROUND_JOIN}
@@ -212,7 +213,7 @@ def points_on(commands: Iterable[Command], steps: int = 8) -> list[Point]:
     for letter, v in commands:
         if letter in "QC":
             control = [points[-1], *zip(v[::2], v[1::2], strict=True)]
-            points += [_bezier(control, i / steps) for i in range(1, steps)]
+            points += [on_curve(control, i / steps) for i in range(1, steps)]
         elif letter == "A":
             points += arc_points(points[-1], v, steps)
         if letter != "Z":
@@ -220,7 +221,7 @@ def points_on(commands: Iterable[Command], steps: int = 8) -> list[Point]:
     return points
 
 
-def _bezier(control: list[Point], t: float) -> Point:
+def on_curve(control: list[Point], t: float) -> Point:
     """De Casteljau: points between neighbours, until one is left. Any degree."""
     while len(control) > 1:
         control = [(a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1])) for a, b in pairwise(control)]
@@ -228,7 +229,7 @@ def _bezier(control: list[Point], t: float) -> Point:
 
 
 def bounds(commands: list[Command]) -> Box:
-    """Return a box that holds the outline: that of its control points, arcs as curves."""
+    """Return a box that holds the outline: that of its control points, arcs as curves. `tight_bounds` is the least."""
     xs: list[float] = []
     ys: list[float] = []
     for letter, v in arcs_as_curves(commands) if any(c[0] == "A" for c in commands) else commands:
@@ -238,21 +239,70 @@ def bounds(commands: list[Command]) -> Box:
     return (min(xs), min(ys), max(xs), max(ys)) if xs else (0.0, 0.0, 0.0, 0.0)
 
 
+def tight_bounds(commands: list[Command]) -> Box:
+    """Return the smallest box that holds the outline: what SVG calls its bounding box."""
+    xs: list[float] = []
+    ys: list[float] = []
+    at = (0.0, 0.0)
+    for letter, v in arcs_as_curves(commands):
+        if letter in "QC":
+            for axis, values in ((0, xs), (1, ys)):
+                values += _extremes([at[axis], *v[axis::2]])
+        if v:
+            at = v[-2:]
+            xs.append(at[0])
+            ys.append(at[1])
+    return (min(xs), min(ys), max(xs), max(ys)) if xs else (0.0, 0.0, 0.0, 0.0)
+
+
+def _extremes(p: list[float]) -> list[float]:
+    """Return where one coordinate of a curve turns back: its values where the derivative is 0."""
+    if len(p) == 3:
+        slope = p[0] - 2 * p[1] + p[2]
+        roots = [(p[0] - p[1]) / slope] if slope else []
+    else:
+        a, b, c = p[3] - 3 * p[2] + 3 * p[1] - p[0], 2 * (p[2] - 2 * p[1] + p[0]), p[1] - p[0]
+        if abs(a) < 1e-9 * (abs(b) + abs(c)):
+            roots = [-c / b] if b else []
+        else:
+            inside = b * b - 4 * a * c
+            roots = [(-b + sign * math.sqrt(inside)) / (2 * a) for sign in (1, -1)] if inside >= 0 else []
+    return [on_curve([(value, 0.0) for value in p], t)[0] for t in roots if 0 < t < 1]
+
+
+def without_empty(commands: list[Command]) -> list[Command]:
+    """Leave out movetos that nothing follows."""
+    after = [*(letter for letter, _ in commands[1:]), "M"]
+    return [c for c, following in zip(commands, after, strict=False) if c[0] != "M" or following != "M"]
+
+
 # --- what Skia does ---------------------------------------------------------------------------------------------
 
 
 def stroked(
-    commands: list[Command], width: float, ends: Ends, dashes: tuple[float, ...] = (), dash_offset: float = 0.0
+    commands: list[Command],
+    width: float,
+    ends: Ends,
+    dashes: tuple[float, ...] = (),
+    dash_offset: float = 0.0,
+    scale: float = 1.0,
 ) -> list[Command]:
-    """Return the outline of a stroke, to be filled."""
+    """Return the outline of a stroke, to be filled. scale: canvas units to one of the path's.
+
+    Skia approximates to a share of a unit, so it gets the path at a size where that is a share of a pixel.
+    """
+    if not 1e-6 < scale < 1e6:
+        raise Refused("a stroke out of all scale")
     if dashes and _reach(commands) > MAX_DASHES * sum(dashes):
         raise Refused(f"more than {MAX_DASHES} dashes")
-    path = _to_skia(commands)
+    fine = STROKED_AT * scale
+    path = to_skia(transformed(commands, (fine, 0, 0, fine, 0, 0)))
     dashes = dashes * 2 if len(dashes) % 2 else dashes  # as SVG says; Skia takes pairs only
     join = JOINS.get(ends.join, pathops.LineJoin.BEVEL_JOIN)
-    path.stroke(width, CAPS[ends.cap], join, ends.miter_limit, dashes or None, dash_offset)
+    lengths = tuple(fine * dash for dash in dashes) or None
+    path.stroke(fine * width, CAPS[ends.cap], join, ends.miter_limit, lengths, fine * dash_offset)
     path.convertConicsToQuads()  # Skia's round caps and joins are conics, which SVG lacks
-    return _from_skia(path)
+    return transformed(without_empty(from_skia(path)), (1 / fine, 0, 0, 1 / fine, 0, 0))
 
 
 def _reach(commands: list[Command]) -> float:
@@ -266,38 +316,9 @@ def _reach(commands: list[Command]) -> float:
     return total
 
 
-def clipped(commands: list[Command], clip: list[Command]) -> list[Command]:
-    """Return the part of a filled outline within a clip."""
-    result = pathops.op(_to_skia(commands), _to_skia(clip), pathops.PathOp.INTERSECTION, fix_winding=True)
-    result.convertConicsToQuads()
-    return _from_skia(result)
-
-
-def union(parts: Iterable[list[Command]]) -> list[Command]:
-    builder = pathops.OpBuilder(fix_winding=True)
-    for part in parts:
-        builder.add(_to_skia(part), pathops.PathOp.UNION)
-    result = builder.resolve()
-    result.convertConicsToQuads()
-    return _from_skia(result)
-
-
-def nonzero(commands: list[Command]) -> list[Command]:
-    """Return an outline that fills by the nonzero rule what `commands` fills by the even-odd rule."""
-    # Skia's simplify gives other commands for any outline, so those that fill alike by both rules are left as they are.
-    even_odd = _to_skia(commands, True)
-    plain = _to_skia(commands)
-    difference = pathops.op(even_odd, plain, pathops.PathOp.XOR)
-    if abs(difference.area) < 1e-2:  # subpaths run in opposite directions, as most programs write them
-        return commands
-    even_odd.simplify(fix_winding=True)
-    even_odd.convertConicsToQuads()
-    return _from_skia(even_odd)
-
-
 def may_cross(commands: list[Command]) -> bool:
     """Can the even-odd rule and the nonzero rule fill differently?"""
-    return len(commands) > 4
+    return len(commands) > 4 or any(letter in "CQA" for letter, _ in commands[2:])
 
 
 def count_crossings(paths: Iterable[list[Command]], most: int) -> int:
@@ -325,7 +346,7 @@ def count_crossings(paths: Iterable[list[Command]], most: int) -> int:
     return max(0, pairs)
 
 
-def _to_skia(commands: list[Command], even_odd: bool = False):
+def to_skia(commands: list[Command], even_odd: bool = False):
     path = pathops.Path(fillType=pathops.FillType.EVEN_ODD if even_odd else pathops.FillType.WINDING)
     for letter, v in arcs_as_curves(commands):
         if letter == "M":
@@ -341,5 +362,5 @@ def _to_skia(commands: list[Command], even_odd: bool = False):
     return path
 
 
-def _from_skia(path) -> list[Command]:
+def from_skia(path) -> list[Command]:
     return [(LETTERS[verb], tuple(value for point in points for value in point)) for verb, points in path]

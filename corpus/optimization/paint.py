@@ -1,5 +1,7 @@
 """Colours and gradients as they are on the canvas."""
 
+import colorsys
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -37,33 +39,39 @@ class Gradient:
 Paint = str | Gradient | None  # "#rrggbb", a gradient, or nothing
 
 
-def colour(text: str, style: Style) -> str | None:
+def colour_and_opacity(text: str, style: Style) -> tuple[str | None, float]:
+    """Return ("#rrggbb", how opaque it is), or (None, 0.0) for no paint. Raises ValueFault, and Refused by name."""
     text = text.strip()
     if len(text) > 200:
         raise ValueFault("paint", "not a colour")
     if text.lower() == "currentcolor":
         text = style["color"]
         if text.lower() == "currentcolor":
-            return "#000000"
+            return "#000000", 1.0
     if text.lower() in ("none", "transparent"):
-        return None
+        return None, 0.0
     try:
-        return parse_paint(text)[1]
+        return parse_paint(text)[1], 1.0
     except ValueFault:
         return _css_colour(text)
 
 
-def _css_colour(text: str) -> str | None:
-    """hsl(), percentages, alpha: CSS Color 4 as tinycss2 reads it."""
+def _css_colour(text: str) -> tuple[str | None, float]:
+    """hsl(), percentages, alpha: CSS Color 4 as tinycss2 reads it. Other spaces than sRGB are refused by name."""
     colour = tinycss2.color4.parse_color(text)
     if colour is None or isinstance(colour, str):
         raise ValueFault("paint", "not a colour")
     if colour.alpha == 0:
-        return None
-    if colour.alpha < 1:
-        raise Refused("translucent colour")
-    red, green, blue = colour.to("srgb").coordinates
-    return "#" + "".join(f"{round(255 * min(1.0, max(0.0, part))):02x}" for part in (red, green, blue))
+        return None, 0.0
+    if colour.space == "hsl":
+        hue, saturation, lightness = colour.coordinates
+        held = [min(100.0, max(0.0, part or 0.0)) / 100 for part in (lightness, saturation)]
+        parts = colorsys.hls_to_rgb((hue or 0.0) / 360 % 1.0, *held)
+    elif colour.space in ("srgb", "hwb"):
+        parts = colour.to("srgb").coordinates
+    else:
+        raise Refused(f"colour space {colour.space}")
+    return "#" + "".join(f"{math.floor(255 * min(1.0, max(0.0, part)) + 0.5):02x}" for part in parts), colour.alpha
 
 
 def colour_text(colour: str) -> str:

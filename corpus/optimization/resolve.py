@@ -10,17 +10,18 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from corpus.optimization import outline
+from corpus.optimization import boolean, outline
 from corpus.optimization.basic_shapes import BASIC_SHAPES, MARKED
-from corpus.optimization.clipping import EVERYWHERE, narrowed, rectangle, within
+from corpus.optimization.clipping import EVERYWHERE, covers, narrowed, rectangle, within
+from corpus.optimization.computed import computed, inherit
 from corpus.optimization.drawn import Drawn, Group
-from corpus.optimization.gradients import read_gradient
+from corpus.optimization.gradients import GRADIENTS, read_gradient
 from corpus.optimization.outline import Ends
-from corpus.optimization.paint import Paint, colour
+from corpus.optimization.paint import Gradient, Paint, colour_and_opacity
 from corpus.optimization.refusal import Refused
 from corpus.optimization.svg_document import SvgDocument, reference_of, tag_of
-from corpus.optimization.svg_style import Style, inherit, own_style
-from corpus.optimization.units import dashes, fit, length, share, transform, view_box
+from corpus.optimization.svg_style import Style, own_style
+from corpus.optimization.units import applies, dashes, fit, length, share, transform, view_box
 from qwen_svg.svg.values import IDENTITY, Command, Matrix, ValueFault, multiply
 from svg_constraint import CANVAS
 
@@ -28,6 +29,8 @@ INVISIBLE = frozenset("title desc metadata script style defs symbol clipPath lin
                       "filter pattern view cursor animate animateTransform animateMotion animateColor set font "
                       "font-face color-profile".split())  # fmt: skip
 REFUSED = frozenset("text image foreignObject".split())
+URL = re.compile(r"url\(\s*[\"']?\s*(#[^\"')]*[^\"')\s])\s*[\"']?\s*\)\s*(.*)")
+MASK_REGION = {"x": "-10%", "y": "-10%", "width": "120%", "height": "120%"}  # the defaults
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,9 @@ class _State:
     followed: tuple[str, ...] = ()  # ids of <use> we are inside of
 
 
-def resolve(svg: bytes | str) -> list[Drawn | Group]:
+def resolve(svg: bytes | str | SvgDocument) -> list[Drawn | Group]:
     """Return what the file draws, in drawing order. Raises Refused with the reason."""
-    return _Resolver(SvgDocument(svg)).run()
+    return _Resolver(svg if isinstance(svg, SvgDocument) else SvgDocument(svg)).run()
 
 
 class _Resolver:
@@ -68,7 +71,7 @@ class _Resolver:
 
     def walk(self, element: Any, state: _State, drawn: list) -> None:
         tag = tag_of(element)
-        if not tag or tag in INVISIBLE:
+        if not tag or tag in INVISIBLE or not applies(element):
             return
         self.document.enter(state.depth)  # also what <use> repeats: this is where doubling chains end
         if tag == "svg":
@@ -77,7 +80,7 @@ class _Resolver:
         style = inherit(state.style, own := own_style(element, self.sheets))
         if style["display"] == "none":
             return
-        self.refuse_effects(style)
+        self.refuse_effects(style, masked=True)
         if tag in REFUSED:
             if style["visibility"] == "visible" and (tag != "text" or "".join(element.itertext()).strip()):
                 raise Refused(tag)
@@ -89,9 +92,7 @@ class _Resolver:
                 self.walk(child, state, inner)
         elif tag == "switch":  # the first child that we can draw, as an English reader gets it
             for child in element:
-                if tag_of(child) and not child.get("systemLanguage", "en").startswith("en"):
-                    continue
-                if tag_of(child) and tag_of(child) not in REFUSED and not child.get("requiredExtensions"):
+                if tag_of(child) and tag_of(child) not in REFUSED | INVISIBLE and applies(child):
                     self.walk(child, state, inner)
                     break
         elif tag == "use":
@@ -104,9 +105,10 @@ class _Resolver:
         self.add(inner, share(style["opacity"]), drawn)
 
     @staticmethod
-    def refuse_effects(style: Style) -> None:
+    def refuse_effects(style: Style, masked: bool = False) -> None:
+        """masked: a mask is looked at later."""
         for name in ("mask", "filter"):
-            if style[name] != "none":
+            if style[name] != "none" and not (masked and name == "mask"):
                 raise Refused(name)
         if style["mix-blend-mode"] != "normal":
             raise Refused("blend mode")
@@ -114,11 +116,13 @@ class _Resolver:
     def entered(self, state: _State, style: Style, own: Style) -> _State:
         matrix = state.matrix
         if own.get("transform"):
-            matrix = multiply(matrix, transform(own["transform"], own.get("transform-origin", "")))
+            matrix = multiply(matrix, transform(own["transform"], own.get("transform-origin", ""), state.viewport))
         state = replace(state, style=style, matrix=matrix, depth=state.depth + 1)
         # `clip-path` is not inherited, but the clip of an ancestor holds on: `self.clip` narrows it.
         if style["clip-path"] != "none":
             state = replace(state, clip=self.clip(style["clip-path"], state))
+        if style["mask"] != "none":
+            state = replace(state, clip=self.mask(style["mask"], state))
         return state
 
     @staticmethod
@@ -140,6 +144,7 @@ class _Resolver:
         """The root: its picture is fitted into the canvas and centred."""
         own = own_style(element, self.sheets)
         style = inherit(state.style, own)
+        style["rem"] = style["font-size"]
         if style["display"] == "none":
             raise Refused("nothing is drawn")
         self.refuse_effects(style)
@@ -161,13 +166,30 @@ class _Resolver:
         factor = CANVAS / max(width, height)
         canvas = (factor, 0, 0, factor, (CANVAS - factor * width) / 2, (CANVAS - factor * height) / 2)
         onto = fit(view, width, height, own.get("preserveAspectRatio", ""))
-        state = replace(state, style=style, matrix=multiply(canvas, onto), viewport=view[2:])
+        state = replace(state, matrix=multiply(canvas, onto), viewport=view[2:])
+        picture = rectangle(0, 0, width, height, canvas)
         if abs(width - height) > 1e-3 * max(width, height):  # what is outside the picture is inside the canvas
-            state = replace(state, clip=rectangle(0, 0, width, height, canvas))
-        inner: list = []
+            state = replace(state, clip=picture)
+        state = self.entered(state, style, own)
+        inner: list = self.background(own, style, picture)
         for child in element:
             self.walk(child, state, inner)
         self.add(inner, share(style["opacity"]), drawn)
+
+    @staticmethod
+    def background(own: Style, style: Style, picture: list[Command]) -> list:
+        """Return what CSS paints behind the picture: one colour. White is the paper that drawings are judged on."""
+        drawn = []
+        for name, text in own.items():
+            if name not in ("background", "background-color") or text in ("none", "transparent", "inherit", "initial"):
+                continue
+            try:
+                paint, opacity = colour_and_opacity(text, style)
+            except ValueFault:
+                raise Refused("background") from None
+            if paint is not None and paint != "#ffffff":
+                drawn = [Drawn(picture, paint, opacity=opacity)]
+        return drawn
 
     def nested_svg(
         self, element: Any, state: _State, drawn: list, size: tuple[str | None, str | None] = (None, None)
@@ -177,7 +199,7 @@ class _Resolver:
         style = inherit(state.style, own)
         if style["display"] == "none":
             return
-        self.refuse_effects(style)
+        self.refuse_effects(style, masked=True)
         x, y = (length(own.get(n, "0"), v, style) for n, v in zip("xy", state.viewport, strict=True))
         width = length(size[0] or own.get("width", "100%"), state.viewport[0], style)
         height = length(size[1] or own.get("height", "100%"), state.viewport[1], style)
@@ -217,8 +239,8 @@ class _Resolver:
 
     def clip(self, text: str, state: _State) -> list[Command]:
         """Return the clip in force within an element: what its clip-path leaves of the one around it."""
-        match = re.fullmatch(r"url\(\s*[\"']?(#[^\"')]+)[\"']?\s*\)", text)
-        if not match:
+        match = URL.fullmatch(text)
+        if not match or match.group(2):
             raise Refused("clip-path shape")
         element = self.document.target(match.group(1))
         if element is None or tag_of(element) != "clipPath":
@@ -228,48 +250,92 @@ class _Resolver:
         own = own_style(element, self.sheets)
         if own.get("clipPathUnits") == "objectBoundingBox":
             raise Refused("clip path in bounding box units")
-        style = inherit(state.style, own)
+        # The shapes of a clip path inherit from what they stand in, not from what they clip; nor is their clip narrowed
+        # by what is around that.
+        style = computed(element, self.sheets)
         matrix = state.matrix
         if own.get("transform"):
-            matrix = multiply(matrix, transform(own["transform"], ""))
-        # The shapes of a clip path do not inherit from what they clip, and are not clipped by what is around it.
-        plain = inherit({}, {}) | {"clip-path": "none"}
+            matrix = multiply(matrix, transform(own["transform"], own.get("transform-origin", ""), state.viewport))
         inner = replace(
-            state, style=plain, matrix=matrix, clip=None, followed=(*state.followed, match.group(1)),
-            depth=state.depth + 1,
+            state, style=style | {"clip-path": "none", "mask": "none"}, matrix=matrix, clip=None,
+            followed=(*state.followed, match.group(1)), depth=state.depth + 1,
         )  # fmt: skip
-        parts: list[list[Command]] = []
+        clips: list[Drawn] = []
         for child in element:
-            if tag_of(child) in ("", "title", "desc", "metadata"):
-                continue
-            child_own = own_style(child, self.sheets)
-            rule = child_own.get("clip-rule", element.get("clip-rule", "nonzero"))
-            clips: list[Drawn] = []
-            self.clip_child(child, inner, rule, clips)
-            parts += [part.path for part in clips]
-        self.document.cut(*parts)
-        whole = outline.union(parts) if parts else []  # no shape: everything is clipped away
+            self.clip_child(child, inner, clips)
+        whole = self.whole(clips)
         if style["clip-path"] != "none":  # a clip path may be clipped itself
             whole = narrowed(self.document, self.clip(style["clip-path"], replace(inner, clip=None)), whole)
         return narrowed(self.document, state.clip, whole) if whole else []
 
-    def clip_child(self, element: Any, state: _State, rule: str, drawn: list) -> None:
+    def whole(self, parts: list[Drawn]) -> list[Command]:
+        """Return the outline of all parts together; [] of none, by which everything is clipped away."""
+        paths = [part.path for part in parts]
+        if len(paths) < 2:
+            return paths[0] if paths else []
+        self.document.cut(*paths)
+        return boolean.union(paths)
+
+    def clip_child(self, element: Any, state: _State, drawn: list) -> None:
+        if tag_of(element) not in {*BASIC_SHAPES, "use", "text"} or not applies(element):
+            return
         self.document.enter(state.depth)
         style = inherit(state.style, own := own_style(element, self.sheets))
         if style["display"] == "none" or style["visibility"] != "visible":
             return
-        # The whole inside counts, whatever its paint; `shape` makes an outline of it as of any black shape.
-        state = self.entered(state, style | {"fill": "black", "stroke": "none", "fill-rule": rule}, own)
+        if style["mask"] != "none":
+            raise Refused("mask")
         if tag_of(element) == "use":
             target = self.document.target(reference_of(own) or "#")
-            if target is not None:
+            if target is not None and (reference := reference_of(own)) not in state.followed:
+                state = self.entered(state, style, own)
                 x, y = (length(own.get(n, "0"), v, style) for n, v in zip("xy", state.viewport, strict=True))
-                state = replace(state, matrix=multiply(state.matrix, (1, 0, 0, 1, x, y)))
-                self.clip_child(target, state, target.get("clip-rule", rule), drawn)
+                matrix = multiply(state.matrix, (1, 0, 0, 1, x, y))
+                self.clip_child(target, replace(state, matrix=matrix, followed=(*state.followed, reference)), drawn)
         elif tag_of(element) in BASIC_SHAPES:
-            self.shape(tag_of(element), own, state, drawn)
-        elif tag_of(element) == "text":
+            # The whole inside counts, whatever its paint; `shape` makes an outline of it as of any black shape.
+            plain = {"fill": "black", "fill-opacity": "1", "stroke": "none", "paint-order": "normal"}
+            rule = {"fill-rule": style["clip-rule"]} | {f"marker-{place}": "none" for place in ("start", "mid", "end")}
+            self.shape(tag_of(element), own, self.entered(state, style | plain | rule, own), drawn)
+        else:
             raise Refused("text")
+
+    def mask(self, text: str, state: _State) -> list[Command]:
+        """Return the clip in force within an element whose mask is one: white shapes, without strokes."""
+        match = URL.fullmatch(text)
+        element = self.document.target(match.group(1)) if match else None
+        if element is None or tag_of(element) != "mask" or match.group(1) in state.followed:
+            raise Refused("mask")
+        own = own_style(element, self.sheets)
+        style = computed(element, self.sheets)
+        region = [own.get(name, default) for name, default in MASK_REGION.items()]
+        boxed = own.get("maskUnits", "objectBoundingBox") != "userSpaceOnUse"
+        if (
+            own.get("maskContentUnits") == "objectBoundingBox"
+            or style["mask"] != "none"
+            or style["clip-path"] != "none"
+        ):
+            raise Refused("mask")
+        # By default it reaches a tenth of the element's box beyond it, where only a wide stroke could be.
+        if boxed and region != list(MASK_REGION.values()):
+            raise Refused("mask")
+        inner = replace(
+            state, style=style, clip=None, followed=(*state.followed, match.group(1)), depth=state.depth + 1
+        )
+        shown: list[Drawn | Group] = []
+        for child in element:
+            self.walk(child, inner, shown)
+        if not shown or any(
+            not isinstance(p, Drawn) or p.fill != "#ffffff" or p.stroke or p.opacity < 1 for p in shown
+        ):
+            raise Refused("mask")
+        whole = self.whole(shown)
+        if whole and not boxed:
+            x, y, width, height = (
+                length(value, side, style) for value, side in zip(region, 2 * state.viewport, strict=True)
+            )
+            whole = narrowed(self.document, rectangle(x, y, width, height, state.matrix), whole)
+        return narrowed(self.document, state.clip, whole) if whole else []
 
     # -- shapes --
 
@@ -279,32 +345,41 @@ class _Resolver:
         )
         if not any(letter not in "MZ" for letter, _ in path):
             return
+        a, b, c, d, _, _ = state.matrix
+        if abs(a * d - b * c) < 1e-12:  # flattened to a line or a point
+            return
+        path = outline.without_empty(path)
         self.document.spend(len(path))
         style = state.style
         if any(style[f"marker-{place}"] != "none" for place in ("start", "mid", "end")) and tag in MARKED:
             raise Refused("marker")
-        fill = self.paint("fill", path, state) if tag != "line" else None
-        stroke = self.paint("stroke", path, state)
+        fill, fill_share = self.paint("fill", path, state) if tag != "line" else (None, 0.0)
+        stroke, stroke_share = self.paint("stroke", path, state)
         width = length(style["stroke-width"], math.hypot(*state.viewport) / math.sqrt(2), style)
         stroke = None if width <= 0 else stroke
-        fill_share, stroke_share = share(style["fill-opacity"]), share(style["stroke-opacity"])
-        even_odd = style["fill-rule"] == "evenodd"
-        # In user space, before the matrix: gradients in bounding box units and strokes need the path as written.
-        filled = path
-        if fill and even_odd and outline.may_cross(path):
-            self.document.cut(path)
-            filled = outline.nonzero(path)
+        if stroke and style["stroke-linejoin"] in ("miter-clip", "arcs"):
+            raise Refused(f"line join {style['stroke-linejoin']}")
+        if stroke and own.get("pathLength") and dashes(style, state.viewport):
+            raise Refused("pathLength")
+        # Gradients in bounding box units and uneven strokes need the path as written; the rest is done on the canvas,
+        # where a share of a unit is the same share of a pixel in every file.
+        filled = on_canvas = outline.transformed(path, state.matrix)
+        if fill and style["fill-rule"] == "evenodd" and outline.may_cross(path):
+            self.document.cut(on_canvas)
+            filled = boolean.nonzero(on_canvas)
+        reach = self.reach(width, style, state.matrix) if stroke else 0.0
+        if state.clip is not None and covers(state.clip, on_canvas, reach):
+            state = replace(state, clip=None)
         parts: list[Drawn] = []
-        on_canvas = outline.transformed(filled, state.matrix)
         if fill and fill_share > 0:
-            parts.append(Drawn(on_canvas, fill, opacity=fill_share, basic=_placed(basic, state.matrix)))
+            parts.append(Drawn(filled, fill, opacity=fill_share, basic=_placed(basic, state.matrix)))
         if stroke and stroke_share > 0:
             parts.append(self.stroke(path, stroke, width, stroke_share, state, basic))
         if style["paint-order"].split()[:1] == ["stroke"]:
             parts.reverse()
         parts = [part for part in parts if part.path]
         # Fill and stroke of one path are one element, where they have one opacity and nothing has changed the path.
-        same = len(parts) == 2 and parts[1].stroke and parts[0].fill and filled is path
+        same = len(parts) == 2 and parts[1].stroke and parts[0].fill and filled is on_canvas
         same = same and (parts[1].ends.cap == "butt" or outline.is_closed(path))
         if same and fill_share == stroke_share == 1 and state.clip is None:
             parts = [replace(parts[1], fill=parts[0].fill)]
@@ -324,10 +399,19 @@ class _Resolver:
         if not pattern and state.clip is None and outline.keeps_circles(matrix, within=0.02):
             scaled = width * math.sqrt(abs(matrix[0] * matrix[3] - matrix[1] * matrix[2]))
             return Drawn(outline.transformed(path, matrix), None, paint, scaled, opacity, _placed(basic, matrix), ends)
-        offset = length(style["stroke-dashoffset"], 1.0, style)
-        area = outline.stroked(path, width, ends, pattern, offset)
+        offset = length(style["stroke-dashoffset"], math.hypot(*state.viewport) / math.sqrt(2), style)
+        scale = math.sqrt(abs(matrix[0] * matrix[3] - matrix[1] * matrix[2]))
+        area = outline.stroked(path, width, ends, pattern, offset, scale)
         self.document.spend(len(area))
         return Drawn(outline.transformed(area, matrix), paint, opacity=opacity)
+
+    @staticmethod
+    def reach(width: float, style: Style, matrix: Matrix) -> float:
+        """Return how far a stroke may reach beyond its path, in canvas units."""
+        limit = float(style["stroke-miterlimit"]) if re.fullmatch(r"[0-9.]+", style["stroke-miterlimit"]) else 4.0
+        return (
+            width / 2 * max(limit, math.sqrt(2)) * (abs(matrix[0]) + abs(matrix[1]) + abs(matrix[2]) + abs(matrix[3]))
+        )
 
     def measure(self, own: Style, state: _State, name: str, side: str, default: str) -> float:
         """Return an attribute in user units; of what side its percentages are, SVG 2 says in 8.9: x, y, or diagonal."""
@@ -337,19 +421,27 @@ class _Resolver:
 
     # -- paint --
 
-    def paint(self, name: str, path: list[Command], state: _State) -> Paint:
+    def paint(self, name: str, path: list[Command], state: _State) -> tuple[Paint, float]:
+        """Return the paint and how opaque it is, its own alpha included."""
+        opacity = share(state.style[f"{name}-opacity"])
         text = state.style[name].strip()
         if text.startswith("url("):
-            match = re.fullmatch(r"url\(\s*[\"']?(#[^\"')]+)[\"']?\s*\)\s*(.*)", text)
+            match = URL.fullmatch(text)
             if not match:
                 raise Refused("reference to another file")
             element = self.document.target(match.group(1))
-            if element is not None and tag_of(element) in ("linearGradient", "radialGradient"):
-                return read_gradient(self.document, element, path, state.style, state.matrix, state.viewport)
+            if element is not None and tag_of(element) in GRADIENTS:
+                if opacity <= 0:
+                    return None, 0.0
+                paint = read_gradient(self.document, element, path, state.style, state.matrix, state.viewport)
+                if isinstance(paint, Gradient) and len(set(paint.stops)) == 1:  # one translucent colour
+                    return paint.stops[0].colour, opacity * paint.stops[0].opacity
+                return paint, opacity
             if element is not None and tag_of(element) == "pattern":
                 raise Refused("pattern")
             text = match.group(2) or "none"  # the fallback behind a reference that leads nowhere
-        return colour(text, state.style)
+        paint, alpha = colour_and_opacity(text, state.style)
+        return paint, opacity * alpha
 
 
 def _placed(basic: tuple, m: Matrix) -> tuple:

@@ -16,8 +16,8 @@ from corpus.optimization.paint import Gradient, Paint, mean_colour
 from corpus.optimization.path_text import number
 from corpus.optimization.recognise import recognised
 from corpus.optimization.refusal import Refused
-from corpus.optimization.simplify import SMALL, approximate, moved, rounded, tidy
-from corpus.optimization.strokes import plain_strokes
+from corpus.optimization.simplify import SMALL, THIN, approximate, moved, rounded, tidy
+from corpus.optimization.strokes import mitres_cut_off, plain_strokes
 from qwen_svg.svg.values import Command
 from svg_constraint import CANVAS, MAX_DECIMALS
 
@@ -95,7 +95,13 @@ def _parts(drawn: Iterable[Drawn | Group], form: _Form) -> list[Shape | ShapeGro
                 parts.append(whole)
                 boxes.append((0.0, 0.0, CANVAS, CANVAS))
             continue
-        for plain in plain_strokes(part if form.gradients else _solid(part)):
+        plains = plain_strokes(part if form.gradients else _solid(part))
+        if len(plains) > 1 and part.opacity < 1:  # one picture, made translucent as a whole
+            whole = _parts([Group(part.opacity, [replace(plain, opacity=1.0) for plain in plains])], form)
+            parts += whole
+            boxes += [(0.0, 0.0, CANVAS, CANVAS)] * len(whole)
+            continue
+        for plain in plains:
             if shape := _shape(plain, form):
                 _add(parts, boxes, shape)
     return parts
@@ -158,6 +164,8 @@ def _shape(part: Drawn, form: _Form) -> Shape | None:
         by_stroke = 2 * sum(moved_areas) if stroke else 0.0
         if (
             max(right - left, bottom - top) <= SMALL
+            or (not stroke and min(right - left, bottom - top) <= THIN)
+            or (stroke and mitres_cut_off(fewer) != mitres_cut_off(commands))
             or max(moved_areas, default=0.0) > MAX_MOVED_BY_SEGMENT
             or by_stroke > MAX_MOVED_BY_STROKE
             or by_stroke + sum(form.moved) > MAX_MOVED_BY_STROKES

@@ -8,7 +8,9 @@ from qwen_svg.svg.values import Command
 # Canvas units that an outline may move when segments are joined or simplified; rounding adds up to 0.5. Strokes differ
 # on both sides where they are moved, and get half of it.
 TOLERANCE = 0.8
-SMALL = 10.0  # outlines up to this side, and radii, get a decimal more than the rest
+MAX_LEFT_OUT = 100  # corners in a row: each is measured again for each one more
+SMALL = 10.0  # outlines up to this side, and radii, get a decimal more than the rest …
+THIN = 2.0  # … and so do bars up to this width
 
 
 def _cubic(p: tuple[float, ...], t: float) -> tuple[float, float]:
@@ -22,24 +24,27 @@ def _cubic(p: tuple[float, ...], t: float) -> tuple[float, float]:
 
 def approximate(commands: list[Command], stroked: bool, cubic: bool = False) -> list[Command]:
     """Join segments that are nearly one, straighten curves that are nearly straight."""
-    tolerance = TOLERANCE / 2 if stroked else TOLERANCE
-    result: list[Command] = []
+    left, top, right, bottom = outline.bounds(commands)
+    thin = max(0.1, min(right - left, bottom - top) / 8)  # a bar is not to lose a corner
+    tolerance = TOLERANCE / 2 if stroked else min(TOLERANCE, thin)
+    result = _Joined(tolerance)
     at = (0.0, 0.0)
     for letter, v in commands:
         curves = outline.arc_curves(at, v) if letter == "A" else []
         if letter == "A" and (cubic or len(curves) < 2):  # up to a quarter turn a curve is shorter to write
             for curve in curves:
-                _push(result, tolerance, *curve)
+                result.push(*curve)
         elif letter == "Q":
             (x, y), (qx, qy, ex, ey) = at, v
             curve = (x + 2 / 3 * (qx - x), y + 2 / 3 * (qy - y), ex + 2 / 3 * (qx - ex), ey + 2 / 3 * (qy - ey), ex, ey)
-            _push(result, tolerance, "C", curve)
+            result.push("C", curve)
         else:
-            _push(result, tolerance, letter, v)
+            result.push(letter, v)
         at = v[-2:] if v else at
+    segments = _with_starts(result.commands)
     if cubic:
-        return [("C", _as_cubic(p, v)) if letter == "L" else (letter, v) for p, letter, v in _with_starts(result)]
-    return [_simplest(p, letter, v, tolerance) for p, letter, v in _with_starts(result)]
+        return [("C", _as_cubic(p, v)) if letter == "L" else (letter, v) for p, letter, v in segments]
+    return [_simplest(p, letter, v, tolerance) for p, letter, v in segments]
 
 
 def _with_starts(commands: list[Command]):
@@ -56,28 +61,52 @@ def _as_cubic(p: tuple[float, float], v: tuple[float, ...]) -> tuple[float, ...]
     return x + (ex - x) / 3, y + (ey - y) / 3, x + 2 * (ex - x) / 3, y + 2 * (ey - y) / 3, ex, ey
 
 
-def _push(result: list[Command], tolerance: float, letter: str, v: tuple[float, ...]) -> None:
-    """Append a segment, joined with the one before where that changes little."""
-    if letter not in "LC" or len(result) < 2 or result[-1][0] not in "LC" or result[-2][0] == "Z":
-        result.append((letter, v))
-        return
-    p0, (before, w) = result[-2][1][-2:], result[-1]
-    p3 = w[-2:]
-    joined = None
-    if letter == before == "L":
-        joined = v if _from_line(p3, p0, v[-2:]) < tolerance and _ahead(p0, p3, v[-2:]) else None
-    elif letter == before == "C":
-        joined = _one_curve(p0, w, v, tolerance)
-    if joined:
-        result[-1] = (letter, joined)
-    else:
-        result.append((letter, v))
+class _Joined:
+    """Segments, each joined with the one before where that changes little: counted from the last point that is kept,
+    because of many short steps each changes next to nothing, and all of them a circle into a triangle."""
+
+    def __init__(self, tolerance: float):
+        self.tolerance = tolerance
+        self.commands: list[Command] = []
+        self.left_out: list[tuple[float, float]] = []  # corners since the last one kept
+        self.spent = 0.0  # of the tolerance, by curves since the last end kept
+
+    def push(self, letter: str, v: tuple[float, ...]) -> None:
+        done = self.commands
+        joined = None
+        if letter in "LC" and len(done) > 1 and done[-1][0] == letter and done[-2][0] != "Z":
+            p0, w = done[-2][1][-2:], done[-1][1]
+            joined = self._line(p0, w, v) if letter == "L" else self._curve(p0, w, v)
+        if joined:
+            done[-1] = (letter, joined)
+        else:
+            self.left_out, self.spent = [], 0.0
+            done.append((letter, v))
+
+    def _line(self, p0: tuple[float, ...], p3: tuple[float, ...], v: tuple[float, ...]) -> tuple[float, ...] | None:
+        if len(self.left_out) >= MAX_LEFT_OUT or not _ahead(p0, p3, v):
+            return None
+        if any(_from_line(p, p0, v) >= self.tolerance or not _ahead(p0, p, v) for p in (*self.left_out, p3)):
+            return None
+        self.left_out.append(p3)
+        return v
+
+    def _curve(self, p0: tuple[float, ...], w: tuple[float, ...], v: tuple[float, ...]) -> tuple[float, ...] | None:
+        found = _one_curve(p0, w, v, self.tolerance - self.spent)
+        if found is None:
+            return None
+        joined, error = found
+        self.spent += error
+        return joined
 
 
 def _one_curve(
     p0: tuple[float, float], w: tuple[float, ...], v: tuple[float, ...], tolerance: float
-) -> tuple[float, ...] | None:
-    """Return the curve that two were cut from, if there is one nearby: their tangents in common, handles longer."""
+) -> tuple[tuple[float, ...], float] | None:
+    """Return the curve that two were cut from and how far it lies from them, if there is one nearby.
+
+    Their tangents in common, handles longer.
+    """
     (ax, ay), (bx, by), (cx, cy) = w[2:4], w[4:6], v[0:2]
     ux, uy, wx, wy = bx - ax, by - ay, cx - bx, cy - by
     before, after = math.hypot(ux, uy), math.hypot(wx, wy)
@@ -92,13 +121,16 @@ def _one_curve(
     q2 = (ex + (v[2] - ex) / (1 - t), ey + (v[3] - ey) / (1 - t))
     joined = (*p0, *q1, *q2, ex, ey)
     first, second = (*p0, *w), (bx, by, *v)
+    error = 0.0
     for share in (0.35, 0.7, 1.0):
-        if math.dist(_cubic(joined, t * share), _cubic(first, share)) > tolerance:
+        error = max(error, math.dist(_cubic(joined, t * share), _cubic(first, share)))
+        if error > tolerance:
             return None
     for share in (0.35, 0.7):
-        if math.dist(_cubic(joined, t + (1 - t) * share), _cubic(second, share)) > tolerance:
+        error = max(error, math.dist(_cubic(joined, t + (1 - t) * share), _cubic(second, share)))
+        if error > tolerance:
             return None
-    return joined[2:]
+    return joined[2:], error
 
 
 def _from_line(p: tuple[float, float], a: tuple[float, float], b: tuple[float, float]) -> float:

@@ -5,6 +5,7 @@ nearly a mitre is left to be one. Where neither is near enough, the stroke becom
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
@@ -32,7 +33,8 @@ def plain_strokes(part: Drawn) -> list[Drawn]:
         by = width * (0.5 if ends.cap == "square" else LONGER)
         path, dots = _longer(part.path, by)
         longer = [replace(part, path=path, ends=PLAIN)] if path else []
-        return longer + [_disc(point, width / 2, part) for point in dots if ends.cap == "round"]
+        dot = {"round": _disc, "square": _square}[ends.cap]
+        return longer + [dot(point, width / 2, part) for point in dots]
     if not opaque:
         return _as_outline(part)
     tips, dots = _tips(part.path)
@@ -59,6 +61,13 @@ def _disc(center: tuple[float, float], radius: float, part: Drawn) -> Drawn:
     return Drawn(path, part.stroke, opacity=part.opacity, basic=("circle", x, y, radius))
 
 
+def _square(center: tuple[float, float], half: float, part: Drawn) -> Drawn:
+    x, y = center
+    corners = [(x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half)]
+    path: list[Command] = [("M", corners[0]), *(("L", corner) for corner in corners[1:]), ("Z", ())]
+    return Drawn(path, part.stroke, opacity=part.opacity)
+
+
 def _tangents(at: tuple[float, float], letter: str, v: tuple[float, ...]) -> tuple[tuple, tuple]:
     """Return the unit directions in which a segment starts and ends, (0, 0) for a point."""
     if letter == "A":
@@ -83,6 +92,18 @@ def _corner_error(path: list[Command], ends: Ends) -> float:
     if ends.join == "miter" and ends.miter_limit == 4:
         return 0.0
     worst = 0.0
+    for u, w in _corners(path):
+        worst = max(worst, _turn_error(u, w, ends))
+    return worst
+
+
+def mitres_cut_off(path: list[Command]) -> int:
+    """Return how many corners are beyond the mitre limit of 4, and so blunt."""
+    return sum(_turn(u, w) > math.pi - 2 * math.asin(1 / 4) for u, w in _corners(path))
+
+
+def _corners(path: list[Command]) -> Iterator[tuple[tuple, tuple]]:
+    """Yield the directions before and behind each corner."""
     for start, segments, closed in _segments(path):
         at, directions = start, []
         for letter, v in segments:
@@ -90,16 +111,19 @@ def _corner_error(path: list[Command], ends: Ends) -> float:
             at = v[-2:]
         if closed and math.dist(at, start) > 1e-6:
             directions.append((_unit(at, start), _unit(at, start)))
-        around = [*directions, directions[0]] if closed else directions
+        directions = [(u, w) for u, w in directions if u != (0.0, 0.0) and w != (0.0, 0.0)]
+        around = [*directions, directions[0]] if closed and directions else directions
         for (_, u), (w, _) in pairwise(around):
-            worst = max(worst, _turn_error(u, w, ends))
-    return worst
+            yield u, w
+
+
+def _turn(u: tuple[float, float], w: tuple[float, float]) -> float:
+    return math.acos(max(-1.0, min(1.0, u[0] * w[0] + u[1] * w[1])))
 
 
 def _turn_error(u: tuple[float, float], w: tuple[float, float], ends: Ends) -> float:
-    cos = max(-1.0, min(1.0, u[0] * w[0] + u[1] * w[1]))
-    turn = math.acos(cos)
-    if turn < 0.1 or u == (0.0, 0.0) or w == (0.0, 0.0):
+    turn = _turn(u, w)
+    if turn < 0.1:
         return 0.0
     bevel, disc = math.sin(turn) / 2, turn / 2
     mitre = math.tan(turn / 2) if turn < math.pi - 0.51 else bevel  # beyond the mitre limit of 4 it is cut off

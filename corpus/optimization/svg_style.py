@@ -3,6 +3,7 @@
 Sheets are read with tinycss2 and matched with cssselect2. Only what changes a picture is kept; sheets may not import.
 """
 
+import re
 from typing import Any
 
 import cssselect2
@@ -17,11 +18,30 @@ INHERITED = {
     "visibility": "visible", "font-size": "16", "paint-order": "normal", "marker-start": "none",
     "marker-mid": "none", "marker-end": "none",
 }  # fmt: skip
+# A value that is none of these is as if not given.
+CHOICES = {
+    "fill-rule": {"nonzero", "evenodd"}, "clip-rule": {"nonzero", "evenodd"},
+    "stroke-linecap": {"butt", "round", "square"},
+    "stroke-linejoin": {"miter", "round", "bevel", "miter-clip", "arcs"},
+    "visibility": {"visible", "hidden", "collapse"},
+}  # fmt: skip
 OWN = {
     "opacity": "1", "display": "inline", "clip-path": "none", "mask": "none", "filter": "none",
     "stop-color": "black", "stop-opacity": "1", "mix-blend-mode": "normal", "overflow": "", "isolation": "auto",
-    "transform": "", "transform-origin": "",
+    "transform": "", "transform-origin": "", "mask-type": "luminance",
 }  # fmt: skip
+# What browsers honour and nothing here does: refused by name where it is not the default.
+UNKNOWN = {
+    "vector-effect": "none", "transform-box": "view-box", "rotate": "none", "translate": "none", "scale": "none",
+    "offset-path": "none", "offset": "none", "mask-image": "none", "-webkit-mask": "none", "-webkit-mask-image": "none",
+    "backdrop-filter": "none", "animation": "none", "animation-name": "none", "perspective": "none", "zoom": "1",
+}  # fmt: skip
+SHORTHANDS = {"marker": ("marker-start", "marker-mid", "marker-end")}
+# Rules that change no picture without text.
+HARMLESS_RULES = frozenset(
+    "charset font-face namespace counter-style page font-feature-values property font-palette-values keyframes "
+    "-webkit-keyframes -moz-keyframes -o-keyframes".split()
+)
 # Geometry that SVG 2 lets style sheets set.
 GEOMETRY = frozenset("x y width height cx cy r rx ry d".split())
 
@@ -37,11 +57,14 @@ class StyleSheets:
     def __init__(self, root: Any):
         self._matcher = None
         self._read_so_far = self._matches = self._searched = 0
-        text = "\n".join(
-            "".join(element.itertext())
+        sheets = [
+            element
             for element in root.iter("{*}style", "style")
             if element.get("type", "text/css").strip() in ("", "text/css")
-        )
+        ]
+        if any(not _for_everyone(sheet.get("media", "")) for sheet in sheets):
+            raise Refused("style sheet for other media")
+        text = "\n".join("".join(element.itertext()) for element in sheets)
         if text.strip():
             self.reading(text)
             self._read(root, text)
@@ -56,21 +79,19 @@ class StyleSheets:
         self._matcher = cssselect2.Matcher()
         self._elements = {}
         for rule in tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True):
-            if rule.type == "at-rule" and rule.lower_at_keyword == "media" and rule.content is not None:
-                media = tinycss2.serialize(rule.prelude).strip().lower()
-                if media in ("", "all", "screen"):
-                    for inner in tinycss2.parse_rule_list(rule.content, skip_comments=True, skip_whitespace=True):
-                        self._add(inner)
-            else:
-                self._add(rule)
+            self._add(rule)
         wrapped = cssselect2.ElementWrapper.from_xml_root(root)
         self._elements = {id(element.etree_element): element for element in wrapped.iter_subtree()}
         if self._searched * len(self._elements) > MAX_MATCHES:
             raise Refused("too many selectors")
 
     def _add(self, rule: Any) -> None:
+        if rule.type == "at-rule":
+            self._add_rules_in(rule)
         if rule.type != "qualified-rule":
             return
+        if any(token.type == "{} block" for token in rule.content):
+            raise Refused("nested style rules")
         try:
             selectors = cssselect2.compile_selector_list(rule.prelude)
         except cssselect2.SelectorError:
@@ -84,6 +105,17 @@ class StyleSheets:
             if selector.pseudo_element is None:
                 self._matcher.add_selector(selector, declarations)
 
+    def _add_rules_in(self, rule: Any) -> None:
+        """Read @media for all screens; refuse by name what would say when or how rules hold."""
+        name = rule.lower_at_keyword
+        if name == "media" and rule.content is not None:
+            if not _for_everyone(tinycss2.serialize(rule.prelude)):
+                raise Refused("media query")
+            for inner in tinycss2.parse_rule_list(rule.content, skip_comments=True, skip_whitespace=True):
+                self._add(inner)
+        elif name not in HARMLESS_RULES and not (name == "import" and "font" in tinycss2.serialize(rule.prelude)):
+            raise Refused(f"style rule @{name[:20]}")
+
     def of(self, element: Any) -> list[tuple[str, str, bool]]:
         """Return (property, value, important) in order of precedence, the last wins among its kind."""
         if self._matcher is None or id(element) not in self._elements:
@@ -93,6 +125,10 @@ class StyleSheets:
         if self._matches > MAX_MATCHES:
             raise Refused("too many selectors")
         return [declaration for *_, declarations in found for declaration in declarations]
+
+
+def _for_everyone(media: str) -> bool:
+    return media.strip().lower() in ("", "all", "screen", "only screen")
 
 
 def read_declarations(content: Any) -> list[tuple[str, str, bool]]:
@@ -119,23 +155,29 @@ def own_style(element: Any, sheets: StyleSheets) -> Style:
         declared = declared + own
     for important in (False, True):
         for name, value, is_important in declared:
-            if is_important == important and (name in INHERITED or name in OWN or name in GEOMETRY):
+            if is_important != important:
+                continue
+            if name in INHERITED or name in OWN or name in GEOMETRY:
                 attributes[name] = value
+            elif name in UNKNOWN:
+                _refuse(name, value)
+            elif name in SHORTHANDS:
+                attributes |= dict.fromkeys(SHORTHANDS[name], value)
+            elif name == "font" and (size := _FONT_SIZE.search(" " + value)):
+                attributes["font-size"] = size.group(1)
+            elif name.startswith("background"):
+                attributes[name] = value
+    if (effect := attributes.get("vector-effect")) is not None:
+        _refuse("vector-effect", effect)
     return attributes
 
 
-def inherit(parent: Style, own: Style) -> Style:
-    """Return the computed values of an element: its own, else its parent's where they are inherited."""
-    computed = {}
-    for name, default in INHERITED.items():
-        value = own.get(name, "inherit")
-        if value in ("inherit", "unset"):
-            computed[name] = parent.get(name, default)
-        else:
-            computed[name] = default if value == "initial" else value
-    for name, default in OWN.items():
-        value = own.get(name, default)
-        if value == "inherit":
-            value = parent.get(name, default)
-        computed[name] = default if value in ("initial", "unset") else value
-    return computed
+# In `font: italic 700 20px/1.2 serif` the first length or percentage; a weight has no unit.
+_FONT_SIZE = re.compile(
+    r"\s((?:[0-9]*\.)?[0-9]+(?:%|[a-zA-Z]+)|(?:xx?-)?(?:small|large)|medium|smaller|larger)(?=[\s/])"
+)
+
+
+def _refuse(name: str, value: str) -> None:
+    if value.lower() not in (UNKNOWN[name], "initial", "unset", "inherit", "auto"):
+        raise Refused(name)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import Any
 
 from corpus.optimization.refusal import Refused
 from corpus.optimization.svg_style import Style
@@ -23,37 +24,77 @@ def length(text: str, whole: float, style: Style) -> float:
         raise ValueFault("range", "out of range")
     if unit == "%":
         return number / 100 * whole
-    if unit in ("em", "rem", "ex", "ch"):
-        size = style.get("font-size", "16")
-        size = length(size, 16.0, {}) if size[:1].isdigit() and "em" not in size else 16.0
+    if unit in ("em", "rem", "ex", "ch"):  # of computed values: the font's size is in pixels already
+        size = float(style.get("rem" if unit == "rem" else "font-size", "16"))
         return number * size * (1.0 if "em" in unit else 0.5)
     if unit not in _UNITS:
         raise ValueFault("number", f"unit {unit}")
     return number * _UNITS[unit]
 
 
-def share(text: str) -> float:
-    """Return an opacity or offset: a number or a percentage, held to 0 … 1."""
+def share(text: str, default: float = 1.0) -> float:
+    """Return an opacity or offset: a number or a percentage, held to 0 … 1; `default` for anything else."""
+    match = _LENGTH.fullmatch(text)
+    if not match or match.group(2) not in ("", "%"):
+        return default
+    return min(1.0, max(0.0, float(match.group(1)) / (100 if match.group(2) else 1)))
+
+
+_SIZES = {
+    "xx-small": 9.6,
+    "x-small": 12.0,
+    "small": 14.4,
+    "medium": 16.0,
+    "large": 19.2,
+    "x-large": 24.0,
+    "xx-large": 32.0,
+}
+
+
+def font_size(text: str, parent: Style) -> str:
+    """Return a computed font size, in pixels, without a unit; the parent's for what is none."""
+    above = float(parent.get("font-size", "16"))
+    if (word := text.strip().lower()) in _SIZES:
+        return repr(_SIZES[word])
+    if word in ("larger", "smaller"):
+        return repr(above * 1.2 if word == "larger" else above / 1.2)
     try:
-        return min(1.0, max(0.0, length(text, 1.0, {})))
+        size = length(text, above, parent)
     except ValueFault:
-        return 1.0
+        return repr(above)
+    return repr(size if size >= 0 else above)
 
 
-def transform(text: str, origin: str) -> Matrix:
+def transform(text: str, origin: str, viewport: tuple[float, float] = (0.0, 0.0)) -> Matrix:
+    """Return the matrix of a transform about an origin, whose percentages and words are of the viewport."""
     if text.strip() in ("", "none"):
         return IDENTITY
     text = re.sub(r"(?<=[0-9.])(px|deg)\b", "", text)  # CSS's spelling of the same
     if "rad" in text or "turn" in text or "%" in text or "3d" in text:
         raise ValueFault("transform", "a CSS transform")
     matrix = transform_matrix(parse_transform(text))
-    if origin.strip() not in ("", "0", "0 0", "0px 0px", "top left", "left top"):
-        parts = re.fullmatch(r"\s*([-0-9.]+)(?:px)?[\s,]+([-0-9.]+)(?:px)?\s*", origin)
-        if not parts:
-            raise Refused("transform-origin")
-        x, y = float(parts.group(1)), float(parts.group(2))
+    if origin.strip() not in ("", "0", "0 0", "0px 0px"):
+        x, y = _origin(origin, viewport)
         matrix = multiply(multiply((1, 0, 0, 1, x, y), matrix), (1, 0, 0, 1, -x, -y))
     return matrix
+
+
+def _origin(text: str, viewport: tuple[float, float]) -> tuple[float, float]:
+    words = text.replace(",", " ").lower().split()
+    if len(words) == 1:
+        words = ["center", words[0]] if words[0] in ("top", "bottom") else [words[0], "center"]
+    if words[0] in ("top", "bottom") or words[-1] in ("left", "right"):
+        words.reverse()
+    known = {"left": 0.0, "top": 0.0, "center": 0.5, "right": 1.0, "bottom": 1.0}
+    if len(words) != 2:
+        raise Refused("transform-origin")
+    try:
+        x, y = (
+            known[w] * whole if w in known else length(w, whole, {}) for w, whole in zip(words, viewport, strict=True)
+        )
+    except ValueFault:
+        raise Refused("transform-origin") from None
+    return x, y
 
 
 def view_box(text: str | None) -> tuple[float, float, float, float] | None:
@@ -90,3 +131,16 @@ def dashes(style: Style, viewport: tuple[float, float]) -> tuple[float, ...]:
     whole = math.hypot(*viewport) / math.sqrt(2)
     lengths = tuple(length(part, whole, style) for part in text.replace(",", " ").split())
     return lengths if sum(lengths) > 0 and min(lengths) >= 0 else ()
+
+
+_LANGUAGE = "en"  # of the reader
+
+
+def applies(element: Any) -> bool:
+    """Do an element's conditional attributes hold? No extension is known, and the reader's language is English."""
+    if element.get("requiredExtensions") is not None:
+        return False
+    if (languages := element.get("systemLanguage")) is None:
+        return True
+    tags = [tag.strip().lower() for tag in languages.split(",")]
+    return any(tag == _LANGUAGE or tag.startswith(_LANGUAGE + "-") for tag in tags)
