@@ -1,0 +1,67 @@
+"""Samples one by one: sample i depends on the seed and i, and on earlier ones only not to repeat their words."""
+
+from collections.abc import Iterator
+from hashlib import blake2b
+from random import Random
+
+from corpus.composing.answer import answer
+from corpus.composing.held_out import unseen_kinds
+from corpus.composing.layout import plain_scene
+from corpus.composing.scene import Scene
+from corpus.composing.wording import described
+from qwen_svg.common.errors import UserError
+from qwen_svg.common.kinship import description_key
+
+SEEN_BITS = 27  # 2^27 marks, 16 MB
+MOST_TRIES = 10_000  # for one sample; some ten are needed
+SCENES = {"1": plain_scene}
+
+
+def samples(seed: int, count: int, level: str, unseen: float) -> Iterator[dict]:
+    """Yield records of id, description, svg_content, group. unseen: share of those with a combination held out."""
+    seen = Seen()
+    for i in range(count):
+        yield sample(seed, i, level, unseen, seen)
+
+
+def sample(seed: int, i: int, level: str, unseen: float, seen: "Seen") -> dict:
+    """Return sample i. Raises UserError where no description is found that is not there yet."""
+    draw = Random(f"{seed}:{i}")
+    level = draw.choice(list(SCENES)) if level == "all" else level
+    wanted = draw.random() < unseen
+    for _ in range(MOST_TRIES):
+        scene = SCENES[level](draw)
+        kinds = unseen_kinds(scene) if scene else set()
+        if scene is None or len(kinds) != wanted:
+            continue
+        description = described(draw, scene)
+        if description is not None and seen.is_new(description):
+            return {
+                "id": f"scene-{level}-{seed}-{i:06d}",
+                "description": description,
+                "svg_content": answer(scene),
+                "group": group(scene, kinds),
+            }
+    raise UserError(f"after {i:,} samples no new description is found; ask for fewer SAMPLES, or another LEVEL.")
+
+
+def group(scene: Scene, kinds: set[str]) -> str:
+    return "".join(f"unseen:{kind}: " for kind in kinds) + scene.composition()
+
+
+class Seen:
+    """Which descriptions there have been: a mark in a table of fixed size for each, by its hash.
+
+    Memory stays what it is however many there are. No description passes twice; one that is new is taken for known
+    where its mark is another's, and another one is drawn in its place.
+    """
+
+    def __init__(self) -> None:
+        self.marks = bytearray(2 ** (SEEN_BITS - 3))
+
+    def is_new(self, description: str) -> bool:
+        digest = blake2b(description_key(description).encode(), digest_size=8).digest()
+        place, bit = divmod(int.from_bytes(digest) % 2**SEEN_BITS, 8)
+        new = not self.marks[place] >> bit & 1
+        self.marks[place] |= 1 << bit
+        return new
