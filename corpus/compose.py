@@ -21,7 +21,7 @@ from qwen_svg.common.errors import UserError, run
 
 OUTPUT: str = ""  # the .jsonl to write; one that is there is replaced
 SAMPLES: PositiveInt = 5000  # how many
-LEVEL: Literal["1"] = "1"  # plain shapes
+LEVEL: Literal["1", "2", "3", "all"] = "all"  # plain shapes; things; scenes; a third of each
 UNSEEN: Annotated[float, Between(0, 1)] = 0.1  # share of samples with a combination that never trains
 SEED: Seed = 7  # of all that is drawn by chance
 

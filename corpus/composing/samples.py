@@ -4,17 +4,20 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from random import Random
 
-from corpus.composing.answer import answer
+from corpus.composing import pairs, plain, scenery
+from corpus.composing.answer import answer, tokens_at_most
 from corpus.composing.held_out import unseen_kinds
-from corpus.composing.layout import plain_scene
 from corpus.composing.scene import Scene
 from corpus.composing.wording import described
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.kinship import description_key
 
 SEEN_BITS = 27  # 2^27 marks, 16 MB
+MOST_TOKENS = 350  # of an answer
 MOST_TRIES = 10_000  # for one sample; some ten are needed
-SCENES = {"1": plain_scene}
+LEVELS = {
+    "1": (plain.plain_scene, plain.KINDS), "2": (pairs.pair_scene, pairs.KINDS), "3": (scenery.scenery, scenery.KINDS)
+}  # fmt: skip
 
 
 def samples(seed: int, count: int, level: str, unseen: float) -> Iterator[dict]:
@@ -27,21 +30,22 @@ def samples(seed: int, count: int, level: str, unseen: float) -> Iterator[dict]:
 def sample(seed: int, i: int, level: str, unseen: float, seen: "Seen") -> dict:
     """Return sample i. Raises UserError where no description is found that is not there yet."""
     draw = Random(f"{seed}:{i}")
-    level = draw.choice(list(SCENES)) if level == "all" else level
+    level = draw.choice(list(LEVELS)) if level == "all" else level
+    make, kinds_of_scene = LEVELS[level]
+    kind = draw.choices(list(kinds_of_scene), list(kinds_of_scene.values()))[0]  # first: rare ones shall not get rarer
     wanted = draw.random() < unseen
     for _ in range(MOST_TRIES):
-        scene = SCENES[level](draw)
+        scene = make(draw, kind)
         kinds = unseen_kinds(scene) if scene else set()
         if scene is None or len(kinds) != wanted:
             continue
+        text = answer(scene)
+        if tokens_at_most(text) > MOST_TOKENS:
+            continue
         description = described(draw, scene)
         if description is not None and seen.is_new(description):
-            return {
-                "id": f"scene-{level}-{seed}-{i:06d}",
-                "description": description,
-                "svg_content": answer(scene),
-                "group": group(scene, kinds),
-            }
+            id = f"scene-{level}-{seed}-{i:06d}"
+            return {"id": id, "description": description, "svg_content": text, "group": group(scene, kinds)}
     raise UserError(f"after {i:,} samples no new description is found; ask for fewer SAMPLES, or another LEVEL.")
 
 

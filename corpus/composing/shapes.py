@@ -23,11 +23,6 @@ def height(shape: str, r: int) -> int:
     return r // 2 if shape in FLAT else r
 
 
-def note(shape: str, x: int, y: int, r: int) -> str:
-    """Return centre and size, as the reasoning has them."""
-    return f"{shape} {x},{y} r {r}" + (f",{r // 2}" if shape in FLAT else "")
-
-
 def element(shape: str, x: int, y: int, r: int, colour: str) -> str:
     """Return the SVG element. `colour` is a CSS name."""
     if shape == "ring":

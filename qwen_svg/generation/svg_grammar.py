@@ -6,7 +6,8 @@ narrower rules, and some legal drawings are not in the language:
     on the canvas    circles and ellipses have their centre on it, rectangles a corner; of lines, points and paths the
                      grammar remembers whether some x (some y) is above 0 and some below 256
     transform        rotate(a, x, y) about the middle on shapes that start near the middle, or translate(x, y) with
-                     rotate(a) and scale(s) on shapes that start near the origin: either way the start stays inside
+                     rotate(a) and scale(s) on shapes that start near the origin (without these, x and y may be nearer
+                     to the edge): either way the start stays inside
     no zero lines    of two numbers that must differ one has an even and one an odd whole part
     blocks           each shape has its comment, or stands in a <g> that has one; <g> nests three deep
     path data        every command has its letter; an arc follows a command whose end point is known
@@ -144,11 +145,16 @@ def _numbers() -> Rules:
 def _values() -> Rules:
     hexadecimal = characters("0-9a-fA-F")
     angle = sequence(SIGN, choice("0", sequence(characters("1-9"), Repeat(DIGIT, 0, 2))), Rule("decimals"))
-    # With the starts above: 112 to 143 as the centre of a turn, 50 to 205 as an offset, a scale up to 1.09.
+    # With the starts above: 112 to 143 as the centre of a turn, 50 to 205 as an offset, a scale up to 1.09. An offset
+    # without a turn may be 31 to 225.
     centre = choice(
         sequence("11", characters("2-9")), sequence("1", characters("23"), DIGIT), sequence("14", characters("0-3"))
     )
     offset = choice(sequence(characters("5-9"), DIGIT), sequence("1", DIGIT, DIGIT), sequence("20", characters("0-5")))
+    near_edge = choice(
+        sequence("3", characters("1-9")), sequence("4", DIGIT), sequence("20", characters("6-9")),
+        sequence("21", DIGIT), sequence("22", characters("0-5")),
+    )  # fmt: skip
     scale = choice("1", sequence("0.", characters("1-9"), Repeat(DIGIT, 0, 1)), sequence("1.0", DIGIT))
     return {
         "colour": choice(
@@ -158,9 +164,13 @@ def _values() -> Rules:
         ),
         "opacity": choice("0", "1", sequence(Repeat(choice("0"), 0, 1), ".", Repeat(DIGIT, 1, 2))),
         "rotate": sequence("rotate(", angle, SEPARATOR, centre, SEPARATOR, centre, ")"),
-        "translate": sequence(
-            "translate(", offset, SEPARATOR, offset, ")",
-            optional(optional(" "), "rotate(", angle, ")"), optional(optional(" "), "scale(", scale, ")"),
+        "translate": choice(
+            sequence(
+                "translate(", offset, SEPARATOR, offset, ")",
+                optional(optional(" "), "rotate(", angle, ")"), optional(optional(" "), "scale(", scale, ")"),
+            ),
+            sequence("translate(", near_edge, SEPARATOR, choice(offset, near_edge), ")"),
+            sequence("translate(", offset, SEPARATOR, near_edge, ")"),
         ),
     }  # fmt: skip
 
