@@ -5,11 +5,14 @@ Writes  OUTPUT (JSON lines: id, description, svg_content, group), which train.py
     python -m corpus.compose --output data/scenes.jsonl --samples 20000 --level 1
     python -m corpus.compose --output data/scenes.jsonl --samples 500 --seed 7
 
-Levels: 1 one or two plain shapes with colour, size, and place or relation.
+Levels: 1 one or two plain shapes with color, size, and place or relation; 2 things (corpus/composing/pictograms.txt),
+also several of one, side by side, inside, on, behind or between others; 3 scenes with a ground and a sky, by day, at dusk
+or at night. What a description says is true of the drawing, and all of it is to be seen.
+
 No description is there twice. Some combinations never train: samples that have one of these have a group that begins
 with "unseen:color:", "unseen:relation:" or "unseen:count:", and a split puts them all into the test part
 (qwen_svg/common/dataset.py). Other groups are the composition, so that the same scene in other words or with other
-numbers is on the same side. The same SEED gives the same samples, however many are made.
+numbers is on the same side. The same SEED gives the same samples, however many are made; memory stays the same.
 """
 
 from pathlib import Path

@@ -10,7 +10,7 @@ THINGS = ("red orange yellow green blue purple pink brown black white gray navy 
 BACKGROUNDS = (
     "white black gray navy teal pink yellow green purple beige lavender light-blue light-gray light-green".split()
 )
-LEAST_CONTRAST = 0.25  # distance in OKLab of what lies on something else, and is to be told from it
+LEAST_CONTRAST = 0.265  # distance in OKLab of what lies on something else, and is to be told from it
 
 
 def paint(colour: str) -> str:
@@ -25,4 +25,6 @@ def words(colour: str) -> str:
 @cache
 def differ(one: str, other: str) -> bool:
     """Can a person tell the one colour on the other?"""
+    if {one, other} == {"black", "navy"}:  # far from each other in OKLab, and both nearly dark
+        return False
     return math.dist(to_oklab(NAMED_COLOURS[paint(one)]), to_oklab(NAMED_COLOURS[paint(other)])) >= LEAST_CONTRAST

@@ -4,10 +4,12 @@ Centres lie on a grid of 16 and there are three sizes: a small model then has fe
 canvas, nothing overlaps but what is meant to, and everything has contrast to what it lies on.
 """
 
+from collections.abc import Sequence
 from itertools import combinations, product
 from random import Random
 
 from corpus.composing import colours, things
+from corpus.composing.answer import cost
 from corpus.composing.scene import Bounds, Item, Spot
 from corpus.composing.shapes import SHAPES
 from svg_constraint import CANVAS
@@ -22,7 +24,7 @@ PLACES = {
         (("top", LOW), ("middle", MIDDLE), ("bottom", HIGH)), (("left", LOW), ("center", MIDDLE), ("right", HIGH))
     )
 }
-USUAL = 0.4  # share of things in their usual colour
+USUAL = 0.3  # share of things in their usual colour, and more by chance
 
 Look = tuple[str, str, str]  # thing, colour, size
 
@@ -31,11 +33,26 @@ def radius(thing: str, size: str) -> int:
     return SHAPE_RADIUS[size] if thing in SHAPES else things.UNITS[size] * 8
 
 
-def colour_for(draw: Random, thing: str) -> str:
+def colour_for(draw: Random, thing: str, behind: Sequence[str] = ()) -> str | None:
+    """Return a colour that is told from those behind, often the usual one; None where the thing has none."""
     if thing in SHAPES:
-        return draw.choice(colours.THINGS)
-    known = things.pictograms()[thing].colours
-    return known[0] if draw.random() < USUAL else draw.choice(known)
+        known, accents = list(colours.THINGS), ()
+    else:
+        known, accents = list(things.pictograms()[thing].colours), things.accents(thing)
+    fitting = [c for c in known if not c or all(colours.differ(c, other) for other in (*behind, *accents))]
+    if not fitting:
+        return None
+    return known[0] if known[0] in fitting and draw.random() < USUAL else draw.choice(fitting)
+
+
+def suits(thing: str, behind: str) -> bool:
+    """Are a thing's parts that are not in its own colour told from what is behind it?"""
+    return thing in SHAPES or all(colours.differ(colour, behind) for colour in things.rim(thing))
+
+
+def affordable(options: Sequence[str], tokens: float) -> list[str]:
+    """Return the things that take so many tokens at most."""
+    return [thing for thing in options if cost(thing) <= tokens]
 
 
 def size_for(draw: Random) -> str:

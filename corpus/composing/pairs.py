@@ -3,12 +3,14 @@
 from random import Random
 
 from corpus.composing import colours, things
+from corpus.composing.answer import cost
 from corpus.composing.coverage import visible_share
 from corpus.composing.layout import (
     GRID,
     HIGH,
     LOW,
     Look,
+    affordable,
     all_apart,
     colour_for,
     fitted,
@@ -34,26 +36,38 @@ ROOMY = ("circle", "square", "hexagon", "diamond", "ring")
 LEFT_FREE = (0.55, 0.9)  # share of what stands behind that is to be seen
 
 KINDS = {"one": 15, "several": 20, "related": 35, "inside": 8, "on": 9, "behind": 8, "between": 5}  # of 100 scenes
+BUDGET = 205  # tokens for the things of a scene
+SHARED = 18  # tokens of a thing that several of it need once
+LEAST = 60  # that a thing takes, or little more
 Found = tuple[list[Item | None], tuple[Relation, ...]]
 
 
 def pair_scene(draw: Random, kind: str) -> Scene | None:
     """Return a scene of a kind of KINDS, or None where the choices did not fit together: then draw again."""
-    background = draw.choice(colours.BACKGROUNDS) if draw.random() < 0.5 else ""
+    background = draw.choice(colours.BACKGROUNDS) if draw.random() < (0.25 if kind == "several" else 0.5) else ""
     paper = background or "white"
     items, relations = MAKERS[kind](draw)
     if not items or not all(items) or not named_apart(items):
         return None
     touching = {frozenset((a, *b)) for a, relation, *b in relations if relation in ("inside", "on", "behind", "before")}
-    on_paper = items[:1] if kind == "inside" else items
+    on_paper = items[:1] if kind == "inside" and items[0].thing != "ring" else items
     if not all_apart(items, touching) or not all(shows_on(item, paper) for item in on_paper):
         return None
     return Scene(2, tuple(items), relations, background)
 
 
-def look(draw: Random, size: str | None = None) -> Look:
-    thing = draw.choice(SHAPES) if draw.random() < SHAPE_SHARE else draw.choice(list(things.pictograms()))
+def look(draw: Random, size: str | None = None, tokens: float = BUDGET) -> Look:
+    kind = SHAPES if draw.random() < SHAPE_SHARE else list(things.pictograms())
+    options = affordable(kind, tokens) or ["circle"]
+    thing = draw.choices(options, [cost(thing) for thing in options])[0]
     return thing, colour_for(draw, thing), size_for(draw) if size is None else size
+
+
+def two_looks(draw: Random) -> tuple[Look, Look]:
+    """Two things that the answer has room for, in either order."""
+    one = look(draw, tokens=BUDGET - LEAST)
+    other = look(draw, tokens=BUDGET - cost(one[0]))
+    return (one, other) if draw.random() < 0.5 else (other, one)
 
 
 def one(draw: Random) -> Found:
@@ -61,14 +75,14 @@ def one(draw: Random) -> Found:
 
 
 def several(draw: Random) -> Found:
-    return [in_a_row(draw, draw.choice(GRID))], ()
+    return [in_a_row(draw, draw.choice(GRID), tokens=BUDGET)], ()
 
 
-def in_a_row(draw: Random, y: int, most: int = 5) -> Item | None:
+def in_a_row(draw: Random, y: int, most: int = 5, tokens: float = BUDGET) -> Item | None:
     """Two to five of a thing; from three on they are small, whether or not it is said."""
     count = draw.choice([n for n in (2, 2, 3, 3, 3, 4, 5) if n <= most])
     size = "" if count == 2 else draw.choice(("", "", "small"))
-    its = look(draw, size)
+    its = look(draw, size, tokens / count + SHARED)
     r = radius(its[0], size if count == 2 else "small")
     spots = tuple((x, y) for x in ROWS[count])
     if count == 4 and draw.random() < 0.5:
@@ -80,10 +94,11 @@ def related(draw: Random) -> Found:
     relation = draw.choice(("left", "right", "above", "below", "beside"))
     if relation in ("above", "below") and draw.random() < 0.2:
         first, second = (LOW, HIGH) if relation == "above" else (HIGH, LOW)
-        row = in_a_row(draw, draw.choice(first), most=3)
-        return [row, fitted(draw, (128,), second, look(draw))], ((0, relation, 1),)
-    items, relations = side_by_side(draw, draw.choice(("left", "right")) if relation == "beside" else relation,
-                                    look(draw), look(draw))  # fmt: skip
+        row = in_a_row(draw, draw.choice(first), most=3, tokens=BUDGET - LEAST)
+        left = BUDGET - cost(row.thing) * row.count if row else BUDGET
+        return [row, fitted(draw, (128,), second, look(draw, tokens=left))], ((0, relation, 1),)
+    side = draw.choice(("left", "right")) if relation == "beside" else relation
+    items, relations = side_by_side(draw, side, *two_looks(draw))
     return items, tuple((a, relation, *others) for a, _, *others in relations)
 
 
@@ -93,7 +108,7 @@ def inside(draw: Random) -> Found:
     if outer is None or thing == outer.thing:
         return [], ()
     inner = Item(thing, colour, outer.spots, radius(thing, "small"), "small")
-    if not shows_on(inner, outer.colour) or (outer.thing == "ring" and not shows_on(inner, "white")):
+    if not shows_on(inner, outer.colour):
         return [], ()
     return [outer, inner], ((1, "inside", 0),)
 
@@ -113,8 +128,9 @@ def on(draw: Random) -> Found:
 
 def behind(draw: Random) -> Found:
     """A large thing, and a smaller one that hides a corner of it."""
-    rear = fitted(draw, GRID[3:-3], GRID[3:-3], look(draw, "large"))
-    its = look(draw, draw.choice(("", "small")))
+    one, other = two_looks(draw)
+    rear = fitted(draw, GRID[3:-3], GRID[3:-3], (*one[:2], "large"))
+    its = (*other[:2], draw.choice(("", "small")))
     if rear is None:
         return [], ()
     x, y = rear.spots[0]
@@ -133,10 +149,13 @@ def behind(draw: Random) -> Found:
 
 def between(draw: Random) -> Found:
     y = draw.choice(GRID)
-    items = [in_places(its := look(draw, ""), ((x, y),), radius(its[0], "small")) for x in (128, 48, 208)]
+    looks = [look(draw, "", BUDGET / 3 + 8) for _ in range(3)]
+    spots = [((x, y),) for x in (128, 48, 208)]
+    items = [in_places(its, spot, radius(its[0], "small")) for its, spot in zip(looks, spots, strict=True)]
     return items, ((0, "between", 1, 2),)
 
 
 MAKERS = {
-    "one": one, "several": several, "related": related, "inside": inside, "on": on, "behind": behind, "between": between,
+    "one": one, "several": several, "related": related, "inside": inside, "on": on, "behind": behind,
+    "between": between,
 }  # fmt: skip

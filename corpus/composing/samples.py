@@ -5,7 +5,7 @@ from hashlib import blake2b
 from random import Random
 
 from corpus.composing import pairs, plain, scenery
-from corpus.composing.answer import answer, tokens_at_most
+from corpus.composing.answer import answer, tokens_about
 from corpus.composing.held_out import unseen_kinds
 from corpus.composing.scene import Scene
 from corpus.composing.wording import described
@@ -13,8 +13,9 @@ from qwen_svg.common.errors import UserError
 from qwen_svg.common.kinship import description_key
 
 SEEN_BITS = 27  # 2^27 marks, 16 MB
-MOST_TOKENS = 350  # of an answer
-MOST_TRIES = 10_000  # for one sample; some ten are needed
+MOST_TOKENS = 343  # of an answer, as they are estimated: none then has more than 350
+TRIES_OF_KIND = 400  # then another kind of scene is tried: this one may have nothing new
+MOST_TRIES = 20_000  # for one sample; some ten are needed
 LEVELS = {
     "1": (plain.plain_scene, plain.KINDS), "2": (pairs.pair_scene, pairs.KINDS), "3": (scenery.scenery, scenery.KINDS)
 }  # fmt: skip
@@ -32,15 +33,16 @@ def sample(seed: int, i: int, level: str, unseen: float, seen: "Seen") -> dict:
     draw = Random(f"{seed}:{i}")
     level = draw.choice(list(LEVELS)) if level == "all" else level
     make, kinds_of_scene = LEVELS[level]
-    kind = draw.choices(list(kinds_of_scene), list(kinds_of_scene.values()))[0]  # first: rare ones shall not get rarer
     wanted = draw.random() < unseen
-    for _ in range(MOST_TRIES):
+    for attempt in range(MOST_TRIES):
+        if attempt % TRIES_OF_KIND == 0:  # else a kind whose scenes often do not fit would be rare
+            kind = draw.choices(list(kinds_of_scene), list(kinds_of_scene.values()))[0]
         scene = make(draw, kind)
         kinds = unseen_kinds(scene) if scene else set()
         if scene is None or len(kinds) != wanted:
             continue
         text = answer(scene)
-        if tokens_at_most(text) > MOST_TOKENS:
+        if tokens_about(text) > MOST_TOKENS:
             continue
         description = described(draw, scene)
         if description is not None and seen.is_new(description):

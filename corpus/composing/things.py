@@ -8,10 +8,10 @@ the order of painting. Coordinates are grid units, from -8 to 8 on both axes, wi
     r x y w h      rectangle                       @               in place of # or before ~: what surrounds this part
     d PATH         absolute M L H V Q Z                            is the thing itself, not what is behind the thing
 
-A thing is drawn as a <g> that is moved to its place. A grid unit is so many canvas units as its size says (`UNITS`), so
-coordinates are whole, the same thing of the same size is always the same text, and only the place differs. Each part's
-first point lies within 4 units of the middle on both axes: the grammar of constrained decoding promises that what
-begins there stays on the canvas wherever it is moved to. A rectangle that begins further out is written as a path.
+A thing is drawn on this grid, and moved and enlarged as a whole: its text is always the same, and only place and size
+differ, which are three numbers. Each part's first point lies within 4 units of the middle on both axes: the grammar of
+constrained decoding promises that what begins there stays on the canvas. A rectangle that begins further out is written
+as a path.
 """
 
 import re
@@ -143,22 +143,24 @@ def rim(name: str) -> tuple[str, ...]:
 
 
 def lines(name: str, x: int, y: int, unit: int, colour: str) -> list[str]:
-    """Return the elements of a thing, line by line: a <g>, or one shape. colour: a CSS name, "" for its own."""
-    there = f'transform="translate({x},{y})"'
+    """Return the elements of a thing, line by line: a <g>, or one shape.
+
+    x, y: its middle; unit: canvas units to a grid unit; colour: a CSS name, "" for a thing with its own.
+    """
+    there = f'transform="translate({x},{y}) scale({unit})"'
     fill = f' fill="{colour}"' if colour else ""
     first, *more = pictograms()[name].parts
     if not more:
-        return [element(first, unit, colour).replace("/>", f"{'' if first.stroke else fill} {there}/>")]
-    return [f"<g {there}{fill}>", *(element(part, unit, colour) for part in (first, *more)), "</g>"]
+        return [element(first, colour).replace("/>", f"{'' if first.stroke else fill} {there}/>")]
+    return [f"<g {there}{fill}>", *(element(part, colour) for part in (first, *more)), "</g>"]
 
 
-def element(part: Part, unit: int, colour: str) -> str:
-    scaled = re.sub(r"-?\d+", lambda n: str(int(n[0]) * unit), part.geometry)
+def element(part: Part, colour: str) -> str:
     if part.kind == "path":
-        geometry = f'd="{scaled}"'
+        geometry = f'd="{part.geometry}"'
     else:
         names = {"circle": "cx cy r", "ellipse": "cx cy rx ry", "rect": "x y width height"}[part.kind].split()
-        geometry = " ".join(f'{name}="{value}"' for name, value in zip(names, scaled.split(), strict=True))
+        geometry = " ".join(f'{name}="{value}"' for name, value in zip(names, part.geometry.split(), strict=True))
     fill = "" if part.fill == "*" else f' fill="{part.fill or "none"}"'
-    stroke = f' stroke="{colour if part.stroke == "*" else part.stroke}" stroke-width="{part.width * unit}"'
+    stroke = f' stroke="{colour if part.stroke == "*" else part.stroke}" stroke-width="{part.width}"'
     return f"<{part.kind} {geometry}{fill}{stroke if part.stroke else ''}/>"
