@@ -6,8 +6,8 @@ Writes  OUTPUT (JSON lines: id, description, svg_content, group), which train.py
     python -m corpus.compose --output data/scenes.jsonl --samples 500 --seed 7
 
 Levels: 1 one or two plain shapes with color, size, and place or relation; 2 things (corpus/composing/pictograms.txt),
-also several of one, side by side, inside, on, behind or between others; 3 scenes with a ground and a sky, by day, at dusk
-or at night. What a description says is true of the drawing, and all of it is to be seen.
+also several of one, side by side, inside, on, behind or between others; 3 scenes with a ground and a sky, by day, at
+dusk or at night. What a description says is true of the drawing, and all of it is to be seen.
 
 No description is there twice. Some combinations never train: samples that have one of these have a group that begins
 with "unseen:color:", "unseen:relation:" or "unseen:count:", and a split puts them all into the test part

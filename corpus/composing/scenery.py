@@ -189,7 +189,7 @@ def foot(draw: Random, thing: str, ground: Ground, size: str) -> int:
 
 def colour_on_land(draw: Random, thing: str, ground: Ground, sky: str, size: str) -> str | None:
     """Return a colour that is told from the sky, and from the ground: what grows high need not be, on flat land."""
-    behind = [sky] if "tree" in thing and size != "small" else [sky, ground.colour]
+    behind = [sky] if thing in ("tree", "palm tree") and size != "small" else [sky, ground.colour]
     if ground.name in ("forest", "mountains"):
         behind = [sky, ground.colour]
         if not suits(thing, ground.colour):
