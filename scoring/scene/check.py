@@ -212,8 +212,9 @@ def _paper(content: Content) -> Any:
 def _most_common(pixels: Any) -> Any:
     if not len(pixels):
         return np.ones(3)
-    coarse, counts = np.unique((pixels * 31).round().astype(int), axis=0, return_counts=True)
-    return coarse[counts.argmax()] / 31
+    coarse = (pixels.reshape(-1, 3) * 31 + 0.5).astype(np.int64)
+    most = np.bincount(coarse @ (1024, 32, 1)).argmax()
+    return np.array([most >> 10, most >> 5 & 31, most & 31]) / 31
 
 
 def _ground_and_sky(content: Content) -> tuple[str, Any, Any]:
@@ -237,7 +238,7 @@ def _ground_and_sky(content: Content) -> tuple[str, Any, Any]:
         found = np.flatnonzero(ground)
         if len(found):
             tops.append(found[0])
-            clear.append(not thing[max(0, found[0] - 2) : found[0]].any())  # else a thing may hide more of it
+            clear.append(not thing[max(0, found[0] - 4) : found[0]].any())  # else a thing may hide more of it
     return _outline(np.array(tops), np.array(clear)), colour, sky
 
 

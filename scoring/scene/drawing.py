@@ -50,8 +50,11 @@ class Drawing:
 
 
 def laid_over(paint: Any) -> tuple[Any, Any]:
-    """Return layers over white paper, float32 (CELL, CELL, 3), and how opaque they are together, (CELL, CELL)."""
-    seen, clear = np.ones((CELL, CELL, 3), np.float32), np.ones((CELL, CELL), np.float32)
+    """Return layers over white paper, float32 (height, width, 3), and how opaque they are together.
+
+    paint: float32 (layers, height, width, 4), the first one lowest.
+    """
+    seen, clear = np.ones((*paint.shape[1:3], 3), np.float32), np.ones(paint.shape[1:3], np.float32)
     for layer in paint:
         alpha = layer[..., 3:]
         seen = seen * (1 - alpha) + layer[..., :3] * alpha

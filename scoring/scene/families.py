@@ -20,11 +20,12 @@ from corpus.composing import things
 from corpus.composing.answer import block
 from corpus.composing.scene import Item
 from corpus.composing.shapes import SHAPES
-from scoring.scene.drawing import CELL, OPAQUE, Drawing, laid_over, read_drawing
+from scoring.scene.drawing import CELL, OPAQUE, laid_over, read_drawing
 from svg_constraint import SVG_OPEN
 
 GRID = 24  # pixels of the longer side when compared
 COLOUR_WEIGHT = 0.6  # of a difference between two colours: of the square of their distance in the RGB cube
+LEVELS = np.arange(0.125, 1, 0.25, np.float32)  # of opacity, by which two outlines are compared
 _OWN = (1.0, 0.0, 1.0)  # fuchsia stands for a thing's own colour: no family has it elsewhere
 PROPORTIONS = {  # further ones than the generator's, as SVG on a canvas of 256
     "oval": ('<ellipse cx="128" cy="128" rx="{a}" ry="{b}"/>', ((60, 40), (60, 20), (40, 60), (30, 60), (20, 60))),
@@ -51,6 +52,7 @@ class Families:
     own: Any  # where the thing's own colour is
     rest: Any  # where another colour is
     rest_colour: Any  # which one, times `rest`
+    above: Any  # where `alpha` is above each of LEVELS, (N, GRID² · levels)
 
 
 @cache
@@ -65,7 +67,8 @@ def families() -> Families:
     own = np.abs(paint - alpha[..., None] * np.array(_OWN, np.float32)).sum(axis=2) < 0.25 * alpha
     own = np.where(own, alpha, 0).astype(np.float32)
     rest = alpha - own
-    return Families(names, alpha, own, rest, np.where(rest[..., None] > 0, paint, 0).astype(np.float32))
+    return Families(names, alpha, own, rest, np.where(rest[..., None] > 0, paint, 0).astype(np.float32),
+                    _above(alpha))  # fmt: skip
 
 
 def _views(name: str) -> list[Any]:
@@ -118,8 +121,9 @@ def likeness(views: Any) -> tuple[Any, Any]:
     paint = views[..., :3].reshape(len(views), -1, 3)  # premultiplied
     solid = np.maximum(alpha, 1e-3)
     squares = (paint**2).sum(axis=2) / solid  # alpha · |colour|²
-    outline = np.stack([np.abs(known.alpha - one).sum(axis=1) for one in alpha])
-    union = (alpha.sum(axis=1)[:, None] + known.alpha.sum(axis=1)[None] + outline) / 2
+    common = _above(alpha) @ known.above.T / len(LEVELS)  # the sum of the smaller of both opacities
+    both = alpha.sum(axis=1)[:, None] + known.alpha.sum(axis=1)[None]
+    outline, union = np.maximum(both - 2 * common, 0), both - common
     # The thing's own colour: what is left of the squares about the mean.
     weight = np.maximum(alpha @ known.own.T, 1e-3)
     sums = np.stack([paint[..., k] @ known.own.T for k in range(3)], axis=2)
@@ -133,9 +137,9 @@ def likeness(views: Any) -> tuple[Any, Any]:
     return 1 - (outline + difference) / np.maximum(union, 1e-3), sums / weight[..., None]
 
 
-def shows(drawing: Drawing, shapes: list[int]) -> Any:
-    """Return some shapes of a drawing as `look_at` does, also what others hide of them."""
-    return look_at(drawing.paint[shapes])
+def _above(alpha: Any) -> Any:
+    """Return where opacities are above each of LEVELS: (N, P) → float32 (N, P · levels)."""
+    return (alpha[..., None] > LEVELS).reshape(len(alpha), -1).astype(np.float32)
 
 
 assert CELL >= 2 * GRID

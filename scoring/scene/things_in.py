@@ -104,16 +104,14 @@ def _pieces(drawing: Drawing) -> tuple[Any, Any]:
 def separate(covered: Any) -> list[Any]:
     """Return the parts of a mask that do not touch, also not at corners; specks left out."""
     joined = UnionFind()
-    runs: list[list[tuple[int, int]]] = []
-    for y, row in enumerate(covered):
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], row, [False]])))
-        here = list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
-        for start, end in here:
-            joined.join((y, start), (y, start))
-            for before, after in runs[-1] if runs else []:
-                if before <= end and start <= after:
-                    joined.join((y - 1, before), (y, start))
-        runs.append(here)
+    runs: list[list[tuple[int, int]]] = [[] for _ in covered]  # of covered pixels: begin and end, row by row
+    rows, edges = np.nonzero(np.diff(np.pad(covered, ((0, 0), (1, 1))), axis=1))
+    for y, start, end in zip(rows[::2].tolist(), edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        joined.join((y, start), (y, start))
+        for before, after in runs[y - 1] if y else []:
+            if before <= end and start <= after:
+                joined.join((y - 1, before), (y, start))
+        runs[y].append((start, end))
     parts: dict[object, Any] = {}
     for y, here in enumerate(runs):
         for start, end in here:
@@ -150,7 +148,9 @@ class _Heap:
     def __init__(self, paint: Any, covers: Any, seen: Any):
         self.covers, self.seen, self.count = covers, seen, len(paint)
         self.runs = [(i, j) for i in range(self.count) for j in range(i + 1, min(self.count, i + LONGEST) + 1)]
-        self.alike, self.colours = likeness(np.stack([look_at(paint[i:j]) for i, j in self.runs]))
+        rows, columns = np.flatnonzero(covers.any(axis=(0, 2))), np.flatnonzero(covers.any(axis=(0, 1)))
+        near = paint[:, max(0, rows[0] - 2) : rows[-1] + 3, max(0, columns[0] - 2) : columns[-1] + 3]
+        self.alike, self.colours = likeness(np.stack([look_at(near[i:j]) for i, j in self.runs]))
         area = max(1, seen.any(axis=0).sum())
         self.share = [seen[i:j].any(axis=0).sum() / area for i, j in self.runs]
 
