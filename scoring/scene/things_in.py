@@ -67,12 +67,10 @@ class Content:
 
 def content_of(drawing: Drawing, wanted: Container[str] = ()) -> Content:
     """Return what is in a drawing. wanted: names of things that are asked for; they decide where a heap is cut."""
-    paint, covers = _pieces(drawing)
+    paint, covers, shape_of = _pieces(drawing)
     wide = [i for i, covered in enumerate(drawing.covers) if covered.any(axis=0).mean() >= WIDE]
-    top = np.full((CELL, CELL), -1)
-    for i, covered in enumerate(covers):
-        top[covered] = i
-    heaps = [_Heap(paint[heap], covers[heap], np.stack([top == i for i in heap])) for heap in _heaps(covers)]
+    seen = covers & (drawing.on_top == np.array(shape_of, int).reshape(-1, 1, 1))
+    heaps = [_Heap(paint[heap], covers[heap], seen[heap]) for heap in _heaps(covers)]
     cuts = [heap.cut(wanted) for heap in heaps]
     missing = {*wanted} - {thing.name for things in cuts for thing in things}
     if missing:  # a small thing before a large one, or one that is itself made of things that are asked for
@@ -85,10 +83,10 @@ def content_of(drawing: Drawing, wanted: Container[str] = ()) -> Content:
     return Content([thing for things in cuts for thing in things], wide, drawing)
 
 
-def _pieces(drawing: Drawing) -> tuple[Any, Any]:
-    """Return what is not wide, shapes of several separate parts taken apart: paint and what it covers."""
-    paint, covers = [], []
-    for layer, covered in zip(drawing.paint, drawing.covers, strict=True):
+def _pieces(drawing: Drawing) -> tuple[Any, Any, list[int]]:
+    """Return what is not wide, shapes of several separate parts taken apart: paint, what it covers, of which shape."""
+    paint, covers, shape_of = [], [], []
+    for shape, (layer, covered) in enumerate(zip(drawing.paint, drawing.covers, strict=True)):
         if covered.sum() < SPECK or covered.any(axis=0).mean() >= WIDE:
             continue
         parts = separate(covered)
@@ -96,9 +94,10 @@ def _pieces(drawing: Drawing) -> tuple[Any, Any]:
             piece = layer.copy() if len(parts) == 1 else layer * _grown(part)[..., None]
             paint.append(piece)
             covers.append(part)
+            shape_of.append(shape)
     if not paint:
-        return np.zeros((0, CELL, CELL, 4), np.float32), np.zeros((0, CELL, CELL), bool)
-    return np.stack(paint), np.stack(covers)
+        return np.zeros((0, CELL, CELL, 4), np.float32), np.zeros((0, CELL, CELL), bool), []
+    return np.stack(paint), np.stack(covers), shape_of
 
 
 def separate(covered: Any) -> list[Any]:
