@@ -123,6 +123,9 @@ def test_behind_and_inside_are_seen():
         ("a purple forest at dusk", []),
         ("a bicycle leaning on a red wooden fence", ["bicycle leaning", "wooden fence"]),
         ("Three red apples and two green cups.", []),
+        ("2 bottles, 3 umbrellas and 4 clocks", []),  # these three are like SGP-CompBench's
+        ("2 stop signs and 2 boats", ["stop signs"]),
+        ("a wooden cup and a fabric airplane", ["wooden", "fabric"]),
     ],
 )
 def test_what_cannot_be_read_is_named(description, unread):

@@ -26,17 +26,19 @@ MORE_THINGS = {
     "coffee cup": "cup", "tea cup": "cup", "parasol": "umbrella", "kitten": "cat", "teddy bear": "bear",
     "hare": "rabbit", "ladybird": "ladybug", "cherries": "pair of cherries", "cherry": "pair of cherries",
     "watermelon": "slice of watermelon", "pizza": "slice of pizza", "birthday cake": "cake", "cogwheel": "gear",
-    "letter": "envelope", "desk": "table", "television set": "television", "tv": "television",
+    "letter": "envelope", "desk": "table", "dining table": "table", "television set": "television", "tv": "television",
     "telly": "television", "snow flake": "snowflake", "lightning": "lightning bolt", "drop": "raindrop",
     "water drop": "raindrop", "flame": "fire", "note": "musical note", "music note": "musical note",
     "t shirt": "shirt", "present": "gift", "gift box": "gift", "spaceship": "flying saucer",
-    "ice cream": "ice cream cone", "bike helmet": "hat", "smiley": "smiley face", "snowmen": "snowman",
+    "ice cream": "ice cream cone", "bike helmet": "hat", "smiley": "smiley face",
+    "sports ball": "ball", "snowmen": "snowman",
 }  # fmt: skip
 SIZES = {"small": "small", "tiny": "small", "little": "small", "large": "large", "big": "large", "huge": "large"}
-NUMBERS = {word: str(n) for n, word in enumerate(names.NUMBERS) if n} | {str(n): str(n) for n in range(2, 11)}
+NUMBERS = {word: str(n) for n, word in enumerate(names.NUMBERS) if n} | {str(n): str(n) for n in range(1, 11)}
 RELATIONS = {phrase: name for name, phrases in wording.RELATIONS.items() for phrase in phrases} | {
     "on the top of": "on", "at the left of": "left", "at the right of": "right", "on the left side of": "left",
-    "on the right side of": "right", "to the side of": "beside", "on side of": "beside", "near": "beside",
+    "on the right side of": "right", "to the side of": "beside", "on side of": "beside",
+    "on the side of": "beside", "near": "beside",
     "on the bottom of": "below", "in": "inside", "underneath": "below", "in back of": "behind", "hidden by": "behind",
 }  # fmt: skip
 RELATIONS.pop("in the middle of")  # of a thing: inside; of a ground: nothing
