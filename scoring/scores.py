@@ -9,7 +9,8 @@ from inspect import signature
 from qwen_svg.common.errors import UserError
 
 SCORES = (
-    "aesthetics", "competition", "dino", "legality", "ocr", "perplexity", "render", "similarity", "text_match", "vqa"
+    "aesthetics", "competition", "composition", "dino", "legality", "ocr", "perplexity", "render", "similarity",
+    "text_match", "vqa"
 )  # fmt: skip
 NEED_REFERENCE = ("dino", "similarity")
 

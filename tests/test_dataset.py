@@ -3,6 +3,7 @@
 import json
 import tracemalloc
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -124,6 +125,16 @@ def test_split_is_90_5_5_and_complete(n):
         "test": max(1, round(0.05 * n)),
     }
     assert sorted(s.id for part in parts.values() for s in part) == sorted(s.id for s in make(n))
+
+
+def test_what_is_never_to_be_trained_on_is_tested_beside_the_five_percent():
+    plain, unseen = make(100), make(130, group="unseen:color: red fox")[100:]
+    kin = replace(plain[7], id="kin", group="unseen:count: three foxes")  # of the same description
+    parts = split_samples([*plain, *unseen, kin], seed=1)
+    assert {*unseen, kin, plain[7]} <= {*parts["test"]}
+    assert [len(parts[name]) for name in ("train", "valid", "test")] == [89, 5, 5 + 32]  # 99 are dealt
+    with pytest.raises(UserError, match="0 distinct"):
+        split_samples(unseen, seed=1)
 
 
 def test_split_depends_on_the_seed_alone():

@@ -41,6 +41,8 @@ def belongs(automaton: Automaton, text: str) -> bool:
         '<polygon points="0,256 256,256 128,40" fill="rgb" />'.replace("rgb", "tan"),
         '<ellipse cx="128" cy="100" rx="30" ry="20" transform="rotate(45 128 128)" fill="red"/>',
         '<g transform="translate(100, 80) rotate(30)"><circle cx="0" cy="0" r="9"/><rect x="5" y="-5" width="9" height="9"/></g>',  # noqa: E501
+        '<path d="M0,4 V-8 H3" fill="red" transform="translate(32,224) scale(7)"/>',
+        '<g fill="red" transform="translate(200,48) scale(3)"><circle cx="-4" cy="4" r="9"/><rect x="0" y="-4" width="5" height="9"/></g>',  # noqa: E501
         '<g fill="red">\n  <g opacity="0.5">\n    <!-- dot -->\n    <circle r="30"/>\n  </g>\n</g>',
     ],
 )
@@ -65,6 +67,7 @@ def test_what_people_draw_belongs_to_the_grammar(automaton, body):
         '<line x1="4" y1="9" x2="4" y2="9"/>',
         '<circle cx="9" cy="9" r="4" transform="rotate(180 128 128)"/>',
         '<g transform="translate(300 0)"><circle r="4"/></g>',
+        '<g transform="translate(32 32) scale(7)"><circle cx="-40" cy="4" r="4"/></g>',
         '<text x="1" y="1"/>',
         '<circle r="4"/></svg>',
         '<use href="#a"/>',

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from prompt_template import extract_reasoning, extract_svg
 from qwen_svg.common.answers import KINDS, tidied
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.kinship import description_key, drawing_key, group_of
+from qwen_svg.common.kinship import description_key, drawing_key, group_of, unseen_kind
 from qwen_svg.common.union_find import UnionFind
 
 SHOW_BAR = 20 * 2**20  # bytes; a smaller file is read in a few seconds
@@ -274,18 +274,22 @@ def split_samples(samples: list[AnySample], seed: int) -> dict[str, list[AnySamp
     family, and a family never falls on both sides. Families are put in an order given by a hash of the seed, then dealt
     out: test first, then valid, each until it has its 5 % (at least one family); the rest trains, the
     largest family always, so that a very uneven file still trains on most of its samples.
-    Raises UserError when there are fewer than three families.
+    Families with a sample that is never to be trained on (`kinship.unseen_kind`) are tested beside those 5 %.
+    Raises UserError when there are fewer than three families otherwise.
     """
     families = sorted(families_of(samples), key=lambda family: _hash(seed, min(s.id for s in family)))
+    unseen = [family for family in families if _is_unseen(family)]
+    families = [family for family in families if not _is_unseen(family)]
+    to_deal = sum(map(len, families))
     if len(families) < 3:
         raise UserError(
-            f"the data has {len(families)} distinct description(s) in {len(samples)} sample(s), where those with the "
-            "same drawing or group count as one; a split into train, valid and test needs at least 3."
+            f"the data has {len(families)} distinct description(s) in {to_deal} sample(s), where those with the same "
+            "drawing or group count as one; a split into train, valid and test needs at least 3."
         )
     families.append(families.pop(families.index(max(families, key=len))))
     parts: dict[str, list[Sample]] = {"train": families.pop()}
     for part, still_needed in (("test", 1), ("valid", 0)):
-        wanted = max(1, round(SPLIT_SHARES[part] * len(samples)))
+        wanted = max(1, round(SPLIT_SHARES[part] * to_deal))
         parts[part] = families.pop(0)
         passed_over = []
         while families and len(families) > still_needed and len(parts[part]) < wanted:
@@ -296,7 +300,12 @@ def split_samples(samples: list[AnySample], seed: int) -> dict[str, list[AnySamp
                 passed_over.append(family)
         families = passed_over + families
     parts["train"] = parts["train"] + [sample for family in families for sample in family]
+    parts["test"] = parts["test"] + [sample for family in unseen for sample in family]
     return {part: sorted(parts[part], key=lambda sample: _hash(seed, sample.id)) for part in SPLIT_SHARES}
+
+
+def _is_unseen(family: list[AnySample]) -> bool:
+    return any(unseen_kind(sample.group) for sample in family)
 
 
 def take(samples: list[AnySample], at_most: int, seed: int) -> list[AnySample]:

@@ -5,6 +5,7 @@ import math
 import re
 import unicodedata
 
+UNSEEN = "unseen:"  # a group that begins so is for the test alone: "unseen:color: red circle"
 NO_GROUP = ("", "nan", "null", "none", "<na>")  # what tables say where a row has none, in lower case
 VARIATION_SELECTORS = range(0xFE00, 0xFE10)  # a picture or a sign of the same character
 
@@ -38,3 +39,8 @@ def group_of(value: object) -> str | None:
         return None
     text = str(value).strip()
     return None if description_key(text) in NO_GROUP else text
+
+
+def unseen_kind(group: str | None) -> str:
+    """Return what is never trained on in samples of this group: "color" of "unseen:color: …"; "" for other groups."""
+    return group.removeprefix(UNSEEN).partition(":")[0].strip() if group and group.startswith(UNSEEN) else ""

@@ -6,7 +6,8 @@ narrower rules, and some legal drawings are not in the language:
     on the canvas    circles and ellipses have their centre on it, rectangles a corner; of lines, points and paths the
                      grammar remembers whether some x (some y) is above 0 and some below 256
     transform        rotate(a, x, y) about the middle on shapes that start near the middle, or translate(x, y) with
-                     rotate(a) and scale(s) on shapes that start near the origin: either way the start stays inside
+                     rotate(a) and scale(s) on shapes that start near the origin; also translate(x, y) scale(n) with
+                     2 to 7 for n on shapes that start within 4 units of it: each way the start stays inside
     no zero lines    of two numbers that must differ one has an even and one an odd whole part
     blocks           each shape has its comment, or stands in a <g> that has one; <g> nests three deep
     path data        every command has its letter; an arc follows a command whose end point is known
@@ -39,9 +40,13 @@ KINDS = {
     "plain": ("", None),
     "turned": ("middle", "rotate"),
     "moved": ("origin", "translate"),
+    "enlarged": ("unit", "enlarge"),
     "in-turned": ("middle", None),  # in a group that has the transform
     "in-moved": ("origin", None),
+    "in-enlarged": ("unit", None),
 }
+
+GROUPS = {"turned": "rotate", "moved": "translate", "enlarged": "enlarge"}  # that have a transform
 
 DIGIT = characters("0-9")
 SIGN = optional("-")
@@ -57,7 +62,7 @@ def answer_grammar() -> Rules:
     """Return the rules of a whole answer; `root` is the first."""
     rules: Rules = {"root": sequence(Rule("reasoning"), Repeat(choice("\n"), 0, 2), Rule("svg"))}
     rules |= _texts() | _numbers() | _values() | _looks()
-    for start in ("", "middle", "origin"):
+    for start in ("", "middle", "origin", "unit"):
         rules |= _points(start) | _path(start) | _line(start)
     for kind in KINDS:
         for tag in GEOMETRY:
@@ -124,14 +129,16 @@ def _numbers() -> Rules:
             f"mid-{name}": choice(sequence(below_256, decimals), *([fraction] if even else [])),
             f"high-{name}": sequence(from_256, decimals),
             f"any-{name}": Choice(tuple(Rule(f"{where}-{name}") for where in ("low", "mid", "high"))),
-            # 80 to 175 and -30 to 30: so near the middle or the origin that no turn takes them off the canvas
+            # 80 to 175 and -30 to 30: so near the middle or the origin that no turn takes them off the canvas; and
+            # -4 to 4, which seven times as large are within -28 and 28
             f"middle-{name}": choice(
                 sequence(choice(characters("89"), sequence("1", characters("0-6"))), end),
                 sequence("17", characters("024" if even else "135")),
             ),
             f"origin-{name}": choice(sequence(SIGN, to_30), *(["0"] if even else [])),
+            f"unit-{name}": choice(sequence(SIGN, characters("24" if even else "13")), *(["0"] if even else [])),
         }
-    for where in ("low", "mid", "high", "any", "middle", "origin"):
+    for where in ("low", "mid", "high", "any", "middle", "origin", "unit"):
         rules[where] = choice(Rule(f"{where}-even"), Rule(f"{where}-odd"))
     rules["on-canvas"] = choice("0", Rule("mid"))
     rules["size"] = choice(
@@ -144,11 +151,16 @@ def _numbers() -> Rules:
 def _values() -> Rules:
     hexadecimal = characters("0-9a-fA-F")
     angle = sequence(SIGN, choice("0", sequence(characters("1-9"), Repeat(DIGIT, 0, 2))), Rule("decimals"))
-    # With the starts above: 112 to 143 as the centre of a turn, 50 to 205 as an offset, a scale up to 1.09.
+    # With the starts above: 112 to 143 as the centre of a turn, 50 to 205 as an offset, a scale up to 1.09; and
+    # 31 to 225 as an offset of what is enlarged.
     centre = choice(
         sequence("11", characters("2-9")), sequence("1", characters("23"), DIGIT), sequence("14", characters("0-3"))
     )
     offset = choice(sequence(characters("5-9"), DIGIT), sequence("1", DIGIT, DIGIT), sequence("20", characters("0-5")))
+    near_edge = choice(
+        offset, sequence("3", characters("1-9")), sequence("4", DIGIT), sequence("20", characters("6-9")),
+        sequence("21", DIGIT), sequence("22", characters("0-5")),
+    )  # fmt: skip
     scale = choice("1", sequence("0.", characters("1-9"), Repeat(DIGIT, 0, 1)), sequence("1.0", DIGIT))
     return {
         "colour": choice(
@@ -161,6 +173,9 @@ def _values() -> Rules:
         "translate": sequence(
             "translate(", offset, SEPARATOR, offset, ")",
             optional(optional(" "), "rotate(", angle, ")"), optional(optional(" "), "scale(", scale, ")"),
+        ),
+        "enlarge": sequence(
+            "translate(", near_edge, SEPARATOR, near_edge, ")", optional(" "), "scale(", characters("2-7"), ")"
         ),
     }  # fmt: skip
 
@@ -329,14 +344,15 @@ def _looks() -> Rules:
         return tuple(other for other in looks if other != look)
 
     for kind, end in (("looks", choice("/>", " />")), ("g-looks", choice(">"))):
-        for transform, start in (("rotate", LOOKS), ("translate", LOOKS), ("still", without("transform", LOOKS))):
+        for transform in ("still", *GROUPS.values()):
+            start = LOOKS if transform != "still" else without("transform", LOOKS)
             add(f"{kind}-{transform}", end, start, start)
     return rules
 
 
 def _blocks() -> Rules:
     """A comment, and a shape or a group; in a group further comments may be left out."""
-    shape = choice(*(Rule(f"shape-{kind}") for kind in ("plain", "turned", "moved")))
+    shape = choice(*(Rule(f"shape-{kind}") for kind in ("plain", "turned", "moved", "enlarged")))
     remark = optional(Rule("comment"), LINE)
     rules: Rules = {
         "svg": sequence(SVG_OPEN, LINE, Rule("blocks"), "</svg>"),
@@ -348,8 +364,8 @@ def _blocks() -> Rules:
         child = choice(shape, *([Rule(f"group-{depth - 1}")] if depth > 1 else []))
         still = sequence("<g", Rule("g-looks-still"), LINE, Rule(f"inside-{depth}"))
         rules[f"inside-{depth}"] = sequence(remark, child, LINE, optional(Rule(f"inside-{depth}")))
-        rules[f"group-{depth}"] = sequence(choice(still, Rule("turned-group"), Rule("moved-group")), "</g>")
-    for kind, transform in (("turned", "rotate"), ("moved", "translate")):
+        rules[f"group-{depth}"] = sequence(choice(still, *(Rule(f"{kind}-group") for kind in GROUPS)), "</g>")
+    for kind, transform in GROUPS.items():
         inside = Rule(f"inside-{kind}")
         rules[f"{kind}-group"] = sequence("<g", Rule(f"g-looks-{transform}"), LINE, inside)
         rules[inside.name] = sequence(remark, Rule(f"shape-in-{kind}"), LINE, optional(inside))

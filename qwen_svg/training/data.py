@@ -20,6 +20,7 @@ from qwen_svg.common.dataset import (
     take,
 )
 from qwen_svg.common.errors import UserError
+from qwen_svg.common.kinship import unseen_kind
 from qwen_svg.common.tokens import ControlNames, encode, within_reach
 from qwen_svg.training.token_store import StoredRows, TokenStore
 from svg_constraint import DIALECTS, check
@@ -85,10 +86,19 @@ def prepare_data(c: SimpleNamespace, tokenizer: Any, split: dict | None = None) 
     print("split: " + ", ".join(f"{len(part)} {name}" for name, part in parts.items()))
     return TrainingData(
         parts={name: store.rows(numbers[id] for id in part) for name, part in parts.items()},
-        ids={"seed": c.SEED, "mend_answers": c.MEND_ANSWERS, **parts, "dropped": dropped},
+        ids={"seed": c.SEED, "mend_answers": c.MEND_ANSWERS, **parts, "dropped": dropped, "unseen": unseen_ids(keys)},
         lines=read.counts() | {"name_control_tokens": named, "no_group": read.no_group, "alike": alike},
         fingerprint=fingerprint(keys),
     )
+
+
+def unseen_ids(keys: list[SampleKey]) -> dict[str, list[str]]:
+    """Return, by kind, which samples of the test part have a combination that is never trained on."""
+    found: dict[str, list[str]] = {}
+    for key in keys:
+        if kind := unseen_kind(key.group):
+            found.setdefault(kind, []).append(key.id)
+    return found
 
 
 def print_families(keys: list[SampleKey]) -> dict[str, int]:
