@@ -663,14 +663,16 @@ def shuffled_tokenizer(seed: int) -> PreTrainedTokenizerFast:
 def test_no_tokenizer_gets_the_grammar_of_one_that_is_gone(monkeypatch):
     """Its address is used again: a cache by id() gave the next tokenizer there the wrong grammar."""
     monkeypatch.setattr("qwen_svg.generation.constrained.to_lark", lambda rules: 'start: "<svg>"')  # compiles at once
-    addresses, used_again = set(), False
+    addresses = set()
     for seed in range(60):
         tokenizer = shuffled_tokenizer(seed)
         matcher = grammar_for(tokenizer, len(tokenizer), (tokenizer.eos_token_id,)).deep_copy()
         bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
         allowed = np.flatnonzero(np.unpackbits(bits, bitorder="little")[: len(tokenizer)])
         assert tokenizer.convert_ids_to_tokens(allowed.tolist()) == ["<"]
-        used_again |= id(tokenizer) in addresses
+        used_again = id(tokenizer) in addresses
+        if used_again:
+            break
         addresses.add(id(tokenizer))
         del tokenizer
         gc.collect()
