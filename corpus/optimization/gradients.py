@@ -14,6 +14,8 @@ from corpus.optimization.units import length, share, transform
 from qwen_svg.svg.values import IDENTITY, Command, Matrix, multiply
 
 GRADIENTS = ("linearGradient", "radialGradient")
+OF_STOPS = ("color", "stop-color", "stop-opacity")
+KEYWORDS = frozenset({"inherit", "initial", "unset"})
 
 
 def read_gradient(
@@ -94,14 +96,19 @@ def _stops(document: SvgDocument, element: Any) -> tuple[Stop, ...]:
     """Stops inherit from the gradient they stand in, not from what it paints."""
     stops: list[Stop] = []
     around: Style | None = None
+    plain: Style = {}  # of a stop that says nothing
     for child in element:
         if tag_of(child) != "stop":
             continue
         document.spend(1)
         own = own_style(child, document.sheets)
         offset = min(1.0, max(stops[-1].offset if stops else 0.0, share(own.get("offset", "0"), 0.0)))
-        around = computed(element, document.sheets) if around is None else around
-        style = inherit(around, own)
+        if around is None:
+            around = computed(element, document.sheets)
+            plain = inherit(around, {})
+        own = {name: own[name] for name in OF_STOPS if name in own}
+        # All properties of thousands of stops would take seconds; a stop's own two mostly stand as they are.
+        style = plain | own if "color" not in own and KEYWORDS.isdisjoint(own.values()) else inherit(around, own)
         paint, opacity = colour_and_opacity(style["stop-color"], style)
         if paint is None:  # "none" is no colour of a stop; "transparent" is
             paint, opacity = "#000000", 1.0 if own.get("stop-color", "").strip() == "none" else 0.0
