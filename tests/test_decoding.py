@@ -541,12 +541,12 @@ def test_a_file_that_llama_cpp_cannot_read_is_named(tmp_path, content):
 
 @needs_llama_cpp
 def test_another_layout_of_the_library_is_refused(monkeypatch):
-    llama_cpp._library.cache_clear()
+    llama_cpp._api.cache_clear()
     monkeypatch.setitem(llama_cpp.FUNCTIONS, "llama_no_such_function", (None,))
     with pytest.raises(UserError, match="another version than this project knows"):
-        llama_cpp._library()
+        llama_cpp._api()
     monkeypatch.undo()
-    assert llama_cpp._library().llama_context_default_params().n_batch == 2048
+    assert llama_cpp._api().llama_context_default_params().n_batch == 2048
 
 
 @needs_llama_cpp

@@ -1,7 +1,7 @@
 """llama.cpp as far as decoding needs it: the weights of a .gguf file, and the scores of a batch of tokens.
 
 xllamacpp has llama.cpp in its wheel, and of it shows Python a server, which gives no scores. The C functions of llama.h
-are in the same library; the structures below are those of its build 11549, and `_library` refuses another layout.
+are in the same file; the structures below are those of its build 11549, and `_api` refuses another layout.
 """
 
 import ctypes
@@ -88,15 +88,15 @@ class Aborted(Exception):
 
 
 @cache
-def _library() -> ctypes.CDLL:
-    """Load the library. Raises UserError where its structures are others than are written here."""
+def _api() -> ctypes.CDLL:
+    """Load llama.cpp's C functions. Raises UserError where its structures are others than are written here."""
     (file,) = Path(find_spec("xllamacpp").origin).parent.glob("xllamacpp.*")
-    library = ctypes.CDLL(str(file))
+    api = ctypes.CDLL(str(file))
     try:
         for name, (result, *arguments) in FUNCTIONS.items():
-            function = getattr(library, name)
+            function = getattr(api, name)
             function.restype, function.argtypes = result, arguments
-        model, context = library.llama_model_default_params(), library.llama_context_default_params()
+        model, context = api.llama_model_default_params(), api.llama_context_default_params()
         known = (
             (model.n_gpu_layers, model.split_mode, model.load_mode, model.lazy_mode, model.use_extra_bufts),
             (context.n_ctx, context.n_batch, context.n_ubatch, context.n_seq_max, context.flash_attn_type),
@@ -106,8 +106,8 @@ def _library() -> ctypes.CDLL:
         known = False
     if not known:
         raise UserError(f"xllamacpp is another version than this project knows; {INSTALL}, or `--engine transformers`.")
-    library.llama_log_set(_listen, None)
-    return library
+    api.llama_log_set(_listen, None)
+    return api
 
 
 _errors: list[str] = []  # that llama.cpp has logged while it loads
@@ -124,20 +124,18 @@ class Weights:
 
     def __init__(self, path: Path):
         """Raises UserError for a file that llama.cpp cannot read."""
-        self.library = _library()
+        self.api = _api()
         _errors.clear()
-        self.pointer = self.library.llama_model_load_from_file(
-            str(path).encode(), self.library.llama_model_default_params()
-        )
+        self.pointer = self.api.llama_model_load_from_file(str(path).encode(), self.api.llama_model_default_params())
         if not self.pointer:
             reason = _errors[0] if _errors else "it does not say why"
             raise UserError(f"llama.cpp cannot load {path} ({reason}); try `--engine transformers`.")
-        self.vocabulary = self.library.llama_vocab_n_tokens(self.library.llama_model_get_vocab(self.pointer))
-        self.positions = self.library.llama_model_n_ctx_train(self.pointer)
+        self.vocabulary = self.api.llama_vocab_n_tokens(self.api.llama_model_get_vocab(self.pointer))
+        self.positions = self.api.llama_model_n_ctx_train(self.pointer)
 
     def __del__(self):
         if getattr(self, "pointer", None):
-            self.library.llama_model_free(self.pointer)
+            self.api.llama_model_free(self.pointer)
 
 
 def exported(model: Any, tokenizer: Any) -> Weights:
@@ -155,15 +153,15 @@ class Context:
 
     def __init__(self, weights: Weights, sequences: int, cells: int, batch: int, threads: int):
         """cells: tokens that each sequence may have. batch: tokens of the largest `decode`. Raises MemoryError."""
-        self.weights, self.library, self.cells = weights, weights.library, cells
-        params = self.library.llama_context_default_params()
+        self.weights, self.api, self.cells = weights, weights.api, cells
+        params = self.api.llama_context_default_params()
         params.n_ctx, params.n_seq_max, params.n_batch, params.n_ubatch = cells * sequences, sequences, batch, batch
         params.n_threads = params.n_threads_batch = threads
         params.type_k = params.type_v = CACHE_TYPE
-        self.pointer = self.library.llama_init_from_model(weights.pointer, params)
+        self.pointer = self.api.llama_init_from_model(weights.pointer, params)
         if not self.pointer:
             raise MemoryError(f"llama.cpp has no room for the keys and values of {sequences} times {cells} tokens")
-        self.memory = self.library.llama_get_memory(self.pointer)
+        self.memory = self.api.llama_get_memory(self.pointer)
         self.tokens, self.positions, self.sequences = (np.empty(batch, np.int32) for _ in range(3))
         self.counts, self.scored = np.ones(batch, np.int32), np.empty(batch, np.int8)
         # Each token names its sequences by a list; ours have one each, and lie side by side.
@@ -184,8 +182,8 @@ class Context:
             (self.tokens, "token"), (None, "embd"), (self.positions, "pos"), (self.counts, "n_seq_id"),
             (self.lists, "seq_id"), (self.scored, "logits"))))  # fmt: skip
         asked = _Abort(lambda _: abort()) if abort else NEVER
-        self.library.llama_set_abort_callback(self.pointer, asked, None)
-        status = self.library.llama_decode(self.pointer, batch)
+        self.api.llama_set_abort_callback(self.pointer, asked, None)
+        status = self.api.llama_decode(self.pointer, batch)
         if status == ABORTED:
             raise Aborted
         if status:
@@ -193,19 +191,19 @@ class Context:
         outputs = sum(scored)
         if not outputs:
             return np.empty((0, self.weights.vocabulary), np.float32)
-        return np.ctypeslib.as_array(self.library.llama_get_logits(self.pointer), (outputs, self.weights.vocabulary))
+        return np.ctypeslib.as_array(self.api.llama_get_logits(self.pointer), (outputs, self.weights.vocabulary))
 
     def copy(self, source: int, target: int, length: int) -> None:
         """Let `target` be the first so many tokens of `source`."""
-        self.library.llama_memory_seq_cp(self.memory, source, target, -1, -1)
-        self.library.llama_memory_seq_rm(self.memory, target, length, -1)
+        self.api.llama_memory_seq_cp(self.memory, source, target, -1, -1)
+        self.api.llama_memory_seq_rm(self.memory, target, length, -1)
 
     def remove(self, sequence: int) -> None:
-        self.library.llama_memory_seq_rm(self.memory, sequence, -1, -1)
+        self.api.llama_memory_seq_rm(self.memory, sequence, -1, -1)
 
     def __del__(self):
         if getattr(self, "pointer", None):
-            self.library.llama_free(self.pointer)
+            self.api.llama_free(self.pointer)
 
 
 def _view(values: np.ndarray | None, field: str) -> object:
