@@ -17,6 +17,7 @@ _SPLIT = {  # pieces that are more than one token in SmolLM2's vocabulary, and h
     "<!--": 2, "ellipse": 2, " cx=": 1, " rx=": 1, " ry=": 1, '="-': 1, ')"/>': 1, "viewBox": 1, "xmlns": 1,
     "reasoning": 1, "light": 1, "navy": 1, "beige": 1, "teal": 1, "lavender": 1, "raindrop": 2, "mushroom": 1,
 }  # fmt: skip
+SHARED = 18  # tokens of a thing that several of it need once
 SAID = {"left": "left of", "right": "right of", "before": "in front of"}
 
 

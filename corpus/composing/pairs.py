@@ -3,7 +3,7 @@
 from random import Random
 
 from corpus.composing import colours, things
-from corpus.composing.answer import cost
+from corpus.composing.answer import SHARED, cost
 from corpus.composing.coverage import visible_share
 from corpus.composing.layout import (
     GRID,
@@ -37,7 +37,6 @@ LEFT_FREE = (0.55, 0.9)  # share of what stands behind that is to be seen
 
 KINDS = {"one": 15, "several": 20, "related": 35, "inside": 8, "on": 9, "behind": 8, "between": 5}  # of 100 scenes
 BUDGET = 205  # tokens for the things of a scene
-SHARED = 18  # tokens of a thing that several of it need once
 LEAST = 60  # that a thing takes, or little more
 Found = tuple[list[Item | None], tuple[Relation, ...]]
 

@@ -10,7 +10,7 @@ from corpus.composing.held_out import unseen_kinds
 from corpus.composing.scene import Scene
 from corpus.composing.wording import described
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.kinship import description_key
+from qwen_svg.common.kinship import UNSEEN, description_key
 
 SEEN_BITS = 27  # 2^27 marks, 16 MB
 MOST_TOKENS = 343  # of an answer, as they are estimated: none then has more than 350
@@ -52,7 +52,7 @@ def sample(seed: int, i: int, level: str, unseen: float, seen: "Seen") -> dict:
 
 
 def group(scene: Scene, kinds: set[str]) -> str:
-    return "".join(f"unseen:{kind}: " for kind in kinds) + scene.composition()
+    return "".join(f"{UNSEEN}{kind}: " for kind in kinds) + scene.composition()
 
 
 class Seen:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from corpus.composing import colours, things
-from corpus.composing.answer import cost, tokens_about
+from corpus.composing.answer import SHARED, cost, tokens_about
 from corpus.composing.ground import RISES
 from corpus.composing.ground import element as ground_element
 from corpus.composing.layout import (
@@ -39,7 +39,6 @@ FITTING = {  # ground → what stands there more often than anywhere
     "mountains": ["castle", "pine tree", "train", "tent"],
 }
 BUDGET = 198  # tokens for the ground and the things of a scene
-SHARED = 18  # tokens of a thing that several of it need once
 TIGHT = 8  # tokens more, for what then often is just too long
 LEAST_ON_LAND = 85  # tokens
 LEAST = 75  # that most things in the sky take
@@ -55,17 +54,6 @@ BY_TIME = {
     "night": _NIGHT,
 }
 FLOCKS = ("star", "cloud", "bird", "balloon")
-BUDGET = 198  # tokens for the ground and the things of a scene
-SHARED = 18  # tokens of a thing that several of it need once
-TIGHT = 8  # tokens more, for what then often is just too long
-LEAST_ON_LAND = 85  # tokens
-LEAST = 75  # that most things in the sky take
-SKY = (
-    "sun", "moon", "cloud", "star", "rainbow", "bird", "airplane", "kite", "balloon", "butterfly", "rocket", "planet",
-    "hot air balloon", "flying saucer", "lightning bolt",
-)  # fmt: skip
-BY_NIGHT = ("moon", "star", "planet", "flying saucer", "rocket", "cloud", "lightning bolt")
-NOT_BY_NIGHT = ("sun", "rainbow", "butterfly", "kite")
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ TABLE = Path(__file__).with_name("pictograms.txt")
 
 @dataclass(frozen=True)
 class Part:
-    """kind: the SVG element. numbers: its geometry in grid units; of a path, letters and numbers as text."""
+    """kind: the SVG element. geometry: its numbers in grid units, as text; of a path, letters too."""
 
     kind: str
     geometry: str
