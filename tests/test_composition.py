@@ -13,6 +13,8 @@ from scoring import composition
 from scoring.candidate import Candidate
 from scoring.composition import claims_of
 from scoring.scene.claims import read_claims
+from scoring.scene.colour import BASIC
+from scoring.scene.vocabulary import COLOURS
 from svg_constraint import SVG_OPEN
 from tests.scripts import constants_of, run_main
 
@@ -31,6 +33,10 @@ def broken(description: str, *shapes: str) -> set[str]:
 
 def apples(*xs: int) -> list[str]:
     return [APPLE.format(x=x) for x in xs]
+
+
+def test_every_colour_that_a_paint_is_called_can_be_read():
+    assert set(BASIC) <= set(COLOURS.values())
 
 
 def test_a_true_drawing_holds_all():

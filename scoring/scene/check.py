@@ -2,27 +2,18 @@
 
 import math
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
-import numpy as np
-
-from corpus.composing import colours
-from corpus.oklab import to_oklab
-from qwen_svg.svg.values import NAMED_COLOURS
 from scoring.scene.claims import Claims, Phrase
+from scoring.scene.colour import colour_distance, is_colour
+from scoring.scene.surroundings import ground_and_sky, is_ground, is_time, paper
 from scoring.scene.things_in import Content, Thing
-from scoring.scene.vocabulary import COLOURS
-from svg_constraint import CANVAS
 
 KINDS = ("thing", "color", "count", "size", "place", "relation", "ground", "background", "time")
 SMALL, LARGE = 60, 86  # canvas units of the longer side: at most, at least
 LOW, HIGH = 104, 152  # the middle third of the canvas, with room on both sides
 SLACK = 10  # canvas units by which things may reach into each other and still be side by side
 NEAR = 112  # canvas units between things that are next to each other
-SAME = 0.07  # distance in OKLab of paints that are one colour, whatever other names there are
 LEAST_OVERLAP = 0.02  # of a thing: what is hidden of it, at least, when it stands behind another
-BASIC = colours.THINGS
 
 
 @dataclass(frozen=True)
@@ -159,153 +150,22 @@ _HOLDS = {
 }  # fmt: skip
 
 
-# --- colours --------------------------------------------------------------------------------------------------
-
-
-@cache
-def _lab(name: str) -> tuple[float, float, float]:
-    return to_oklab(NAMED_COLOURS[name])
-
-
-def _lab_of(rgb: Any) -> tuple[float, float, float]:
-    return to_oklab("#" + "".join(f"{round(255 * min(1.0, max(0.0, float(c)))):02x}" for c in rgb))
-
-
-def colour_distance(rgb: Any, name: str) -> float:
-    return math.dist(_lab_of(rgb), _lab(name))
-
-
-def is_colour(rgb: Any, name: str) -> bool:
-    """Is the paint nearer to this colour than to any other basic one, or all but the same?"""
-    distance = colour_distance(rgb, name)
-    return distance <= SAME or distance <= min(colour_distance(rgb, other) for other in BASIC)
-
-
 # --- what things are on ---------------------------------------------------------------------------------------
 
 
 def _of_surroundings(claims: Claims, content: Content | None) -> list[Claim]:
     if not (claims.background or claims.ground or claims.time):
         return []
-    ground, colour, sky = _ground_and_sky(content) if content else ("", None, None)
+    ground, colour, sky = ground_and_sky(content) if content else ("", None, None)
     found = []
     if claims.background:
-        holds = content is not None and is_colour(_paper(content), claims.background)
+        holds = content is not None and is_colour(paper(content), claims.background)
         found.append(Claim("background", claims.background, holds))
     if claims.ground:
-        found.append(Claim("ground", claims.ground, _is_ground(claims.ground, ground, colour)))
+        found.append(Claim("ground", claims.ground, is_ground(claims.ground, ground, colour)))
         if claims.ground_colour:
             holds = bool(ground) and is_colour(colour, claims.ground_colour)
             found.append(Claim("color", f"{claims.ground_colour} {claims.ground}", holds))
     if claims.time:
         found.append(Claim("time", claims.time, sky is not None and is_time(sky, claims.time)))
     return found
-
-
-def _paper(content: Content) -> Any:
-    """Return the colour of most pixels that show no thing, RGB."""
-    free = ~np.any([thing.seen for thing in content.things], axis=0) if content.things else np.ones((1,), bool)
-    pixels = content.drawing.picture[free] if content.things else content.drawing.picture.reshape(-1, 3)
-    return _most_common(pixels)
-
-
-def _most_common(pixels: Any) -> Any:
-    if not len(pixels):
-        return np.ones(3)
-    coarse = (pixels.reshape(-1, 3) * 31 + 0.5).astype(np.int64)
-    most = np.bincount(coarse @ (1024, 32, 1)).argmax()
-    return np.array([most >> 10, most >> 5 & 31, most & 31]) / 31
-
-
-def _ground_and_sky(content: Content) -> tuple[str, Any, Any]:
-    """Return the outline of what the lower part of the canvas shows, its colour and that of the sky, RGB.
-
-    Outlines: "flat", "waves", "teeth" (many), "peaks" (few); "" where there is no ground.
-    """
-    drawing = content.drawing
-    free = ~np.any([thing.seen for thing in content.things], axis=0) if content.things else np.ones_like(drawing.on_top)
-    free = free.astype(bool)
-    height = free.shape[0]
-    sky = _most_common(drawing.picture[: height // 3][free[: height // 3]])
-    low = drawing.picture[int(height * 0.85) :][free[int(height * 0.85) :]]
-    colour = _most_common(low)
-    if np.linalg.norm(colour - sky) < 0.1:
-        return "", None, sky
-    is_ground = (np.linalg.norm(drawing.picture - colour, axis=2) < 0.12) & free
-    things = ~free
-    tops, clear = [], []
-    for ground, thing in zip(is_ground.T, things.T, strict=True):
-        found = np.flatnonzero(ground)
-        if len(found):
-            tops.append(found[0])
-            clear.append(not thing[max(0, found[0] - 4) : found[0]].any())  # else a thing may hide more of it
-    return _outline(np.array(tops), np.array(clear)), colour, sky
-
-
-def _outline(tops: Any, clear: Any) -> str:
-    """Name the upper edge of the ground. tops: in pixels, for each column; clear: columns where it is to be seen."""
-    if clear.sum() < len(tops) / 8:
-        return "flat"
-    columns = np.arange(len(tops))
-    tops = np.interp(columns, columns[clear], tops[clear])
-    if np.percentile(tops, 95) - np.percentile(tops, 5) <= 4:
-        return "flat"
-    smooth = np.convolve(np.pad(tops, 1, "edge"), np.ones(3) / 3, "valid")
-    if _peaks(smooth) >= 3:
-        return "teeth"
-    return "waves" if _is_round(smooth) else "peaks"
-
-
-def _peaks(tops: Any) -> int:
-    """Count how often the outline rises and falls again by a good part of its height."""
-    much = 0.35 * (tops.max() - tops.min())
-    found, rising, last = 0, True, tops[0]
-    for y in tops:
-        if rising:
-            last = min(last, y)
-            if y > last + much:
-                found, rising, last = found + 1, False, y
-        else:
-            last = max(last, y)
-            if y < last - much:
-                rising, last = True, y
-    return found + (rising and tops[0] > last + much)
-
-
-def _is_round(tops: Any) -> bool:
-    """Is it nearly level for a while at its highest, as a hill is and a peak is not?"""
-    highest = int(tops.argmin())
-    near = tops[max(0, highest - 8) : highest + 9]
-    return float(near.max() - near.min()) <= 0.2 * float(tops.max() - tops.min())
-
-
-_OUTLINES = {
-    "field": ("flat",), "sea": ("flat",), "desert": ("flat",), "snow": ("flat",), "hills": ("waves",),
-    "forest": ("teeth",), "mountains": ("peaks",),
-}  # fmt: skip
-_GROUND_COLOURS = {
-    "sea": ("blue", "teal", "navy"), "desert": ("tan", "beige", "orange", "yellow"), "snow": ("white",),
-    "field": ("green", "yellow", "brown"),
-}  # fmt: skip
-
-
-def _is_ground(name: str, outline: str, colour: Any) -> bool:
-    if outline not in _OUTLINES[name]:
-        return False
-    allowed = _GROUND_COLOURS.get(name)
-    if not allowed:
-        return True
-    nearest = min({*BASIC, "tan", "beige"}, key=lambda basic: colour_distance(colour, basic))
-    return nearest in allowed
-
-
-def is_time(sky: Any, time: str) -> bool:
-    """Night is dark; dusk warm, from pink over orange to purple; day light, and not warm."""
-    lightness, red, _ = _lab_of(sky)
-    if time == "night":
-        return lightness < 0.4 and red < 0.1
-    warm = red > 0.04
-    return lightness >= 0.35 and warm if time == "dusk" else lightness >= 0.6 and not warm
-
-
-assert set(BASIC) <= set(COLOURS.values()) and CANVAS == 256

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from xml.etree import ElementTree
+from xml.sax.saxutils import quoteattr
 
 import numpy as np
 from PIL import Image
@@ -101,12 +102,12 @@ def _shapes_alone(root: ElementTree.Element) -> list[str]:
 def _sheet(root: ElementTree.Element, alone: list[str], side: int) -> str:
     """Return one SVG of side × side cells, a shape in each."""
     box = root.get("viewBox") or f"0 0 {root.get('width', CANVAS)} {root.get('height', CANVAS)}"
-    style = "".join(f' {name}="{_escaped(value)}"' for name, value in root.attrib.items() if name in _INHERITED)
+    style = "".join(f" {name}={quoteattr(value)}" for name, value in root.attrib.items() if name in _INHERITED)
     gradients = "".join(
         ElementTree.tostring(element, "unicode") for element in root.iter() if _local(element.tag).endswith("Gradient")
     )
     cells = "".join(
-        f'<svg x="{i % side}" y="{i // side}" width="1" height="1" viewBox="{_escaped(box)}"{style}>{shape}</svg>'
+        f'<svg x="{i % side}" y="{i // side}" width="1" height="1" viewBox={quoteattr(box)}{style}>{shape}</svg>'
         for i, shape in enumerate(alone)
     )
     return f'<svg xmlns="{SVG_NAMESPACE}" viewBox="0 0 {side} {side}"><defs>{gradients}</defs>{cells}</svg>'
@@ -120,8 +121,4 @@ def _local(tag: Any) -> str:
 
 
 def _attributes(element: ElementTree.Element) -> str:
-    return "".join(f' {_local(name)}="{_escaped(value)}"' for name, value in element.attrib.items())
-
-
-def _escaped(value: str) -> str:
-    return value.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+    return "".join(f" {_local(name)}={quoteattr(value)}" for name, value in element.attrib.items())
