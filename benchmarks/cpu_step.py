@@ -17,7 +17,7 @@ from benchmarks.measure import report
 from qwen_svg.common.tokens import Encoded
 from qwen_svg.model.adapter import add_adapter
 from qwen_svg.model.batches import LeftPaddingCollator
-from qwen_svg.model.device import pick_cpu_dtype
+from qwen_svg.model.device import CPU_DTYPES, pick_cpu_dtype
 from qwen_svg.model.load import load_base, load_config
 from qwen_svg.model.loss import summed_loss
 
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    dtype, _ = pick_cpu_dtype("auto", load_config(arguments.base))
+    dtype = CPU_DTYPES[pick_cpu_dtype("auto", load_config(arguments.base))[0]]
     speeds = {kind: speed(arguments.base, kind, arguments.profile) for kind in {dtype, torch.float32}}
     for kind, found in speeds.items():
         print(f"{str(kind).removeprefix('torch.')}: {found:.0f} tokens per CPU second")

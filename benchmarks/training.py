@@ -84,7 +84,7 @@ def write_job(scratch: Path, base: Path, data: str, batches: int) -> Path:
     rows = encode(load_tokenizer(str(base)), read_samples(data).samples, "chat")
     rows = sorted((row for row in rows if row.length <= MAX_LENGTH), key=lambda row: row.length)
     middles = [len(rows) * (2 * i + 1) // (2 * batches) for i in range(batches)]
-    cpu_dtype = "bf16" if pick_cpu_dtype("auto", load_config(str(base)))[0] == torch.bfloat16 else "fp32"
+    cpu_dtype, _ = pick_cpu_dtype("auto", load_config(str(base)))
     chosen = [row for middle in middles for row in rows[middle - BATCH_SIZE // 2 :][:BATCH_SIZE]]
     job = {
         "base": str(base),

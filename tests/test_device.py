@@ -29,7 +29,8 @@ PLAIN = {"fp32": 70.0, "bf16": 9.0, "fp16": 11.0}
 )
 def test_the_faster_precision_is_chosen_unless_one_is_named(monkeypatch, capsys, wanted, measured, dtype):
     monkeypatch.setattr(device, "measure_cpu", lambda config: measured)
-    assert device.pick_cpu_dtype(wanted, None) == (dtype, measured)
+    name, found = device.pick_cpu_dtype(wanted, None)
+    assert (device.CPU_DTYPES[name], found) == (dtype, measured)
     assert f"fp32 {measured['fp32']:.0f}, bf16 {measured['bf16']:.0f}" in capsys.readouterr().out
 
 

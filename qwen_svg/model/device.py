@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ LARGEST_SIDE = 2048  # of its weight: larger ones are as fast, and take longer
 # How much faster bf16 must be: a CPU without units for it is slower, one with them 2 to 8 times as fast, so measuring
 # anew gives the same answer. Below that, fp32's digits are worth more.
 WORTH_IT = 1.4
+SLOW = 0.1  # seconds of a product; then another round would tell nothing
 
 
 def pick_device(wanted: str = "auto") -> torch.device:
@@ -31,8 +33,8 @@ def pick_dtype(device: torch.device, fp16: bool, quantization: str = "") -> torc
     return torch.bfloat16 if quantization and torch.cuda.is_bf16_supported() else torch.float16
 
 
-def pick_cpu_dtype(wanted: str, config: Any) -> tuple[torch.dtype, dict[str, float]]:
-    """Return fp32 or bf16, and the GFLOPS measured by name. wanted: "fp32", "bf16", or "auto": the faster of them.
+def pick_cpu_dtype(wanted: str, config: Any) -> tuple[str, dict[str, float]]:
+    """Return the name of a dtype, and the GFLOPS by name. wanted: "fp32", "bf16", or "auto", the faster of them.
 
     config: the base's. Most server CPUs of the last years have units that multiply bf16 2 to 8 times as fast as fp32
     (AMX, AVX512-BF16); without them it is 7 times slower. fp16 is measured too, and never chosen: in its range a loss
@@ -43,7 +45,7 @@ def pick_cpu_dtype(wanted: str, config: Any) -> tuple[torch.dtype, dict[str, flo
         wanted = "bf16" if measured["bf16"] > WORTH_IT * measured["fp32"] else "fp32"
     told = ", ".join(f"{name} {speed:,.0f}" for name, speed in measured.items())
     print(f"a thread of this CPU multiplies at {told} GFLOPS; computing in {wanted}")
-    return CPU_DTYPES[wanted], measured
+    return wanted, measured
 
 
 def pick_precision(c: Any, device: torch.device, config: Any) -> tuple[torch.dtype, dict[str, Any]]:
@@ -54,15 +56,15 @@ def pick_precision(c: Any, device: torch.device, config: Any) -> tuple[torch.dty
     """
     if device.type == "cuda" or c.BASE_QUANTIZATION:  # in 4 bits a CPU multiplies by bitsandbytes' own kernels
         return pick_dtype(device, c.FP16, c.BASE_QUANTIZATION), {}
-    dtype, measured = pick_cpu_dtype(c.CPU_DTYPE, config)
-    c.CPU_DTYPE = {dtype: name for name, dtype in CPU_DTYPES.items()}[dtype]
-    return dtype, {"cpu_gflops": measured}
+    c.CPU_DTYPE, measured = pick_cpu_dtype(c.CPU_DTYPE, config)
+    return CPU_DTYPES[c.CPU_DTYPE], {"cpu_gflops": measured}
 
 
 def measure_cpu(config: Any) -> dict[str, float]:
     """Return the GFLOPS of a thread, in each of CPU_DTYPES, of a product with a weight of this model's shape.
 
-    Takes some 100 ms. In a thread's own CPU time: what else is running must not choose the precision.
+    Takes half a second where bf16 is slow, else less. In a thread's own CPU time: what else is running must not choose
+    the precision.
     """
     text = config.get_text_config()
     inner = getattr(text, "intermediate_size", None) or 4 * text.hidden_size
@@ -71,17 +73,21 @@ def measure_cpu(config: Any) -> dict[str, float]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return {name: round(_gigaflops(x.to(dtype), weight.to(dtype)), 1) for name, dtype in CPU_DTYPES.items()}
+        return {
+            name: round(gigaflops(x.to(dtype), weight.to(dtype), time.thread_time), 1)
+            for name, dtype in CPU_DTYPES.items()
+        }
     finally:
         torch.set_num_threads(threads)
 
 
-def _gigaflops(x: torch.Tensor, weight: torch.Tensor) -> float:
+def gigaflops(x: torch.Tensor, weight: torch.Tensor, clock: Callable[[], float], rounds: int = 4) -> float:
+    """Return the GFLOPS of x (rows, in) times weight (out, in), transposed, by a clock in seconds: the best round's."""
     best = float("inf")
-    for _ in range(4):  # the first one builds the kernel
-        start = time.thread_time()
+    for _ in range(rounds):  # the first one builds the kernel
+        start = clock()
         torch.nn.functional.linear(x, weight)
-        best = min(best, time.thread_time() - start)
-        if best > 0.1:  # slow beyond doubt
+        best = min(best, clock() - start)
+        if best > SLOW:
             break
     return 2 * len(x) * weight.numel() / best / 1e9
