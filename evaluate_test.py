@@ -115,15 +115,17 @@ def main(c: SimpleNamespace) -> None:
     vllm = open_vllm(c, tested) if engine == "vllm" else None
     base = load_model(find_source(str(tested.folder), c.BASE_MODEL), "none", *place_and_dtype(c, tested))
     if not c.SKIP_BASE:
-        columns["base"] = free_column(c, base, samples, asked, scores, "base", vllm, engine)
+        draws = drawing_model(base, engine)
+        columns["base"] = free_column(c, base, draws, samples, asked, scores, "base", vllm, engine)
 
     # 4. The fine-tuned model: the adapter goes into the same weights, the plain base is not needed any more.
     tokenizer = load_tokenizer(base.source.tokenizer or base.source.base)  # with the new tokens, if it has any
     tuned = replace(base, model=merge_adapter(base.model, tested.folder), tokenizer=tokenizer)
-    columns["tuned"] = free_column(c, tuned, samples, asked, scores, "tuned", vllm, engine)
+    draws = drawing_model(tuned, engine)
+    columns["tuned"] = free_column(c, tuned, draws, samples, asked, scores, "tuned", vllm, engine)
 
     # 5. The same, constrained to legal answers.
-    if c.CONSTRAINED and (constrained := constrained_column(c, tuned, asked, scores, engine)):
+    if c.CONSTRAINED and (constrained := constrained_column(c, tuned, draws, asked, scores, engine)):
         columns["constrained"] = constrained
 
     # 6. Write.
@@ -141,8 +143,13 @@ def main(c: SimpleNamespace) -> None:
 
 def place_and_dtype(c: SimpleNamespace, tested: Run) -> tuple[torch.device, torch.dtype]:
     trained, device = tested.constants, pick_device()
-    asked = SimpleNamespace(FP16=trained.FP16, BASE_QUANTIZATION=trained.BASE_QUANTIZATION, CPU_DTYPE=c.CPU_DTYPE)
+    asked = SimpleNamespace(**vars(trained) | {"CPU_DTYPE": c.CPU_DTYPE})
     return device, pick_precision(asked, device, load_config(c.BASE_MODEL or trained.BASE_MODEL))[0]
+
+
+def drawing_model(loaded: LoadedModel, engine: str) -> Any:
+    """Return what `generate_answers` draws with: the model, or what llama.cpp makes of its export."""
+    return exported(loaded.model, loaded.tokenizer) if engine == "llama.cpp" else loaded.model
 
 
 def judge_all(scores: dict, samples: list[Sample], answers: list[str]) -> list[Judgement]:
@@ -162,8 +169,8 @@ def open_vllm(c: SimpleNamespace, tested: Run) -> VLLMEngine:
 
 
 def free_column(
-    c: SimpleNamespace, loaded: LoadedModel, samples: list[Sample], asked: list[Sample], scores: dict, name: str,
-    vllm: VLLMEngine | None, engine: str,
+    c: SimpleNamespace, loaded: LoadedModel, draws: Any, samples: list[Sample], asked: list[Sample], scores: dict,
+    name: str, vllm: VLLMEngine | None, engine: str,
 ) -> Column:  # fmt: skip
     """Measure a model's loss on all samples, and let it answer those that are asked for."""
     rows = encode(loaded.tokenizer, samples, loaded.prompt_form)
@@ -173,15 +180,14 @@ def free_column(
     if vllm:
         draw = partial(vllm.generate_answers, with_adapter=name == "tuned")
     else:
-        model = exported(loaded.model, loaded.tokenizer) if engine == "llama.cpp" else loaded.model
-        draw = partial(generate_answers, model, batch_size=c.BATCH_SIZE, progress=f"{name}: drawing")
+        draw = partial(generate_answers, draws, batch_size=c.BATCH_SIZE, progress=f"{name}: drawing")
     answers = draw(tokenizer=loaded.tokenizer, prompts=prompts, **limits(c, loaded))
     losses = loss_figures(loss, [sample.answer for sample in samples], loaded.dtype)
     return Column(judge_all(scores, asked, [answer.text for answer in answers]), answers, losses, engine)
 
 
 def constrained_column(
-    c: SimpleNamespace, loaded: LoadedModel, asked: list[Sample], scores: dict, engine: str
+    c: SimpleNamespace, loaded: LoadedModel, draws: Any, asked: list[Sample], scores: dict, engine: str
 ) -> Column | None:
     """Let the model answer with legal drawings only; None, and a note, where that may take more room than there is."""
     prompts = [row.prompt for row in encode(loaded.tokenizer, asked, loaded.prompt_form)]
@@ -190,9 +196,8 @@ def constrained_column(
         print(f"note: no constrained answers: {room} tokens are left for some, and a legal one may take {needed}")
         return None
     engine = engine if engine == "llama.cpp" else "transformers"
-    model = exported(loaded.model, loaded.tokenizer) if engine == "llama.cpp" else loaded.model
     answers = generate_answers(
-        model, loaded.tokenizer, prompts, batch_size=c.BATCH_SIZE, progress="constrained: drawing",
+        draws, loaded.tokenizer, prompts, batch_size=c.BATCH_SIZE, progress="constrained: drawing",
         constrained=True, **limits(c, loaded),
     )  # fmt: skip
     return Column(judge_all(scores, asked, [answer.text for answer in answers]), answers, engine=engine)
