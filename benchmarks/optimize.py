@@ -21,6 +21,7 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.measure import report
+from corpus.optimization.compare import MAX_ERROR, MAX_TILE_ERROR
 from corpus.optimization.document import write_document
 from corpus.optimization.refusal import Refused
 from corpus.optimization.resolve import resolve
@@ -29,7 +30,6 @@ from corpus.optimize import optimize_svg_string
 from qwen_svg.model.tokenizer import load_tokenizer
 from qwen_svg.svg.render import picture_difference, render_rgb
 
-MAX_ERROR, MAX_TILE_ERROR = 0.01, 0.10
 HEAD_MS = f"{'ms p50':>8}{'p90':>7}{'max':>7}"
 
 

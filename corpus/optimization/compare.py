@@ -36,15 +36,18 @@ class Original:
         return f"changed: mean {error:.3f}" if error > MAX_ERROR else ""
 
 
+def _images(root: Any) -> list[Any]:
+    return [element for element in root.iter() if tag_of(element) in ("image", "feImage")]
+
+
 def _as_text(root: Any) -> str:
     """Return the tree as the renderer takes it: entities resolved, in SVG's namespace, without images.
 
     An image that would be seen has been refused by then.
     """
-    unseen = [element for element in root.iter() if tag_of(element) in ("image", "feImage")]
-    if unseen:
+    if _images(root):
         root = copy.deepcopy(root)
-        for element in [element for element in root.iter() if tag_of(element) in ("image", "feImage")]:
+        for element in _images(root):
             element.getparent().remove(element)
     text = etree.tostring(root, encoding="unicode")
     return text if root.tag[0] == "{" else text.replace("<svg", f'<svg xmlns="{SVG_NAMESPACE}"', 1)

@@ -19,9 +19,9 @@ from corpus.optimization.gradients import GRADIENTS, read_gradient
 from corpus.optimization.outline import Ends
 from corpus.optimization.paint import Gradient, Paint, colour_and_opacity
 from corpus.optimization.refusal import Refused
-from corpus.optimization.svg_document import SvgDocument, reference_of, tag_of
+from corpus.optimization.svg_document import SvgDocument, applies, reference_of, tag_of
 from corpus.optimization.svg_style import Style, own_style
-from corpus.optimization.units import applies, dashes, fit, length, share, transform, view_box
+from corpus.optimization.units import dashes, fit, length, share, transform, view_box
 from qwen_svg.svg.values import IDENTITY, Command, Matrix, ValueFault, multiply
 from svg_constraint import CANVAS
 

@@ -22,6 +22,7 @@ MAX_ELEMENTS = 5_000  # drawn or walked through, references followed
 MAX_DEPTH = 48
 MAX_COMMANDS = 30_000  # of paths, as often as they are drawn or cut, and stops of gradients likewise
 MAX_CROSSINGS = 3_000  # pairs of segments that may cross where outlines are cut; Skia's time grows with their square
+LANGUAGE = "en"  # of the reader
 XLINK = "{http://www.w3.org/1999/xlink}href"
 
 
@@ -125,3 +126,13 @@ def tag_of(element: Any) -> str:
         return name
     namespace, _, local = name[1:].partition("}")
     return local if namespace == SVG_NAMESPACE else ""
+
+
+def applies(element: Any) -> bool:
+    """Do an element's conditional attributes hold? No extension is known, and the reader's language is English."""
+    if element.get("requiredExtensions") is not None:
+        return False
+    if (languages := element.get("systemLanguage")) is None:
+        return True
+    tags = [tag.strip().lower() for tag in languages.split(",")]
+    return any(tag == LANGUAGE or tag.startswith(LANGUAGE + "-") for tag in tags)

@@ -2,7 +2,6 @@
 
 import math
 import re
-from typing import Any
 
 from corpus.optimization.refusal import Refused
 from corpus.optimization.svg_style import Style
@@ -131,16 +130,3 @@ def dashes(style: Style, viewport: tuple[float, float]) -> tuple[float, ...]:
     whole = math.hypot(*viewport) / math.sqrt(2)
     lengths = tuple(length(part, whole, style) for part in text.replace(",", " ").split())
     return lengths if sum(lengths) > 0 and min(lengths) >= 0 else ()
-
-
-_LANGUAGE = "en"  # of the reader
-
-
-def applies(element: Any) -> bool:
-    """Do an element's conditional attributes hold? No extension is known, and the reader's language is English."""
-    if element.get("requiredExtensions") is not None:
-        return False
-    if (languages := element.get("systemLanguage")) is None:
-        return True
-    tags = [tag.strip().lower() for tag in languages.split(",")]
-    return any(tag == _LANGUAGE or tag.startswith(_LANGUAGE + "-") for tag in tags)
