@@ -15,8 +15,8 @@ def configure_environment() -> None:
     for cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         os.environ.setdefault(cache, "128")
     # Threads that have done their part of a product spin until the others have: for nothing, and in their way, where
-    # other programs want the cores. With three beside it on two cores a decoding step took 17 times as long as with
-    # threads that go to sleep soon (GNU's OpenMP, torch's on Linux; OMP_WAIT_POLICY, if set, is obeyed).
+    # other programs want the cores. With three beside them on two cores, products like those of decoding took 13 times
+    # as long as with threads that go to sleep soon. It is GNU's OpenMP, torch's on Linux; OMP_WAIT_POLICY is obeyed.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else a warning at every fork of a data worker
