@@ -1,0 +1,1 @@
+"""The parts of composition: what a description claims, what a drawing shows."""
