@@ -15,6 +15,7 @@ from qwen_svg.svg.values import IDENTITY, Command, Matrix, multiply
 
 GRADIENTS = ("linearGradient", "radialGradient")
 OF_STOPS = ("color", "stop-color", "stop-opacity")
+COST = 2  # of a stop: it takes the time of so many path commands
 KEYWORDS = frozenset({"inherit", "initial", "unset"})
 
 
@@ -100,7 +101,7 @@ def _stops(document: SvgDocument, element: Any) -> tuple[Stop, ...]:
     for child in element:
         if tag_of(child) != "stop":
             continue
-        document.spend(1)
+        document.spend(COST)
         own = own_style(child, document.sheets)
         offset = min(1.0, max(stops[-1].offset if stops else 0.0, share(own.get("offset", "0"), 0.0)))
         if around is None:
