@@ -1,6 +1,7 @@
 """In which precision a CPU computes: what measures faster, unless it is said; a run that goes on keeps its own."""
 
 import json
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 import yaml
 
 import train
+from qwen_svg.common import environment
 from qwen_svg.common.errors import UserError
 from qwen_svg.model import device
 from qwen_svg.training.checkpoints import newest_complete_checkpoint
@@ -82,3 +84,19 @@ def test_a_run_records_its_precision_and_goes_on_in_it_on_another_machine(run_tr
     assert (folder / "adapter_model.safetensors").read_bytes() == weights
     with pytest.raises(UserError, match="CPU_DTYPE"):
         go_on("--cpu-dtype", "fp32")
+
+
+@pytest.mark.parametrize(
+    ("running", "threads", "wanted"), [(0, "", False), (1, "", True), (3, "1", False), (4, "1", True)]
+)
+def test_threads_sleep_soon_where_others_want_the_cores(monkeypatch, running, threads, wanted):
+    monkeypatch.setattr(environment, "_running", lambda: running)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    environment.configure_environment()
+    assert os.environ["GOMP_SPINCOUNT"] == ("1000" if wanted else "30000")
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    environment.configure_environment()
+    assert os.environ["GOMP_SPINCOUNT"] == "7"
