@@ -9,7 +9,8 @@ Writes  outputs/<run>/test/: metrics.json, samples.jsonl, gallery.png, report.ht
     python evaluate_test.py --model first --labels labels.csv
 
 Reported: cross-entropy of the reference answers, per token and per byte; shares of generated answers with an <svg> and
-a <reasoning> section (regex), legal by svg_constraint.py in each dialect, rendering, and not blank, each with its 95 %
+a <reasoning> section (regex), legal by svg_constraint.py in each dialect, rendering, and not blank, and of the
+description's claims that hold of the drawing, as far as scoring/composition.py can read them, each with its 95 %
 confidence interval; for free decoding (what the model has learned) and for decoding constrained to legal answers.
 """
 
@@ -67,6 +68,7 @@ import torch
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.files import require_writable, write_json
 from qwen_svg.common.jsonl import read_jsonl
+from qwen_svg.common.kinship import unseen_kind
 from qwen_svg.common.run_split import samples_of
 from qwen_svg.common.tokens import encode
 from qwen_svg.common.tracking import finish_run, start_run
@@ -88,6 +90,7 @@ from qwen_svg.model.load import LoadedModel, load_config, load_model
 from qwen_svg.model.source import find_source
 from qwen_svg.model.tokenizer import load_tokenizer
 from scoring.candidate import Candidate
+from scoring.composition import claims_of
 from scoring.scores import find_score, find_scores
 
 RESULTS = ("metrics.json", "samples.jsonl", "gallery.png", "report.html", RANKING)  # in the run's test/
@@ -155,6 +158,9 @@ def drawing_model(loaded: LoadedModel, engine: str) -> Any:
 def judge_all(scores: dict, samples: list[Sample], answers: list[str]) -> list[Judgement]:
     """Judge answers to samples, and score them (functions by name), with the samples' own answers as references."""
     judged = [judge(answer) for answer in answers]
+    for judgement, sample in zip(judged, samples, strict=True):
+        judgement.unseen = bool(unseen_kind(sample.group))
+        judgement.claims = [(claim.text, claim.holds) for claim in claims_of(sample.description, judgement.svg)]
     candidates = [Candidate(a, s.description, s.answer) for a, s in zip(answers, samples, strict=True)]
     for name, score in scores.items():
         for judgement, value in zip(judged, score(candidates), strict=True):

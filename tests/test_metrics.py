@@ -61,6 +61,30 @@ def test_every_share_has_its_interval():
     assert found["violations"] == {"attribute": 1, "no-svg": 1}
 
 
+def claiming(*holds: bool, unseen: bool = False):
+    judged = judge(answer())
+    judged.claims, judged.unseen = [(f"claim {i}", one) for i, one in enumerate(holds)], unseen
+    return judged
+
+
+def test_claims_have_the_interval_of_a_share_of_drawings():
+    """Eight claims of two drawings are no eight independent ones."""
+    made = [
+        claiming(True, True, True, False),
+        claiming(True, True, True, True),
+        claiming(),
+        claiming(False, unseen=True),
+    ]
+    found = figures(made)
+    assert found["claims"] == 7 / 8 and found["claims_unseen"] == 0
+    assert found["intervals"]["claims"] == list(wilson(7 / 8 * 2, 2))
+    assert found["intervals"]["claims_unseen"] == list(wilson(0, 1))
+    assert made[0].to_json()["broken_claims"] == ["claim 3"] and made[0].to_json()["claims"] == 4
+    rows = {line[:30].strip(): line[30:].split() for line in table_text({"tuned": found}).splitlines()}
+    assert rows["claims that hold"] == ["87.5%", "[26–99]"] and rows["claims of unseen combinations"][0] == "0.0%"
+    assert "claims that hold" not in table_text({"tuned": figures([claiming()])})
+
+
 # --- drawn: renders, and is not blank -------------------------------------------------------------------------
 
 

@@ -17,6 +17,8 @@ class Judgement:
     verdicts: dict[str, Verdict | None]  # by dialect; None without an SVG
     png: bytes | None  # 256 × 256; None when there is nothing to draw or it cannot be drawn
     scores: dict[str, float] = field(default_factory=dict)  # of scoring/, by name, where they were asked for
+    claims: list[tuple[str, bool]] = field(default_factory=list)  # of the description: does it hold of the drawing?
+    unseen: bool = False  # does the description combine what no training sample does?
 
     @property
     def score(self) -> float:
@@ -62,6 +64,8 @@ class Judgement:
             "drawn": self.drawn,
             "violations": [f"line {v.line}: {v.rule}: {v.message}" for v in violations],
             "scores": self.scores,
+            "claims": len(self.claims),
+            "broken_claims": [claim for claim, holds in self.claims if not holds],
         }
 
 

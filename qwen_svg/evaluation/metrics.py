@@ -16,7 +16,7 @@ FEW = 100  # answers; with fewer of them a share is shown beside its interval
 NOT_SENT = ("intervals", "violations")  # to wandb: what metrics.json is for
 
 
-def wilson(successes: int, n: int) -> tuple[float, float]:
+def wilson(successes: float, n: int) -> tuple[float, float]:
     """Return the 95 % confidence interval of a share, successes / n with n above 0 (Wilson 1927).
 
     Unlike share ± 1.96 standard errors it stays within [0, 1], and 10 of 10 is not taken for certain.
@@ -83,18 +83,35 @@ def figures(judgements: list[Judgement], answers: list[Any] | None = None) -> di
         counts["finished"] = sum(a.finished for a in answers)
         found["mean_tokens"] = sum(a.tokens for a in answers) / n
         found["mean_seconds"] = sum(a.seconds for a in answers) / n
+    claims, of_claims = claim_figures(judgements)
     broken: Counter[str] = Counter()
     for judgement in judgements:
         verdict = judgement.verdicts["prompt"]
         broken.update({violation.rule for violation in verdict.violations} if verdict else {"no-svg"})
     return found | {
         **_each(counts, lambda count: count / n),
+        **claims,
         "structural_score": sum(j.score for j in judgements) / n,
         "scores": {name: sum(j.scores[name] for j in judgements) / n for name in judgements[0].scores},
         "samples": n,
-        "intervals": _each(counts, lambda count: list(wilson(count, n))),
+        "intervals": _each(counts, lambda count: list(wilson(count, n))) | of_claims,
         "violations": dict(broken.most_common()),
     }
+
+
+def claim_figures(judgements: list[Judgement]) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """Return the shares of claims that hold, and their intervals: of all descriptions but the unseen, and of these.
+
+    Empty where no description makes a claim that can be read. The claims of one drawing go together, so that an
+    interval is that of a share of so many drawings, not of so many claims.
+    """
+    shares, intervals = {}, {}
+    for name, unseen in (("claims", False), ("claims_unseen", True)):
+        held = [[holds for _, holds in j.claims] for j in judgements if j.claims and j.unseen == unseen]
+        if held:
+            shares[name] = sum(map(sum, held)) / sum(map(len, held))
+            intervals[name] = list(wilson(shares[name] * len(held), len(held)))
+    return shares, intervals
 
 
 def _each(counts: dict[str, Any], make: Callable[[int], Any]) -> dict[str, Any]:
@@ -113,6 +130,8 @@ def metric_rows(metrics: dict[str, dict]) -> list[tuple[str, list[Cell]]]:
     def row(label: str, text: str, *keys: str) -> tuple[str, list[Cell]]:
         return label, [_cell(figures, text, keys) for figures in metrics.values()]
 
+    columns = list(metrics.values())
+    claims = {"claims": "claims that hold", "claims_unseen": "claims of unseen combinations"}
     return [
         row("cross-entropy (nats per token)", "{:.4f}", "cross_entropy"),
         row("perplexity", "{:.3f}", "perplexity"),
@@ -123,7 +142,8 @@ def metric_rows(metrics: dict[str, dict]) -> list[tuple[str, list[Cell]]]:
         row("structural score (0 to 1)", "{:.3f}", "structural_score"),
         row("renders", "{:.1%}", "render_rate"),
         row("not blank", "{:.1%}", "drawn_rate"),
-        *(row(f"{name} (0 to 1)", "{:.3f}", "scores", name) for name in next(iter(metrics.values()))["scores"]),
+        *(row(label, "{:.1%}", key) for key, label in claims.items() if key in columns[0]),
+        *(row(f"{name} (0 to 1)", "{:.3f}", "scores", name) for name in columns[0]["scores"]),
         row("answers ended by themselves", "{:.1%}", "finished"),
         row("mean tokens per answer", "{:.0f}", "mean_tokens"),
         row("mean seconds per answer", "{:.2f}", "mean_seconds"),

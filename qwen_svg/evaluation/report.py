@@ -143,10 +143,19 @@ def _sample(sample: Sample, i: int, judged: dict[str, list[Judgement]]) -> str:
         badge = "good" if judgement.legal("prompt") and judgement.drawn else "bad"
         cells.append(
             f'<figure>{picture}<figcaption>{html.escape(TITLES[name])}<br><span class="{badge}">'
-            f"{html.escape(judgement.summary())}</span></figcaption>"
+            f"{html.escape(judgement.summary())}</span>{_claims(judgement)}</figcaption>"
             f"<details><summary>answer</summary><pre>{html.escape(judgement.answer)}</pre></details></figure>"
         )
     return f"<section><h3>{html.escape(sample.description)}</h3><div class='row'>{''.join(cells)}</div></section>"
+
+
+def _claims(judgement: Judgement) -> str:
+    """ "7 of 8 claims hold, not: small blue square" """
+    if not judgement.claims or not judgement.drawn:
+        return ""
+    broken = [claim for claim, holds in judgement.claims if not holds]
+    named = f", not: {html.escape(', '.join(broken))}" if broken else ""
+    return f"<br>{len(judgement.claims) - len(broken)} of {len(judgement.claims)} claims hold{named}"
 
 
 def _data_uri(png: bytes) -> str:
