@@ -43,6 +43,7 @@ def answer(scene: Scene) -> str:
 def reasoning(scene: Scene) -> str:
     """The template's seven steps in at most 60 words."""
     drawn = [item for item in scene.items if not item.is_shape]
+    moved = any(not item.is_shape or item.thing in shapes.OUTLINES for item in scene.items)
     accents = dict.fromkeys(colour for item in drawn for colour in things.accents(item.thing))
     used = [scene.background, scene.ground.colour if scene.ground else "", *(item.colour for item in scene.items)]
     base = [f"{colours.paint(scene.background)} background" if scene.background else "white paper"]
@@ -54,7 +55,7 @@ def reasoning(scene: Scene) -> str:
         "; ".join(map(note, scene.items)),
         ", ".join(base),
         f"{', '.join(accents)} parts" if accents else "none",
-        "moved and scaled" if drawn else "none",
+        "moved and scaled" if moved else "none",
         "all visible",
     )
     return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
@@ -72,10 +73,9 @@ def elements(scene: Scene) -> str:
 
 
 def note(item: Item) -> str:
-    """ "diamond 64,128 r 20"; "apple 64,128 128,128 192,128 scale 3" """
-    size = f"r {item.r}" if item.is_shape else f"scale {item.unit}"
-    flat = f",{item.r // 2}" if item.thing in shapes.FLAT else ""
-    return " ".join([item.thing, *(f"{x},{y}" for x, y in item.spots), size + flat])
+    """ "circle 64,128 r 20"; "diamond 64,128 scale 5"; "apple 64,128 128,128 192,128 scale 3" """
+    size = shapes.size(item.thing, item.r) if item.is_shape else f"scale {item.unit}"
+    return " ".join([item.thing, *(f"{x},{y}" for x, y in item.spots), size])
 
 
 def drawing(scene: Scene) -> str:

@@ -24,6 +24,7 @@ PLACES = {
         (("top", LOW), ("middle", MIDDLE), ("bottom", HIGH)), (("left", LOW), ("center", MIDDLE), ("right", HIGH))
     )
 }
+Places = dict[str, tuple[tuple[int, ...], tuple[int, ...]]]  # its words → the xs and ys there
 USUAL = 0.3  # share of things in their usual colour, and more by chance
 
 Look = tuple[str, str, str]  # thing, colour, size
@@ -59,11 +60,10 @@ def size_for(draw: Random) -> str:
     return draw.choice(("", "", "small", "large"))
 
 
-def placed(draw: Random, look: Look) -> Item | None:
+def placed(draw: Random, look: Look, places: Places = PLACES) -> Item | None:
     """A thing somewhere on a grid of three by three, None where it does not fit there."""
-    place = draw.choice(list(PLACES))
-    xs, ys = PLACES[place]
-    return fitted(draw, xs, ys, look, place)
+    place = draw.choice(list(places))
+    return fitted(draw, *places[place], look, place)
 
 
 def fitted(draw: Random, xs: tuple[int, ...], ys: tuple[int, ...], look: Look, place: str = "") -> Item | None:

@@ -97,7 +97,7 @@ def related(draw: Random) -> Found:
         left = BUDGET - cost(row.thing) * row.count if row else BUDGET
         return [row, fitted(draw, (128,), second, look(draw, tokens=left))], ((0, relation, 1),)
     side = draw.choice(("left", "right")) if relation == "beside" else relation
-    items, relations = side_by_side(draw, side, *two_looks(draw))
+    items, relations = side_by_side(draw, side, two_looks(draw), (LOW, GRID, HIGH))
     return items, tuple((a, relation, *others) for a, _, *others in relations)
 
 

@@ -1,14 +1,17 @@
-"""Level 1: one or two plain shapes with colour, size, and place or one relation."""
+"""Level 1: one or two plain shapes with colour, size, and place or one relation.
+
+Where a shape is follows from the description: there is one centre for each place, and what the description does not
+say is in the middle. So there is nothing to guess, and a hundred samples can teach all of it.
+"""
 
 from random import Random
 
 from corpus.composing import colours
 from corpus.composing.layout import (
-    GRID,
-    HIGH,
-    LOW,
+    PLACES,
     SHAPE_RADIUS,
     Look,
+    Places,
     all_apart,
     fitted,
     named_apart,
@@ -20,6 +23,8 @@ from corpus.composing.scene import Item, Relation, Scene
 from corpus.composing.shapes import SHAPES
 
 KINDS = {"one": 20, "two": 20, "left": 12, "right": 12, "above": 12, "below": 12, "inside": 12}  # of 100 scenes
+CENTRES: Places = {place: (xs[1:2], ys[1:2]) for place, (xs, ys) in PLACES.items()}  # the middle one of the three
+NEAR, MIDDLE, FAR = ((n,) for n in (64, 128, 192))
 ROOMY = ("circle", "square", "triangle", "diamond", "hexagon", "ring")  # a small shape fits inside a large one
 
 
@@ -28,11 +33,11 @@ def plain_scene(draw: Random, kind: str) -> Scene | None:
     background = draw.choice(colours.BACKGROUNDS) if draw.random() < 0.6 else ""
     relations: tuple[Relation, ...] = ()
     if kind in ("one", "two"):
-        items = [placed(draw, look(draw)) for _ in range(1 if kind == "one" else 2)]
+        items = [placed(draw, look(draw), CENTRES) for _ in range(1 if kind == "one" else 2)]
     elif kind == "inside":
         items, relations = inside(draw)
     else:
-        items, relations = side_by_side(draw, kind, look(draw), look(draw))
+        items, relations = side_by_side(draw, kind, (look(draw), look(draw)), (NEAR, MIDDLE, FAR))
     if not all(items) or not named_apart(items):
         return None
     scene = Scene(1, tuple(items), relations, background)
@@ -43,20 +48,26 @@ def look(draw: Random) -> Look:
     return draw.choice(SHAPES), draw.choice(colours.THINGS), size_for(draw)
 
 
-def side_by_side(draw: Random, relation: str, a: Look, b: Look) -> tuple[list[Item | None], tuple[Relation, ...]]:
-    """Two things, the first to the left of the second, or to its right, above it, below it."""
-    first, second = (LOW, HIGH) if relation in ("left", "above") else (HIGH, LOW)
-    level = (draw.choice(GRID),)
-    spots = [(first, level), (second, level)]
+def side_by_side(
+    draw: Random, relation: str, looks: tuple[Look, Look], axis: tuple[tuple[int, ...], ...]
+) -> tuple[list[Item | None], tuple[Relation, ...]]:
+    """Two things, the first to the left of the second, or to its right, above it, below it.
+
+    axis: from where to choose the coordinate of what is left or above, the one they share, that of right or below.
+    """
+    low, level, high = axis
+    first, second = (low, high) if relation in ("left", "above") else (high, low)
+    shared = (draw.choice(level),)
+    spots = [(first, shared), (second, shared)]
     if relation in ("above", "below"):
         spots = [(ys, xs) for xs, ys in spots]
-    return [fitted(draw, *spot, its) for spot, its in zip(spots, (a, b), strict=True)], ((0, relation, 1),)
+    return [fitted(draw, *spot, its) for spot, its in zip(spots, looks, strict=True)], ((0, relation, 1),)
 
 
 def inside(draw: Random) -> tuple[list[Item | None], tuple[Relation, ...]]:
     """A small shape in the middle of a large one, which is drawn first."""
     (thing, colour, _), outer_thing = look(draw), draw.choice(ROOMY)
-    outer = fitted(draw, GRID[2:-2], GRID, (outer_thing, draw.choice(colours.THINGS), "large"))
+    outer = fitted(draw, MIDDLE, MIDDLE, (outer_thing, draw.choice(colours.THINGS), "large"))
     if outer is None or thing == outer_thing:
         return [None], ()
     (x, y), lower = outer.spots[0], 16 if outer_thing == "triangle" else 0  # where it is wide enough

@@ -7,7 +7,7 @@ narrower rules, and some legal drawings are not in the language:
                      grammar remembers whether some x (some y) is above 0 and some below 256
     transform        rotate(a, x, y) about the middle on shapes that start near the middle, or translate(x, y) with
                      rotate(a) and scale(s) on shapes that start near the origin; also translate(x, y) scale(n) with
-                     2 to 7 for n on shapes that start within 4 units of it: each way the start stays inside
+                     2 to 14 for n on shapes that start within 4 units of it: each way the start stays inside
     no zero lines    of two numbers that must differ one has an even and one an odd whole part
     blocks           each shape has its comment, or stands in a <g> that has one; <g> nests three deep
     path data        every command has its letter; an arc follows a command whose end point is known
@@ -130,7 +130,7 @@ def _numbers() -> Rules:
             f"high-{name}": sequence(from_256, decimals),
             f"any-{name}": Choice(tuple(Rule(f"{where}-{name}") for where in ("low", "mid", "high"))),
             # 80 to 175 and -30 to 30: so near the middle or the origin that no turn takes them off the canvas; and
-            # -4 to 4, which seven times as large are within -28 and 28
+            # -4 to 4, which seven times as large are within -28 and 28, fourteen times as large within -56 and 56
             f"middle-{name}": choice(
                 sequence(choice(characters("89"), sequence("1", characters("0-6"))), end),
                 sequence("17", characters("024" if even else "135")),
@@ -152,7 +152,7 @@ def _values() -> Rules:
     hexadecimal = characters("0-9a-fA-F")
     angle = sequence(SIGN, choice("0", sequence(characters("1-9"), Repeat(DIGIT, 0, 2))), Rule("decimals"))
     # With the starts above: 112 to 143 as the centre of a turn, 50 to 205 as an offset, a scale up to 1.09; and
-    # 31 to 225 as an offset of what is enlarged.
+    # 31 to 225 as an offset of what is enlarged, 57 to 199 where it is enlarged more.
     centre = choice(
         sequence("11", characters("2-9")), sequence("1", characters("23"), DIGIT), sequence("14", characters("0-3"))
     )
@@ -161,6 +161,7 @@ def _values() -> Rules:
         offset, sequence("3", characters("1-9")), sequence("4", DIGIT), sequence("20", characters("6-9")),
         sequence("21", DIGIT), sequence("22", characters("0-5")),
     )  # fmt: skip
+    inside = choice(sequence("5", characters("7-9")), sequence(characters("6-9"), DIGIT), sequence("1", DIGIT, DIGIT))
     scale = choice("1", sequence("0.", characters("1-9"), Repeat(DIGIT, 0, 1)), sequence("1.0", DIGIT))
     return {
         "colour": choice(
@@ -174,9 +175,12 @@ def _values() -> Rules:
             "translate(", offset, SEPARATOR, offset, ")",
             optional(optional(" "), "rotate(", angle, ")"), optional(optional(" "), "scale(", scale, ")"),
         ),
-        "enlarge": sequence(
-            "translate(", near_edge, SEPARATOR, near_edge, ")", optional(" "), "scale(", characters("2-7"), ")"
-        ),
+        "enlarge": choice(*(
+            sequence("translate(", offset, SEPARATOR, offset, ")", optional(" "), "scale(", times, ")")
+            for offset, times in (
+                (near_edge, characters("2-7")), (inside, choice(characters("89"), sequence("1", characters("0-4"))))
+            )
+        )),
     }  # fmt: skip
 
 
