@@ -208,7 +208,7 @@ def test_resumed_run_repeats_the_uninterrupted_one(workplace, tmp_path):
     resumed = script("train.py", "--resume", cwd=tmp_path, run_name="one")
     assert "resuming from outputs/one/checkpoint-10" in resumed.stdout
     timings = {"eval_seconds", "train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss"}
-    timings |= {"tokens_per_second", "peak_memory_gb", "minutes_left", "padding"}  # since the line before
+    timings |= {"tokens_per_second", "peak_memory_gb", "minutes_left", "minutes", "padding"}  # since the line before
     runs = [
         [{k: v for k, v in r.items() if k not in timings} for r in records] for records in (metrics_of(run), expected)
     ]

@@ -41,6 +41,7 @@ APART = {
     "tokens_per_second",
     "peak_memory_gb",
     "minutes_left",
+    "minutes",
 }
 
 

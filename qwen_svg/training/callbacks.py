@@ -68,6 +68,7 @@ class RunLog(TrainerCallback):
     def __init__(self, folder: Path, line: Callable[[dict], str | None] = log_line, tracker: Any = None):
         """line: what is said of a record. tracker: a wandb run, where it is not the Trainer that reports to it."""
         self.folder, self.line, self.tracker = folder, line, tracker
+        self.began = time.perf_counter()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict | None = None, **kwargs: Any) -> None:
         logs = logs or {}
@@ -78,7 +79,8 @@ class RunLog(TrainerCallback):
             raise not_a_number(f"the gradient norm is {logs['grad_norm']}", state.global_step, self.folder)
         if not state.is_world_process_zero:
             return
-        record = {"step": state.global_step, "epoch": round(state.epoch or 0, 3), **logs}
+        minutes = round((time.perf_counter() - self.began) / 60, 2)  # of this process, validation included
+        record = {"step": state.global_step, "epoch": round(state.epoch or 0, 3), **logs, "minutes": minutes}
         append_jsonl(self.folder / "metrics.jsonl", record)
         if line := self.line(record):
             with (self.folder / "training.log").open("a", encoding="utf-8") as file:

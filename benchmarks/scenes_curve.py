@@ -1,0 +1,62 @@
+"""Claims that hold against minutes of training: each checkpoint of a run draws the same descriptions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from qwen_svg.common.files import write_json
+from qwen_svg.common.jsonl import read_jsonl
+from qwen_svg.common.kinship import unseen_kind
+from qwen_svg.common.run_folder import Run
+from qwen_svg.common.run_split import samples_of
+from qwen_svg.common.tokens import encode
+from qwen_svg.generation.engine import generate_answers
+from qwen_svg.model.load import load_model
+from qwen_svg.model.source import find_source
+
+DRAWN = 24  # descriptions of combinations that training had, and as many that it had not: the first of the test part
+
+
+def curve(run: Run, figures: Callable[[list], dict]) -> list[dict]:
+    """Return, and write to the run's folder, {"step", "minutes", …figures} for each checkpoint and the end."""
+    samples = samples_of(run.folder, "test", run.constants.DATA_PATH)
+    kinds = [bool(unseen_kind(sample.group)) for sample in samples]
+    pairs = list(zip(samples, kinds, strict=True))
+    asked = [pair for wanted in (False, True) for pair in [p for p in pairs if p[1] == wanted][:DRAWN]]
+    minutes = {record["step"]: record["minutes"] for record in read_jsonl(run.folder / "metrics.jsonl")}
+    checkpoints = {int(path.name.split("-")[1]): path for path in run.folder.glob("checkpoint-*")}
+    found = []
+    for step, path in sorted(checkpoints.items()):
+        loaded = load_model(find_source(str(path)))
+        prompts = [row.prompt for row in encode(loaded.tokenizer, [s for s, _ in asked], loaded.prompt_form)]
+        answers = generate_answers(
+            loaded.model, loaded.tokenizer, prompts, max_total=loaded.max_length, max_new=loaded.max_length,
+            temperature=0.0, seed=0, batch_size=16, progress=f"step {step}",
+        )  # fmt: skip
+        made = [(s.description, a.text, u) for (s, u), a in zip(asked, answers, strict=True)]
+        found.append({"step": step, "minutes": interpolated(minutes, step), **figures(made)})
+        print(found[-1], flush=True)
+    write_json(run.folder / "curve.json", found)
+    draw(run, found)
+    return found
+
+
+def interpolated(minutes: dict[int, float], step: int) -> float:
+    return round(float(np.interp(step, list(minutes), list(minutes.values()))), 2)
+
+
+def draw(run: Run, found: list[dict[str, Any]]) -> None:
+    figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    for name, label in (
+        ("claims", "trained combinations"),
+        ("claims_unseen", "unseen combinations"),
+        ("legal", "legal"),
+    ):
+        axes.plot([point["minutes"] for point in found], [100 * point[name] for point in found], "o-", label=label)
+    axes.set(xlabel="minutes of training", ylabel="%", ylim=(0, 102))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(run.folder / "curve.png", dpi=120)
+    plt.close(figure)
