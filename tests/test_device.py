@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +15,7 @@ from qwen_svg.common import environment
 from qwen_svg.common.errors import UserError
 from qwen_svg.model import device
 from qwen_svg.training.checkpoints import newest_complete_checkpoint
+from tests.paths import ROOT
 from tests.scripts import run_main
 
 AMX = {"fp32": 120.0, "bf16": 900.0, "fp16": 30.0}
@@ -100,3 +103,10 @@ def test_threads_sleep_soon_where_others_want_the_cores(monkeypatch, running, th
     monkeypatch.setenv("GOMP_SPINCOUNT", "7")
     environment.configure_environment()
     assert os.environ["GOMP_SPINCOUNT"] == "7"
+
+
+def test_cudnns_attention_is_off_wherever_a_device_is_chosen():
+    told = "torch.backends.cuda.cudnn_sdp_enabled()"
+    script = f"import torch; before = {told}; import qwen_svg.model.device; print(before, {told})"
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["True", "False"]

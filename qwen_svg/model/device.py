@@ -15,6 +15,11 @@ LARGEST_SIDE = 2048  # of its weight: larger ones are as fast, and take longer
 WORTH_IT = 1.4
 SLOW = 0.1  # seconds of a product; then another round would tell nothing
 
+# On H100, H200 and B200 torch takes cuDNN's attention first. It makes a plan for each exact shape, and a step of ours
+# has new ones, as has each token that is decoded; its gradient under a mask is NaN (pytorch#196678), and with few key
+# heads it spoils generation on B200 (pytorch#193893). The flash and memory-efficient kernels do neither.
+torch.backends.cuda.enable_cudnn_sdp(False)
+
 
 def pick_device(wanted: str = "auto") -> torch.device:
     """Return the CPU, or, for "auto", a GPU where there is one; several processes (`torchrun`) get one each."""
