@@ -227,12 +227,12 @@ def test_a_target_that_is_no_layer_of_the_blocks_is_refused(tiny_base, target):
 
 
 def test_a_large_4bit_base_on_a_cpu_is_refused_before_anything_is_loaded(monkeypatch, capsys):
-    monkeypatch.setattr(cpu_time, "_flops", lambda: 1e11)
-    cpu_time.tell_time(int(1e8), 1000, False, "nf4")
-    cpu_time.tell_time(int(7e9), 16 * 1500, True, "")  # slow, and said so: the user's choice
+    monkeypatch.setattr(cpu_time, "_flops", lambda dtype: 1e11)
+    cpu_time.tell_time(int(1e8), 1000, False, "nf4", torch.float32)
+    cpu_time.tell_time(int(7e9), 16 * 1500, True, "", torch.float32)  # slow, and said so: the user's choice
     assert "10,080.0 s a step of 24,000 tokens" in capsys.readouterr().out
     with pytest.raises(UserError, match=r"7\.0 billion parameters would take 168 minutes"):
-        cpu_time.tell_time(int(7e9), 16 * 1500, True, "nf4")
+        cpu_time.tell_time(int(7e9), 16 * 1500, True, "nf4", torch.float32)
 
 
 # --- 4 bits ---------------------------------------------------------------------------------------------------------

@@ -10,13 +10,13 @@ from qwen_svg.model.device import gigaflops
 SLOWEST_STEP = 600  # seconds: a 4-bit base that needs more on a CPU is refused
 
 
-def tell_time(parameters: int, tokens: float, checkpointing: bool, quantization: str) -> None:
+def tell_time(parameters: int, tokens: float, checkpointing: bool, quantization: str, dtype: torch.dtype) -> None:
     """Print how long a step of `tokens` through frozen `parameters` takes; refuse a large 4-bit base.
 
     A multiplication and an addition per parameter and token forward, the same for the gradient of the input; with
     checkpointing, forward again.
     """
-    seconds = (6 if checkpointing else 4) * parameters * tokens / _flops()
+    seconds = (6 if checkpointing else 4) * parameters * tokens / _flops(dtype)
     print(f"time estimate on cpu: {seconds:,.1f} s a step of {tokens:,.0f} tokens")
     if quantization and seconds > SLOWEST_STEP:
         raise UserError(
@@ -26,7 +26,7 @@ def tell_time(parameters: int, tokens: float, checkpointing: bool, quantization:
         )
 
 
-def _flops() -> float:
-    """Return the floating-point operations a second of this CPU in an fp32 matrix product, the best of many."""
-    a = torch.rand(512, 512)
+def _flops(dtype: torch.dtype) -> float:
+    """Return the floating-point operations a second of this CPU in a matrix product, the best of many."""
+    a = torch.rand(512, 512).to(dtype)
     return 1e9 * gigaflops(a, a, time.perf_counter, rounds=20)

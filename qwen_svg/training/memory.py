@@ -85,7 +85,7 @@ def plan(
         print("  warning: this may not fit; use a smaller `--batch-size` with `--gradient-accumulation`")
     if device.type == "cpu":
         step = c.BATCH_SIZE * c.GRADIENT_ACCUMULATION * sum(rows.lengths) / len(rows)
-        tell_time(needed.parameters, step, checkpointing, c.BASE_QUANTIZATION)
+        tell_time(needed.parameters, step, checkpointing, c.BASE_QUANTIZATION, dtype)
     return checkpointing
 
 
