@@ -130,6 +130,7 @@ from qwen_svg.training.dry_run import show_batch
 from qwen_svg.training.lr_sweep import print_sweep, short_training, sweep
 from qwen_svg.training.memory import plan
 from qwen_svg.training.model_card import write_model_card
+from qwen_svg.training.sharding import refuse_with_sharding
 from qwen_svg.training.trainer import SVGTrainer, run_training
 
 
@@ -184,8 +185,7 @@ def check_machine(c: SimpleNamespace) -> None:
             if getattr(c, name) != plain:
                 require_bitsandbytes(f"{name} {getattr(c, name)!r}")
     gpus = torch.cuda.device_count()
-    if sharding() and not gpus:
-        raise UserError(f"{sharding()} divides a model among GPUs, and here is none; use configs/accelerate/cpu.yml.")
+    refuse_with_sharding(c, sharding(), gpus)
     if processes() == 1 and gpus > 1:
         print(f"one of {gpus} GPUs is used; all of them: `torchrun --nproc-per-node {gpus} train.py …`")
 

@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -26,6 +27,7 @@ from qwen_svg.model.source import find_source
 from qwen_svg.model.svg_tokens import add_svg_tokens
 from qwen_svg.model.tokenizer import load_tokenizer
 from qwen_svg.training import cpu_time, memory, trainer
+from qwen_svg.training.sharding import refuse_with_sharding
 from tests.paths import ROOT
 from tests.scripts import constants_of, run_main
 from tests.tiny import make_llama
@@ -217,6 +219,24 @@ def test_without_bitsandbytes_the_requirement_is_named(monkeypatch, arguments):
     monkeypatch.setattr("qwen_svg.model.quantization.find_spec", lambda name: None)
     with pytest.raises(UserError, match="requirements/gpu"):
         train.check_machine(c)
+
+
+@pytest.mark.parametrize(
+    ("sharding", "arguments", "words"),
+    [
+        ("FSDP", ["--base-quantization", "nf4"], "BASE_QUANTIZATION 'nf4'"),
+        ("DeepSpeed", ["--base-quantization", "nf4"], "BASE_QUANTIZATION 'nf4'"),
+        ("FSDP", ["--optimizer", "paged_adamw_8bit"], "OPTIMIZER"),
+        ("FSDP", ["--svg-tokens"], "output layer is its embeddings"),
+        ("DeepSpeed", ["--svg-tokens"], ""),
+        ("DeepSpeed", ["--optimizer", "adamw_8bit"], ""),
+        ("", ["--optimizer", "adamw_8bit", "--svg-tokens"], ""),
+    ],
+)
+def test_what_cannot_be_divided_is_refused_before_it_is_loaded(tiny_base, sharding, arguments, words):
+    c = constants_of(train, "--base-model", str(tiny_base), *arguments)
+    with pytest.raises(UserError, match=words) if words else nullcontext():
+        refuse_with_sharding(c, sharding, gpus=2)
 
 
 @pytest.mark.parametrize("target", ["q_porj", "lm_head", "embed_tokens"])
