@@ -1,6 +1,7 @@
 """Going on with a run, and what is never saved: its own split and constants, finite numbers, stops by any signal."""
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -9,6 +10,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 import yaml
+from accelerate import Accelerator
+from accelerate.optimizer import AcceleratedOptimizer
 from safetensors.torch import load_file, save_file
 
 import train
@@ -16,7 +19,7 @@ from qwen_svg.common.errors import LossIsNotANumber, UserError
 from qwen_svg.common.files import read_json, write_json
 from qwen_svg.common.run_split import samples_of
 from qwen_svg.model.tokenizer import load_tokenizer
-from qwen_svg.training.callbacks import SafeStop
+from qwen_svg.training.callbacks import RunLog, SafeStop, SkippedSteps
 from qwen_svg.training.checkpoints import mark_complete, newest_complete_checkpoint
 from qwen_svg.training.data import prepare_data
 from tests.scripts import constants_of, run_main
@@ -121,6 +124,39 @@ def test_a_training_of_nan_leaves_nothing_that_looks_whole(trained, tmp_path, mo
     for marker in run.glob("checkpoint-*/complete.json"):
         tensors = load_file(marker.parent / "adapter_model.safetensors").values()
         assert all(torch.isfinite(tensor).all() for tensor in tensors)
+
+
+def test_steps_that_fp16_skips_one_after_the_other_stop_the_run(tmp_path):
+    Accelerator(cpu=True)
+    weight, scaler = torch.nn.Parameter(torch.ones(1)), torch.amp.GradScaler("cpu")
+    optimizer = AcceleratedOptimizer(torch.optim.SGD([weight], lr=0.1), scaler=scaler)
+    callback = SkippedSteps(SimpleNamespace(optimizer=optimizer), tmp_path)
+
+    def steps(count: int, value: float) -> None:
+        for _ in range(count):
+            scaler.scale((weight * value).sum()).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            callback.on_step_end(None, SimpleNamespace(global_step=7), None)
+
+    steps(SkippedSteps.MOST - 1, math.nan)
+    steps(1, 1.0)
+    steps(SkippedSteps.MOST - 1, math.inf)
+    with pytest.raises(LossIsNotANumber, match="20 steps in a row, at step 7"):
+        steps(1, math.nan)
+    assert weight.item() == pytest.approx(0.9)  # the one step that was none of them
+
+
+def test_metrics_are_json_also_where_a_gradient_is_not_finite(tmp_path):
+    state = SimpleNamespace(global_step=1, epoch=0.5, is_world_process_zero=True)
+    logs = {"loss": 1.0, "grad_norm": math.nan, "learning_rate": 1e-3}
+    RunLog(tmp_path).on_log(SimpleNamespace(fp16=True), state, None, logs)
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    record = json.loads((tmp_path / "metrics.jsonl").read_text(), parse_constant=refuse)
+    assert record["grad_norm"] is None and record["loss"] == 1.0
 
 
 def test_a_checkpoint_of_the_past_with_nan_is_passed_over(run):

@@ -81,12 +81,29 @@ class RunLog(TrainerCallback):
             return
         minutes = round((time.perf_counter() - self.began) / 60, 2)  # of this process, validation included
         record = {"step": state.global_step, "epoch": round(state.epoch or 0, 3), **logs, "minutes": minutes}
-        append_jsonl(self.folder / "metrics.jsonl", record)
+        finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
+        append_jsonl(self.folder / "metrics.jsonl", finite)  # JSON has no NaN
         if line := self.line(record):
             with (self.folder / "training.log").open("a", encoding="utf-8") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
         if self.tracker and (panels := {PANELS[key]: value for key, value in record.items() if key in PANELS}):
             self.tracker.log(panels, step=state.global_step)
+
+
+class SkippedSteps(TrainerCallback):
+    """fp16: a step whose gradient overflows is skipped, and the loss scaled down. Many in a row are no overflow."""
+
+    MOST = 20  # in a row; the scale is 65,536 at first and halves each time, so that it is below 1 by then
+
+    def __init__(self, trainer: Trainer, folder: Path):
+        self.trainer, self.folder, self.in_a_row = trainer, folder, 0
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        skipped = getattr(self.trainer.optimizer, "step_was_skipped", False)  # of accelerate's wrapper
+        self.in_a_row = self.in_a_row + 1 if skipped else 0
+        if self.in_a_row == self.MOST:
+            what = f"the gradient is not a finite number, for {self.MOST} steps in a row,"
+            raise not_a_number(what, state.global_step, self.folder)
 
 
 class ProgressBar(ProgressCallback):
@@ -198,6 +215,13 @@ def install_callbacks(
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
     stop = SafeStop(max_minutes)
-    for callback in (RunLog(folder, line, tracker), ProgressBar(line), StepsOfNow(), SmallHeap(), stop):
+    for callback in (
+        RunLog(folder, line, tracker),
+        ProgressBar(line),
+        StepsOfNow(),
+        SmallHeap(),
+        SkippedSteps(trainer, folder),
+        stop,
+    ):
         trainer.add_callback(callback)
     return stop
