@@ -189,8 +189,8 @@ def test_resumed_run_repeats_the_uninterrupted_one(workplace, tmp_path, monkeypa
 
 
 def steps(run) -> list[dict]:
-    """All that was logged of each step, but how many tokens were seen, which TRL counts anew when it is resumed."""
-    return [{k: v for k, v in r.items() if k != "num_tokens"} for r in metrics_of(run) if "loss" in r]
+    """All that was logged of each step, but the time, and how many tokens were seen, which TRL counts anew."""
+    return [{k: v for k, v in r.items() if k not in ("num_tokens", "minutes")} for r in metrics_of(run) if "loss" in r]
 
 
 def test_other_pairs_are_refused_when_resuming(workplace, tmp_path, monkeypatch):

@@ -50,7 +50,8 @@ def workplace(tmp_path_factory, tiny_base, data_file):
 
 
 SHARES = {
-    "svg_accuracy", "reasoning_accuracy", "constraint_accuracy", "render_rate", "drawn_rate", "finished"
+    "svg_accuracy", "reasoning_accuracy", "constraint_accuracy", "render_rate", "drawn_rate", "finished",
+    "claims",
 }  # fmt: skip
 
 
@@ -100,7 +101,7 @@ def test_test_results_have_the_promised_form(workplace):
         assert figures.get("engine") == (None if name == "reference" else "transformers")
         for loss in ("cross_entropy", "perplexity", "bits_per_byte"):
             assert (figures[loss] is None) == (name in ("reference", "constrained"))
-        assert figures["drawn_rate"] <= figures["render_rate"]
+        assert figures["drawn_rate"] <= figures["render_rate"] and 0 <= figures["claims"] <= 1
         assert figures["intervals"].keys() == SHARES - ({"finished"} if name == "reference" else set())
     assert metrics["constrained"]["constraint_accuracy"]["prompt"] == 1.0
     reference = metrics["reference"]
