@@ -52,8 +52,9 @@ def figures(answers: list[tuple[str, str, bool]]) -> dict:
     return found | {"legal": legal / len(judged), "blank": blank / len(judged), "samples": len(judged)}
 
 
-def minutes(folder: Path) -> float:
-    return max(record["minutes"] for record in read_jsonl(folder / "metrics.jsonl"))
+def minutes(folder: Path) -> float | None:
+    """None for a run of before 2026-11-27, whose metrics.jsonl does not tell."""
+    return max((r["minutes"] for r in read_jsonl(folder / "metrics.jsonl") if "minutes" in r), default=None)
 
 
 if __name__ == "__main__":
