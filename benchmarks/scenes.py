@@ -12,44 +12,35 @@ import sys
 from pathlib import Path
 
 from benchmarks.measure import report
-from prompt_template import extract_svg
+from benchmarks.scenes_curve import curve
+from evaluate_test import judge_all
+from qwen_svg.common.dataset import Sample
 from qwen_svg.common.jsonl import read_jsonl
-from qwen_svg.common.kinship import unseen_kind
 from qwen_svg.common.run_folder import open_run
 from qwen_svg.common.run_split import samples_of
-from qwen_svg.evaluation.judge import judge
-from scoring.composition import claims_of
+from qwen_svg.evaluation.metrics import claim_figures
 
 
 def main() -> None:
     name = next((a for a in sys.argv[1:] if not a.startswith("-")), "outputs/quickstart")
     run = open_run(name)
-    groups = {sample.id: sample.group for sample in samples_of(run.folder, "test", run.constants.DATA_PATH)}
-    records = list(read_jsonl(run.folder / "test" / "samples.jsonl"))
-    answers = [(r["description"], r["tuned"]["answer"], bool(unseen_kind(groups[r["id"]]))) for r in records]
-    found = figures(answers) | {"minutes": minutes(run.folder)}
-    print(f"{run.folder}: {len(records)} drawings, {sum(unseen for *_, unseen in answers)} of unseen combinations")
+    samples = samples_of(run.folder, "test", run.constants.DATA_PATH)
+    answers = {record["id"]: record["tuned"]["answer"] for record in read_jsonl(run.folder / "test" / "samples.jsonl")}
+    asked = [sample for sample in samples if sample.id in answers]
+    found = figures(asked, [answers[sample.id] for sample in asked]) | {"minutes": minutes(run.folder)}
+    print(f"{run.folder}: {len(asked)} drawings")
     if "--curve" in sys.argv:
-        from benchmarks.scenes_curve import curve  # loads torch
-
-        found["curve"] = curve(run, figures)
+        found["curve"] = curve(run, samples, figures)
     report(found)
 
 
-def figures(answers: list[tuple[str, str, bool]]) -> dict:
-    """Return the shares over (description, answer, is it an unseen combination?)."""
-    judged = [judge(answer) for _, answer, _ in answers]
-    found: dict = {}
-    for name, wanted in (("claims", False), ("claims_unseen", True)):
-        claims = [
-            claim.holds
-            for description, answer, unseen in answers
-            if unseen == wanted
-            for claim in claims_of(description, extract_svg(answer))
-        ]
-        found[name] = round(sum(claims) / len(claims), 4) if claims else None
+def figures(samples: list[Sample], answers: list[str]) -> dict:
+    """Return shares over the drawings; None for a kind of combination of which there is none."""
+    judged = judge_all({}, samples, answers)
+    shares, _ = claim_figures(judged)
+    claims = {name: shares.get(name) for name in ("claims", "claims_unseen")}
     legal, blank = (sum(j.legal("prompt") for j in judged), sum(not j.drawn for j in judged))
-    return found | {"legal": legal / len(judged), "blank": blank / len(judged), "samples": len(judged)}
+    return claims | {"legal": legal / len(judged), "blank": blank / len(judged), "samples": len(judged)}
 
 
 def minutes(folder: Path) -> float | None:

@@ -6,11 +6,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
+from qwen_svg.common.dataset import Sample
 from qwen_svg.common.files import write_json
 from qwen_svg.common.jsonl import read_jsonl
 from qwen_svg.common.kinship import unseen_kind
 from qwen_svg.common.run_folder import Run
-from qwen_svg.common.run_split import samples_of
 from qwen_svg.common.tokens import encode
 from qwen_svg.generation.engine import generate_answers
 from qwen_svg.model.load import load_model
@@ -19,24 +19,25 @@ from qwen_svg.model.source import find_source
 DRAWN = 24  # descriptions of combinations that training had, and as many that it had not: the first of the test part
 
 
-def curve(run: Run, figures: Callable[[list], dict]) -> list[dict]:
-    """Return, and write to the run's folder, {"step", "minutes", …figures} for each checkpoint and the end."""
-    samples = samples_of(run.folder, "test", run.constants.DATA_PATH)
-    kinds = [bool(unseen_kind(sample.group)) for sample in samples]
-    pairs = list(zip(samples, kinds, strict=True))
-    asked = [pair for wanted in (False, True) for pair in [p for p in pairs if p[1] == wanted][:DRAWN]]
+def curve(run: Run, samples: list[Sample], figures: Callable[[list[Sample], list[str]], dict]) -> list[dict]:
+    """Return, and write to the run's folder, {"step", "minutes", …figures} for each checkpoint.
+
+    samples: of the test part. figures: of samples and the answers to them.
+    """
+    kinds = [[s for s in samples if bool(unseen_kind(s.group)) == unseen] for unseen in (False, True)]
+    asked = [sample for kind in kinds for sample in kind[:DRAWN]]
     minutes = {record["step"]: record["minutes"] for record in read_jsonl(run.folder / "metrics.jsonl")}
     checkpoints = {int(path.name.split("-")[1]): path for path in run.folder.glob("checkpoint-*")}
     found = []
     for step, path in sorted(checkpoints.items()):
         loaded = load_model(find_source(str(path)))
-        prompts = [row.prompt for row in encode(loaded.tokenizer, [s for s, _ in asked], loaded.prompt_form)]
+        prompts = [row.prompt for row in encode(loaded.tokenizer, asked, loaded.prompt_form)]
         answers = generate_answers(
             loaded.model, loaded.tokenizer, prompts, max_total=loaded.max_length, max_new=loaded.max_length,
             temperature=0.0, seed=0, batch_size=16, progress=f"step {step}",
         )  # fmt: skip
-        made = [(s.description, a.text, u) for (s, u), a in zip(asked, answers, strict=True)]
-        found.append({"step": step, "minutes": interpolated(minutes, step), **figures(made)})
+        made = figures(asked, [answer.text for answer in answers])
+        found.append({"step": step, "minutes": interpolated(minutes, step), **made})
         print(found[-1], flush=True)
     write_json(run.folder / "curve.json", found)
     draw(run, found)

@@ -1,13 +1,16 @@
 """Level 1: one or two plain shapes with colour, size, and place or one relation.
 
 Where a shape is follows from the description: there is one centre for each place, and what the description does not
-say is in the middle. So there is nothing to guess, and a hundred samples can teach all of it.
+say is in the middle. So there is nothing to guess.
 """
 
 from random import Random
 
 from corpus.composing import colours
 from corpus.composing.layout import (
+    HIGH,
+    LOW,
+    MIDDLE,
     PLACES,
     SHAPE_RADIUS,
     Look,
@@ -23,8 +26,8 @@ from corpus.composing.scene import Item, Relation, Scene
 from corpus.composing.shapes import SHAPES
 
 KINDS = {"one": 20, "two": 20, "left": 12, "right": 12, "above": 12, "below": 12, "inside": 12}  # of 100 scenes
-CENTRES: Places = {place: (xs[1:2], ys[1:2]) for place, (xs, ys) in PLACES.items()}  # the middle one of the three
-NEAR, MIDDLE, FAR = ((n,) for n in (64, 128, 192))
+AXIS = tuple(centres[1:2] for centres in (LOW, MIDDLE, HIGH))  # of three centres the middle one
+CENTRES: Places = {place: (xs[1:2], ys[1:2]) for place, (xs, ys) in PLACES.items()}
 ROOMY = ("circle", "square", "triangle", "diamond", "hexagon", "ring")  # a small shape fits inside a large one
 
 
@@ -37,7 +40,7 @@ def plain_scene(draw: Random, kind: str) -> Scene | None:
     elif kind == "inside":
         items, relations = inside(draw)
     else:
-        items, relations = side_by_side(draw, kind, (look(draw), look(draw)), (NEAR, MIDDLE, FAR))
+        items, relations = side_by_side(draw, kind, (look(draw), look(draw)), AXIS)
     if not all(items) or not named_apart(items):
         return None
     scene = Scene(1, tuple(items), relations, background)
@@ -67,7 +70,7 @@ def side_by_side(
 def inside(draw: Random) -> tuple[list[Item | None], tuple[Relation, ...]]:
     """A small shape in the middle of a large one, which is drawn first."""
     (thing, colour, _), outer_thing = look(draw), draw.choice(ROOMY)
-    outer = fitted(draw, MIDDLE, MIDDLE, (outer_thing, draw.choice(colours.THINGS), "large"))
+    outer = fitted(draw, *CENTRES["center"], (outer_thing, draw.choice(colours.THINGS), "large"))
     if outer is None or thing == outer_thing:
         return [None], ()
     (x, y), lower = outer.spots[0], 16 if outer_thing == "triangle" else 0  # where it is wide enough

@@ -6,7 +6,7 @@ and its radius; what has corners is an outline about 0,0, always the same text, 
 """
 
 FLAT = ("oval", "rectangle")  # half as high as wide
-REACH = 4  # of an outline, to the left and the right: radius / REACH is how much it is enlarged
+HALF = 4  # the half width of an outline: radius / HALF is how much it is enlarged
 OUTLINES = {
     "square": 'rect x="-4" y="-4" width="8" height="8"',
     "rectangle": 'rect x="-4" y="-2" width="8" height="4"',
@@ -26,7 +26,7 @@ def height(shape: str, r: int) -> int:
 def size(shape: str, r: int) -> str:
     """Return the size as the reasoning notes it: "r 32", "r 32,16", "scale 8"."""
     if shape in OUTLINES:
-        return f"scale {r // REACH}"
+        return f"scale {r // HALF}"
     return f"r {r},{height(shape, r)}" if shape in FLAT else f"r {r}"
 
 
@@ -38,4 +38,4 @@ def element(shape: str, x: int, y: int, r: int, colour: str) -> str:
         return f'<circle cx="{x}" cy="{y}" r="{r}" fill="{colour}"/>'
     if shape == "oval":
         return f'<ellipse cx="{x}" cy="{y}" rx="{r}" ry="{height(shape, r)}" fill="{colour}"/>'
-    return f'<{OUTLINES[shape]} fill="{colour}" transform="translate({x},{y}) scale({r // REACH})"/>'
+    return f'<{OUTLINES[shape]} fill="{colour}" transform="translate({x},{y}) scale({r // HALF})"/>'

@@ -20,8 +20,8 @@ def configure_environment() -> None:
     # they are in their way: with three beside them on two cores, products like those of decoding took 13 times as long
     # as with threads that soon go to sleep. But a step of training is 1.7 times as fast with threads that spin a while,
     # where they have the cores to themselves. It is GNU's OpenMP, torch's on Linux; OMP_WAIT_POLICY is obeyed.
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000" if cores_are_wanted() else "30000")
+    if os.environ.keys().isdisjoint({"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}):
+        os.environ["GOMP_SPINCOUNT"] = "1000" if cores_are_wanted() else "30000"
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else a warning at every fork of a data worker
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # TRL would tell the hub of every run
