@@ -13,7 +13,7 @@ from prompt_template import build_prompt, format_prompt
 from qwen_svg.common.run_folder import open_run
 from qwen_svg.generation.llama_cpp import is_installed
 from qwen_svg.model.chat_template import trained_chat_template
-from qwen_svg.model.gguf import first_fields
+from qwen_svg.model.gguf_reading import first_fields
 from qwen_svg.model.source import find_source
 from qwen_svg.model.tokenizer import load_tokenizer
 from tests.paths import ROOT, SHARED

@@ -5,7 +5,6 @@ Keys and tensor names are those of the GGUF specification (ggml's docs/gguf.md),
 
 import json
 import re
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -134,35 +133,3 @@ def pre_tokenizer(described: dict) -> str:
     if kinds == ["Split", "ByteLevel"] and r"|\p{N}|" in pattern:
         return "qwen2"
     raise UserError(f"GGUF has no name for this tokenizer's pre-tokenizer ({kinds}); use `--format safetensors`.")
-
-
-# struct's letters for the scalar types of GGUF; 8 is a string (u64 length, UTF-8), 9 an array.
-SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-
-
-def first_fields(path: Path) -> dict[str, Any]:
-    """Return the keys and values that stand before a GGUF file's first array; {} for a file that is none.
-
-    The package's GGUFReader makes an object of every token first: five seconds for a vocabulary of 150,000.
-    """
-    fields: dict[str, Any] = {}
-    with path.open("rb") as file:
-
-        def number(letter: str) -> Any:
-            return struct.unpack("<" + letter, file.read(struct.calcsize("<" + letter)))[0]
-
-        def text() -> str:
-            return file.read(min(number("Q"), 65_536)).decode("utf-8", "replace")
-
-        try:
-            if file.read(4) != b"GGUF":
-                return {}
-            _version, _tensors, count = number("I"), number("Q"), number("Q")
-            for _ in range(count):
-                key, kind = text(), number("I")
-                if kind != gguf.GGUFValueType.STRING and kind not in SCALARS:
-                    break
-                fields[key] = text() if kind == gguf.GGUFValueType.STRING else number(SCALARS[kind])
-        except struct.error:  # the file ends in the middle: whoever loads it will say so
-            pass
-    return fields

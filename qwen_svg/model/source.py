@@ -11,7 +11,7 @@ from qwen_svg.common.errors import UserError, first_sentence
 from qwen_svg.common.files import read_json
 from qwen_svg.common.hub import hub_reachable
 from qwen_svg.common.run_folder import constants_of, find_run, is_run, located, newest_run, open_run
-from qwen_svg.model.gguf import first_fields
+from qwen_svg.model.gguf_reading import first_fields, hasten_reading
 
 EXPORTED = ("prompt_form", "max_length")  # what travels with a model that leaves its run
 SETTINGS = "qwen_svg.json"  # holds them in a folder
@@ -119,6 +119,7 @@ def pretrained_arguments(base: str) -> dict[str, Any]:
                 f"base model file {base} does not exist; give another in its place, or get the small one with "
                 "`make model`."
             )
+        hasten_reading()
         return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     if path.is_dir():
         return {"pretrained_model_name_or_path": str(path)}
