@@ -70,13 +70,15 @@ def test_both_forms_from_the_shell_are_the_adapted_model(adapter, tiny_base, tmp
     assert again.returncode == 2 and "exists; name another folder" in again.stderr
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "q8_0"])
 def test_llamas_heads_are_reordered_and_read_back(llama, tmp_path, dtype):
     model, tokenizer, prompt, expected = load(find_source(str(llama)))
     write_gguf(tmp_path / "m.gguf", model, tokenizer, "tiny", dtype, {})
     compare(tmp_path / "m.gguf", prompt, expected, dtype)
     tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(tmp_path / "m.gguf").tensors}
-    assert tensors["blk.0.attn_q.weight"].tensor_type.name == {"float32": "F32", "float16": "F16"}[dtype]
+    assert (
+        tensors["blk.0.attn_q.weight"].tensor_type.name == {"float32": "F32", "float16": "F16", "q8_0": "Q8_0"}[dtype]
+    )
     assert tensors["output_norm.weight"].tensor_type.name == "F32" and "output.weight" in tensors
     if dtype == "float32":  # head 1, row pair (0, D/2) of transformers → rows 0 and 1 of ggml's head 1
         query = model.state_dict()["model.layers.0.self_attn.q_proj.weight"]
@@ -122,6 +124,7 @@ def test_pre_tokenizers_are_named_or_refused():
         ([], "OUTPUT is empty"),
         (["--output", "x", "--format", "onnx"], "FORMAT must be"),
         (["--output", "x", "--dtype", "int4"], "DTYPE must be"),
+        (["--output", "x", "--dtype", "q8_0"], "add `--format gguf`"),
         (["--output", "qwen_svg"], "OUTPUT qwen_svg exists"),
         (["--output", "x", "--model", "no/such/folder"], "MODEL no/such/folder does not exist"),
     ],

@@ -16,7 +16,8 @@ from prompt_template import end_of_turn
 from qwen_svg.common.errors import UserError
 
 ARCHITECTURES = {"qwen2": gguf.MODEL_ARCH.QWEN2, "llama": gguf.MODEL_ARCH.LLAMA}  # by transformers' model_type
-FILE_TYPES = {"float32": gguf.LlamaFileType.ALL_F32, "float16": gguf.LlamaFileType.MOSTLY_F16}
+F32, F16, Q8 = (gguf.GGMLQuantizationType[name] for name in ("F32", "F16", "Q8_0"))
+TYPES = {"float32": F32, "float16": F16, "q8_0": Q8}
 
 
 def require_known(config: Any) -> None:
@@ -31,7 +32,7 @@ def require_known(config: Any) -> None:
 
 
 def write_gguf(path: Path, model: Any, tokenizer: Any, name: str, dtype: str, settings: dict[str, Any]) -> None:
-    """Write weights, sizes and tokens. dtype: "float32" or "float16" of the matrices; vectors are always float32.
+    """Write weights, sizes and tokens. dtype: one of TYPES, of the matrices; vectors are always float32.
 
     settings: more keys and values, texts or whole numbers. Raises UserError for a model or a tokenizer of another kind.
     """
@@ -42,7 +43,7 @@ def write_gguf(path: Path, model: Any, tokenizer: Any, name: str, dtype: str, se
     writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[architecture])
     writer.add_type(gguf.GGUFType.MODEL)
     writer.add_name(name)
-    writer.add_file_type(FILE_TYPES[dtype])
+    writer.add_file_type(gguf.LlamaFileType["ALL_F32" if dtype == "float32" else f"MOSTLY_{TYPES[dtype].name}"])
     writer.add_block_count(config.num_hidden_layers)
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
@@ -73,8 +74,11 @@ def _add_tensors(writer: gguf.GGUFWriter, model: Any, architecture: gguf.MODEL_A
         if model.config.model_type == "llama" and (projection := re.search(r"\.([qk])_proj\.", name)):
             heads = model.config.num_attention_heads
             values = _interleaved(values, heads if projection[1] == "q" else model.config.num_key_value_heads)
-        values = values.astype(dtype if values.ndim > 1 else "float32")
-        writer.add_tensor(names.get_name(name, try_suffixes=(".weight", ".bias")), values)
+        kind = TYPES[dtype] if values.ndim > 1 else F32
+        if kind == Q8 and values.shape[-1] % gguf.GGML_QUANT_SIZES[Q8][0]:
+            kind = F16  # rows that are no whole number of blocks
+        packed = gguf.quants.quantize(values, kind)
+        writer.add_tensor(names.get_name(name, try_suffixes=(".weight", ".bias")), packed, raw_dtype=kind)
 
 
 def _interleaved(values: np.ndarray, heads: int) -> np.ndarray:
