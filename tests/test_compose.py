@@ -46,10 +46,25 @@ def test_numbers_are_whole_and_the_reasoning_is_short_and_says_them_first(made):
         assert "." not in svg.replace("www.w3.org", "")
         assert len(reasoning.split()) <= 60
         assert [line[:2] for line in reasoning.splitlines()] == [f"{n}." for n in range(1, 8)]
-        moved = re.findall(r"translate\((\d+,\d+)\) scale\((\d)\)", svg)
-        assert all(place in reasoning and f"scale {size}" in reasoning for place, size in moved)
-        circles = re.findall(r'cx="(\d+)" cy="(\d+)" r="(\d\d)"', svg)
-        assert all(f"{x},{y}" in reasoning and f"r {r}" in reasoning for x, y, r in circles)
+        numbers = re.findall(r"\d+", reasoning.splitlines()[2])
+        for x, y, size in re.findall(r"translate\((\d+),(\d+)\) scale\((\d+)\)", svg):
+            assert {x, y, size} <= set(numbers)
+
+
+def test_a_shapes_numbers_follow_from_the_words_before_them():
+    scales, xs, ys = (
+        {"small": "5", "medium": "8", "large": "14"},
+        {"left": "64", "middle": "128", "right": "192"},
+        {"top": "64", "middle": "128", "bottom": "192"},
+    )
+    plain = [sample for sample in samples(seed=6, count=80, level="1", unseen=0.1) if "inside" not in sample["group"]]
+    for sample in plain:
+        lines = extract_reasoning(sample["svg_content"]).splitlines()
+        for said, noted in zip(lines[0][3:].split(", "), lines[2][3:].split("; "), strict=True):
+            size, _, thing, *place = said.split()
+            column = next((word for word in place if word in ("left", "right")), "middle")
+            row = next((word for word in place if word in ("top", "bottom")), "middle")
+            assert noted == f"{size} scale {scales[size]} {thing} {column} {xs[column]} {row} {ys[row]}"
 
 
 def test_descriptions_are_of_their_length_in_plain_english_and_never_the_same(made):

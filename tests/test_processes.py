@@ -25,6 +25,7 @@ from qwen_svg.training.sampler import LengthGroupedSampler, share
 from qwen_svg.training.token_store import TokenStore
 from tests.paths import ROOT
 from tests.scripts import run_main
+from tests.tiny import make_base
 
 # 36 samples in steps of 8: the last step of an epoch has 4, and only one of two processes has samples for it.
 FLAGS = "--epochs 2 --max-length 1100 --lora-rank 4 --lora-alpha 8 --learning-rate 0.02 --batch-size 4 --no-wandb"
@@ -78,9 +79,19 @@ def work(tmp_path_factory, flags):
 
 
 @pytest.fixture(scope="module")
-def launched(work, flags):
-    """The runs "fsdp", with a SIGTERM to process 1 in step 6, and "two" (DDP), where it is killed in step 8."""
-    jobs = [["FSDP", "SIGTERM", 6, *flags, "--run-name", "fsdp"], ["", "SIGKILL", 8, *flags, "--run-name", "two"]]
+def untied(work, flags, tokenizer):
+    """Constants that put a base in place whose output layer is not its embeddings."""
+    return [*flags, "--base-model", str(make_base(work / "untied-base", tokenizer, tied=False))]
+
+
+@pytest.fixture(scope="module")
+def launched(work, flags, untied):
+    """The runs "fsdp", with a SIGTERM to process 1 in step 6, "untied", in step 3; "two" (DDP), killed in step 8."""
+    jobs = [
+        ["FSDP", "SIGTERM", 6, *flags, "--run-name", "fsdp"],
+        ["FSDP", "SIGTERM", 3, *untied, "--run-name", "untied"],
+        ["", "SIGKILL", 8, *flags, "--run-name", "two"],
+    ]
     command = [sys.executable, "-m", "tests.two_processes", json.dumps(jobs)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, timeout=200)
@@ -105,18 +116,25 @@ def test_fsdp2_divides_the_model_and_trains_alike(work, launched):
     assert (checkpoint / "complete.json").exists() and (checkpoint / "optimizer_0").is_dir()
 
 
+def test_fsdp2_gathers_an_output_layer_of_its_own(work, launched, untied):
+    train_here(work, *untied, "--run-name", "untied-one", "--gradient-accumulation", "2")
+    found = records(work / "outputs/untied")
+    assert [record["step"] for record in found if "eval_cross_entropy" in record] == [0, 3]
+    assert_close(found, records(work / "outputs/untied-one")[: len(found)])
+
+
 def test_a_signal_to_one_process_stops_all_in_the_same_step(launched):
-    assert launched.stderr.count("training stopped") == 1
+    assert launched.stderr.count("training stopped at step 6") == 1
     assert "error: training stopped at step 6 (SIGTERM); go on with `python train.py --resume" in launched.stderr
 
 
 def test_the_loss_of_a_process_is_a_sentence(launched):
     assert "error: process 0 has lost another of its launch; go on with `--resume`" in launched.stderr
-    assert "Traceback" not in launched.stderr and launched.stdout.count("exit code 2") == 2
+    assert "Traceback" not in launched.stderr and launched.stdout.count("exit code 2") == 3
 
 
 def test_one_process_prints_and_writes(work, launched):
-    assert launched.stdout.count("40 samples read") == launched.stdout.count("validation cross-entropy 7") == 2
+    assert launched.stdout.count("40 samples read") == launched.stdout.count("validation cross-entropy 7") == 3
     for run in (work / "outputs/fsdp", work / "outputs/two"):
         steps = [record["step"] for record in records(run) if "loss" in record]
         assert steps == sorted(set(steps))

@@ -88,13 +88,16 @@ def qwen2_config(tokenizer: Any, **more: Any) -> Any:
     )
 
 
-def make_base(folder: Path, tokenizer: Any) -> Path:
-    """Save a random Qwen2 of two small layers and its tokenizer, as `--base-model` takes it."""
+def make_base(folder: Path, tokenizer: Any, tied: bool = True) -> Path:
+    """Save a random Qwen2 of two small layers and its tokenizer, as `--base-model` takes it.
+
+    tied: is its output layer its embeddings?
+    """
     import torch
     from transformers import Qwen2ForCausalLM
 
     torch.manual_seed(0)
-    Qwen2ForCausalLM(qwen2_config(tokenizer, tie_word_embeddings=True)).save_pretrained(folder)
+    Qwen2ForCausalLM(qwen2_config(tokenizer, tie_word_embeddings=tied)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

@@ -43,7 +43,6 @@ def answer(scene: Scene) -> str:
 def reasoning(scene: Scene) -> str:
     """The template's seven steps in at most 60 words."""
     drawn = [item for item in scene.items if not item.is_shape]
-    moved = any(not item.is_shape or item.thing in shapes.OUTLINES for item in scene.items)
     accents = dict.fromkeys(colour for item in drawn for colour in things.accents(item.thing))
     used = [scene.background, scene.ground.colour if scene.ground else "", *(item.colour for item in scene.items)]
     base = [f"{colours.paint(scene.background)} background" if scene.background else "white paper"]
@@ -55,14 +54,16 @@ def reasoning(scene: Scene) -> str:
         "; ".join(map(note, scene.items)),
         ", ".join(base),
         f"{', '.join(accents)} parts" if accents else "none",
-        "moved and scaled" if moved else "none",
+        "moved and scaled",
         "all visible",
     )
     return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
 
 
 def elements(scene: Scene) -> str:
-    """ "diamond left of triangle", "3 apple" """
+    """ "small orange diamond left, triangle right"; "tree left of house", "3 apple" """
+    if all(item.is_shape and item.count == 1 for item in scene.items):
+        return ", ".join(map(phrase, scene.items))
     names = [f"{item.count} {item.thing}" if item.count > 1 else item.thing for item in scene.items]
     related = [
         f"{names[a]} {SAID.get(relation, relation)} {' and '.join(names[b] for b in others)}"
@@ -72,10 +73,33 @@ def elements(scene: Scene) -> str:
     return ", ".join([*related, *(names[i] for i in sorted(alone))])
 
 
+def phrase(item: Item) -> str:
+    """ "small orange diamond top left" """
+    return " ".join([item.size or "medium", colours.paint(item.colour), item.thing, place(item)])
+
+
 def note(item: Item) -> str:
-    """ "circle 64,128 r 20"; "diamond 64,128 scale 5"; "apple 64,128 128,128 192,128 scale 3" """
-    size = shapes.size(item.thing, item.r) if item.is_shape else f"scale {item.unit}"
-    return " ".join([item.thing, *(f"{x},{y}" for x, y in item.spots), size])
+    """ "small scale 5 circle left 64 middle 128"; "apple 64,128 128,128 192,128 scale 3"
+
+    Of a single shape each number stands behind the word it follows from.
+    """
+    scale = shapes.scale(item.r) if item.is_shape else item.unit
+    if not item.is_shape or item.count > 1:
+        return " ".join([item.thing, *(f"{x},{y}" for x, y in item.spots), f"scale {scale}"])
+    (x, y), (column, row) = item.spots[0], column_and_row(item)
+    return f"{item.size or 'medium'} scale {scale} {item.thing} {column} {x} {row} {y}"
+
+
+def column_and_row(item: Item) -> tuple[str, str]:
+    """Return the part of the canvas, of three by three, that an item's centre is in."""
+    x, y = item.spots[0]
+    return ("left", "middle", "right")[3 * x // CANVAS], ("top", "middle", "bottom")[3 * y // CANVAS]
+
+
+def place(item: Item) -> str:
+    """ "top left", "right", "center" """
+    column, row = column_and_row(item)
+    return " ".join(word for word in (row, column) if word != "middle") or "center"
 
 
 def drawing(scene: Scene) -> str:

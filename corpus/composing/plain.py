@@ -25,7 +25,7 @@ from corpus.composing.layout import (
 from corpus.composing.scene import Item, Relation, Scene
 from corpus.composing.shapes import SHAPES
 
-KINDS = {"one": 20, "two": 20, "left": 12, "right": 12, "above": 12, "below": 12, "inside": 12}  # of 100 scenes
+KINDS = {"one": 15, "two": 25, "left": 12, "right": 12, "above": 12, "below": 12, "inside": 12}  # of 100 scenes
 AXIS = tuple(centres[1:2] for centres in (LOW, MIDDLE, HIGH))  # of three centres the middle one
 CENTRES: Places = {place: (xs[1:2], ys[1:2]) for place, (xs, ys) in PLACES.items()}
 ROOMY = ("circle", "square", "triangle", "diamond", "hexagon", "ring")  # a small shape fits inside a large one

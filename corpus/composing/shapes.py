@@ -1,21 +1,27 @@
-"""The plain shapes: their element, and the numbers that the reasoning notes first and the element then repeats.
+"""The plain shapes: outlines about 0,0, always the same text, moved to where they are and enlarged.
 
-A shape has a centre and a radius, in whole canvas units; it reaches `radius` to the left and the right. A small model
-copies well and adds badly, so what the reasoning notes stands in the element literally. What is round has its centre
-and its radius; what has corners is an outline about 0,0, always the same text, moved to the centre and enlarged.
+A small model copies well and adds badly. So a shape's place and size are three numbers, the same for all shapes, which
+the reasoning notes first and the element then repeats. A shape has a centre and a radius, in whole canvas units; it
+reaches `radius` to the left and the right.
 """
 
 FLAT = ("oval", "rectangle")  # half as high as wide
 HALF = 4  # the half width of an outline: radius / HALF is how much it is enlarged
-OUTLINES = {
-    "square": 'rect x="-4" y="-4" width="8" height="8"',
-    "rectangle": 'rect x="-4" y="-2" width="8" height="4"',
-    "triangle": 'path d="M0,-4 l4,8 h-8 z"',
-    "diamond": 'path d="M0,-4 l4,4 l-4,4 l-4,-4 z"',
-    "hexagon": 'path d="M-4,0 l2,-4 h4 l2,4 l-2,4 h-4 z"',
-    "cross": 'path d="M-4,-1 h3 v-3 h2 v3 h3 v2 h-3 v3 h-2 v-3 h-3 z"',
+# No two begin alike: what shape it is, is decided right behind its name in the comment. That is why a rectangle is a
+# thick line, and a ring has no centre of its own (it is 0,0).
+ELEMENTS = {
+    "circle": '<circle cx="0" cy="0" r="4" fill="{colour}" transform="{where}"/>',
+    "oval": '<ellipse cx="0" cy="0" rx="4" ry="2" fill="{colour}" transform="{where}"/>',
+    "square": '<rect x="-4" y="-4" width="8" height="8" fill="{colour}" transform="{where}"/>',
+    "rectangle": '<line x1="-4" y1="0" x2="4" y2="0" stroke="{colour}" stroke-width="4" transform="{where}"/>',
+    "triangle": '<polygon points="0,-4 4,4 -4,4" fill="{colour}" transform="{where}"/>',
+    "diamond": '<path d="M0,-4 l4,4 l-4,4 l-4,-4 z" fill="{colour}" transform="{where}"/>',
+    "hexagon": '<polyline points="4,0 2,4 -2,4 -4,0 -2,-4 2,-4" fill="{colour}" transform="{where}"/>',
+    "ring": '<circle r="3" fill="none" stroke="{colour}" stroke-width="2" transform="{where}"/>',
+    "cross": '<g stroke="{colour}" stroke-width="2" transform="{where}">\n'
+    '<line x1="0" y1="-4" x2="0" y2="4"/>\n<line x1="-4" y1="0" x2="4" y2="0"/>\n</g>',
 }
-SHAPES = ("circle", "oval", "square", "rectangle", "triangle", "diamond", "hexagon", "ring", "cross")
+SHAPES = tuple(ELEMENTS)
 
 
 def height(shape: str, r: int) -> int:
@@ -23,19 +29,10 @@ def height(shape: str, r: int) -> int:
     return r // 2 if shape in FLAT else r
 
 
-def size(shape: str, r: int) -> str:
-    """Return the size as the reasoning notes it: "r 32", "r 32,16", "scale 8"."""
-    if shape in OUTLINES:
-        return f"scale {r // HALF}"
-    return f"r {r},{height(shape, r)}" if shape in FLAT else f"r {r}"
+def scale(r: int) -> int:
+    return r // HALF
 
 
 def element(shape: str, x: int, y: int, r: int, colour: str) -> str:
-    """Return the SVG element. `colour` is a CSS name."""
-    if shape == "ring":
-        return f'<circle cx="{x}" cy="{y}" r="{r}" fill="none" stroke="{colour}" stroke-width="{r // 4}"/>'
-    if shape == "circle":
-        return f'<circle cx="{x}" cy="{y}" r="{r}" fill="{colour}"/>'
-    if shape == "oval":
-        return f'<ellipse cx="{x}" cy="{y}" rx="{r}" ry="{height(shape, r)}" fill="{colour}"/>'
-    return f'<{OUTLINES[shape]} fill="{colour}" transform="translate({x},{y}) scale({r // HALF})"/>'
+    """Return the SVG element, or elements in a <g>. `colour` is a CSS name."""
+    return ELEMENTS[shape].format(colour=colour, where=f"translate({x},{y}) scale({scale(r)})")

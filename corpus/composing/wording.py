@@ -58,7 +58,8 @@ def related(draw: Random, scene: Scene, names: list[str]) -> str:
     a, relation, b, *c = scene.relations[0]
     others = " and ".join([names[b], *(names[i] for i in c)])
     way = draw.random()
-    if relation == "between" or way < 0.7:
+    turned = a > b if scene.level == 1 else way >= 0.7  # level 1 draws in the order of the words
+    if relation == "between" or not turned:
         verb = ("are" if scene.items[a].count > 1 else "is") + " "
         return f"{names[a]} {verb if way < 0.1 else ''}{draw.choice(RELATIONS[relation])} {others}"
     several = scene.items[b].count > 1

@@ -3,6 +3,8 @@
 Only those that predict a label are made, a bounded number at a time.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,8 +50,26 @@ def _losses(
         hidden = model.get_decoder()(
             input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids, use_cache=False
         ).last_hidden_state[logits_to_keep]
-        head = output_layer(model)  # taken here: FSDP has gathered it by now
-        return _FrozenHeadLoss.apply(hidden, head.weight, shift_labels, head.ids, head.rows)
+        with gathered(model.get_output_embeddings()):
+            head = output_layer(model)
+            return _FrozenHeadLoss.apply(hidden, head.weight, shift_labels, head.ids, head.rows)
+
+
+@contextmanager
+def gathered(module: torch.nn.Module) -> Iterator[None]:
+    """Let the module's weights be whole where FSDP2 has divided them.
+
+    It gathers what it has wrapped by itself, such as an output layer that is no embedding, around its forward method
+    alone, and that is not called here.
+    """
+    divided = [part for part in module.modules() if hasattr(part, "unshard")]  # only its FSDPModule has it
+    for part in divided:
+        part.unshard()
+    try:
+        yield
+    finally:
+        for part in divided:
+            part.reshard()
 
 
 @dataclass(frozen=True)
