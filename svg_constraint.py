@@ -19,7 +19,8 @@ Decisions where the template leaves a choice (prompt dialects)
     colours           none, #rgb, #rrggbb, CSS names in any letter case, rgb(r, g, b) with whole numbers. Not: names no
                       renderer knows, hsl(), alpha in a colour, transparent, inherit, currentColor, url() with fallback
     character refs    decoded before checking: `&#35;f00` is a colour like any other; in comments they are plain text
-    numbers           up to 3 decimals, within ±100,000; no units, except percentages in gradients
+    numbers           up to 3 decimals, within ±100,000; no units, except percentages in gradients; no shape reaches
+                      that far on the canvas either, transforms and strokes included: renderers overflow there
     opacity           0 to 1
     visual block      needs a comment before it. A block is a <g> with all it holds, or a run of neighbouring shapes
                       with the same fill and stroke. Inside a <g> without a comment each block needs its own.
@@ -34,13 +35,15 @@ Decisions where the template leaves a choice (prompt dialects)
     nesting           no <svg> in <svg>, nothing but a gradient in defs, nothing in a shape, no text
     XML               no XML declaration, DOCTYPE, processing instruction, CDATA, extra xmlns; UTF-8 without BOM;
                       gzip is not unpacked
+    layers            what is translucent is drawn on a layer of its own, as large as it: 100 canvases of them at most,
+                      because a renderer takes seconds for more
     limits            64 kB, 5,000 elements, 64 levels, 32 kB an attribute, 1,000 points, 2,000 path commands,
                       16 transforms
 
 Rules (stable names): size empty compressed utf-8 character encoding doctype xml-declaration processing-instruction
 cdata not-well-formed limit root namespace tag attribute nesting text number decimals range degenerate missing path
 points transform paint reference id comment-missing comment-empty comment-markup comment-length comment-character
-no-shape invisible; embedded (kaggle). Warnings: root path outside unpainted.
+no-shape invisible layers; embedded (kaggle). Warnings: root path outside unpainted.
 """
 
 import argparse
@@ -115,6 +118,8 @@ MAX_BYTES = 65_536  # of the prompt dialects
 MAX_DEPTH = 64
 MAX_VALUE = 32_768  # characters of one attribute
 MAX_DECIMALS = 3  # of a number; more only costs tokens: 0.001 is 1/256,000 of the canvas
+MAX_REACH = 100_000  # canvas units on all sides that a shape may reach
+MAX_LAYERS = 100.0  # canvases of translucent shapes and groups together; resvg takes 10 to 20 ms for each
 MAX_COMMENT = 500  # characters; the longest in the 876 samples the project began with has 85
 _BIDI_OR_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
@@ -150,6 +155,8 @@ class _Frame:
     comment: bool = False  # a comment stands here that no block has used yet
     paint: tuple[str, str] | None = None  # of the block that a neighbouring shape would continue
     text: bool = False  # text was reported already
+    layer: bool = False  # it is translucent
+    box: tuple[float, float, float, float] | None = None  # left, top, right, bottom of what it holds, on the canvas
     fill_paint: str = ""  # inherited
     stroke_paint: str = ""
 
@@ -158,6 +165,11 @@ class _Frame:
         given = dict(zip(attributes[::2], attributes[1::2], strict=True))
         self.fill_paint = given.get("fill", parent.fill_paint if parent else "").strip().lower()
         self.stroke_paint = given.get("stroke", parent.stroke_paint if parent else "").strip().lower()
+
+    def hold(self, box: tuple[float, float, float, float]) -> None:
+        """Make the box large enough for another one."""
+        old = self.box or box
+        self.box = (*map(min, old[:2], box[:2]), *map(max, old[2:], box[2:]))
 
     def fills(self, tag: str) -> bool:
         return tag != "line" and self.fill_paint != "none"
@@ -169,6 +181,7 @@ class _PromptReader(Reader):
         self.table = GRADIENT_TABLE if dialect == "prompt+gradients" else PROMPT_TABLE
         self.stack: list[_Frame] = []
         self.shapes = 0
+        self.layers = 0.0  # canvases
         self.ids: dict[str, int] = {}
         self.references: list[tuple[str, str, int, int]] = []  # id, tag, line, item
 
@@ -270,6 +283,7 @@ class _PromptReader(Reader):
         if parent and parent.tag in ("svg", "g"):
             self.block(parent, frame, tag, attributes, line, item)
         frame.paint_of(parent, attributes)
+        frame.layer = (parsed.get("opacity") or 1.0) < 1
         if tag in SHAPES:
             self.shapes += 1
             if not frame.fills(tag) and frame.stroke_paint in ("", "none"):
@@ -279,7 +293,19 @@ class _PromptReader(Reader):
 
     def end(self, name: str) -> None:
         super().end(name)
-        self.stack.pop()
+        frame = self.stack.pop()
+        if frame.box is None:
+            return
+        if self.stack:
+            self.stack[-1].hold(frame.box)
+        if frame.layer:
+            left, top, right, bottom = frame.box
+            before, self.layers = self.layers, self.layers + max(0.0, right - left) * max(0.0, bottom - top) / CANVAS**2
+            if before <= MAX_LAYERS < self.layers:
+                message = (
+                    f"so many large translucent shapes and groups that together they cover {MAX_LAYERS:g} canvases"
+                )
+                self.add("layers", frame.tag, self.parser.CurrentLineNumber, message, frame.item)
 
     def known_tag(self, name: str, shown: str, line: int, item: int) -> str:
         """Return the tag, or "" with a violation when it is not an element of the dialect."""
@@ -430,8 +456,11 @@ class _PromptReader(Reader):
         reach = 2 * frame.stroke * max(abs(a) + abs(c), abs(b) + abs(d))
         left, right, top, bottom = min(xs), max(xs), min(ys), max(ys)
         where = f"x {left:.4g} to {right:.4g}, y {top:.4g} to {bottom:.4g}"
+        frame.box = (*(max(0.0, v - reach) for v in (left, top)), *(min(CANVAS, v + reach) for v in (right, bottom)))
         if max(left, top) - reach >= CANVAS or min(right, bottom) + reach <= 0:
             self.add("invisible", tag, line, f"the shape lies wholly outside the canvas ({where})", item)
+        elif max(-left, -top, right, bottom) + reach >= MAX_REACH:
+            self.add("range", tag, line, f"the shape reaches {MAX_REACH:,} units away or further ({where})", item)
         elif left < 0 or top < 0 or right > CANVAS or bottom > CANVAS:
             self.verdict.warnings.append(
                 Violation("outside", tag, line, f"the shape reaches outside the canvas ({where})")

@@ -3,7 +3,8 @@
 In a page an SVG leans on what is around it: the namespaces are implied, attribute names may hold what XML refuses, and
 <use> or url(#…) may point at a symbol or gradient that stands elsewhere on the page. The parser (lexbor) has already
 put the letter case of names right, as the HTML standard's tables for foreign content say; the rest is done here.
-Scripts, event handlers and comments are left out.
+Scripts, event handlers and comments are left out. What a style sheet of the page paints would lose its paint, and is no
+document.
 """
 
 import re
@@ -22,6 +23,10 @@ _ATTRIBUTE = re.compile(r"(?!on)(?!xmlns)[A-Za-z_][\w.-]*|xlink:[a-z]+|xml:(?:sp
 _URL_REFERENCE = re.compile(r"url\(\s*['\"]?#([^'\")]+)")
 # What XML 1.0 admits in no form (production Char).
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_RULE = re.compile(r"([^{}@;]+)\{([^{}]*)\}")
+_PAINTS = re.compile(r"(?:^|[;\s])(?:fill|stroke)(?:-width)?\s*:\s*(?!currentcolor|inherit)", re.IGNORECASE)
+MAX_CSS = 200_000  # characters of a page's style sheets that are looked at …
+MAX_RULES = 300  # … and of their rules those that paint
 
 
 class NotStandalone(Exception):
@@ -34,6 +39,24 @@ class Page:
     def __init__(self, tree):
         self.tree = tree
         self._by_id: dict | None = None
+        self._painted: set[int] | None = None
+
+    def paints(self, node) -> bool:
+        """Does a rule of the page's style sheets, those within an <svg> aside, give the element its paint?"""
+        if self._painted is None:
+            text = "".join(sheet.text() for sheet in self.tree.css("style") if not _within_svg(sheet))[:MAX_CSS]
+            rules = [selector for selector, body in _RULE.findall(text) if _PAINTS.search(body)]
+            self._painted = {found.mem_id for rule in rules[:MAX_RULES] for found in self._matched(rule)}
+        return node.mem_id in self._painted
+
+    def _matched(self, selector: str) -> list:
+        selector = re.sub(r"/\*.*?\*/", "", selector, flags=re.DOTALL).strip()
+        if ":" in selector:  # in some state only, or what this cannot match
+            return []
+        try:
+            return self.tree.css(selector)
+        except Exception:  # lexbor raises its own types at selectors that it does not know
+            return []
 
     def element(self, name: str):
         if self._by_id is None:
@@ -41,6 +64,13 @@ class Page:
             for node in self.tree.css("svg [id]"):
                 self._by_id.setdefault(node.attributes["id"], node)
         return self._by_id.get(name)
+
+
+def _within_svg(node) -> bool:
+    while (node := node.parent) is not None:
+        if node.tag == "svg":
+            return True
+    return False
 
 
 class Document:
@@ -59,6 +89,8 @@ class Document:
 
     def text(self, root) -> str:
         """Return the document. Raises NotStandalone."""
+        if self.page.paints(root):
+            raise NotStandalone("painted by the page")
         attributes = {k: v for k, v in root.attributes.items() if root.tag == "svg" or k not in ("id", "class")}
         self.children(root, "svg", 1)
         body, self.parts = "".join(self.parts), []
@@ -107,6 +139,8 @@ class Document:
             return
         if tag == "foreignObject":
             raise NotStandalone("holds HTML")
+        if self.page.paints(node):
+            raise NotStandalone("painted by the page")
         if tag == "svg":
             self.nested.append(node.mem_id)
             self.alone = False  # the page is searched for each of them

@@ -14,6 +14,8 @@ START = 5  # of these
 SMALLEST = (8, 32, 128, 512, 2048)  # pixels of 512 × 512; smaller regions go to their neighbours
 TEXTURED = 0.7  # share of the pixels inside surfaces, below which a picture is no flat drawing
 REGION = 12  # bytes that a region takes at least: with more of them there is no need to try
+SHAPE = "/>"  # the end of one; a text without leaves nothing of the picture but the paper
+GRIDS = (FINE, MIXED, COARSE)
 TOLERANCES = tuple(0.3 * 2 ** (i / 2) for i in range(11))  # pixels, 0.3 to 9.6
 
 
@@ -48,7 +50,8 @@ def by_layers(rgb: Any, budget: Budget, comparator: Comparator) -> list[Candidat
                 counted[len(left.colours)] = max((one.similarity for one in tried), default=NOTHING)
             return counted[len(left.colours)]
 
-        scores[len(centres)] = hill_climb(SMALLEST, 0, without)
+        best = hill_climb(SMALLEST, 0, without)
+        scores[len(centres)] = without(0) if best == NOTHING else best  # a picture of a dot is all small regions
         return scores[len(centres)]
 
     hill_climb(COLOURS, START, with_colours)
@@ -60,26 +63,33 @@ def by_layers(rgb: Any, budget: Budget, comparator: Comparator) -> list[Candidat
 
 
 def _drawings(traced: Traced, step: float, budget: Budget, comparator: Comparator) -> list[Candidate]:
-    """Return the drawing in full detail if it fits; else that in most detail on each grid. step: of a pixel."""
+    """Return the drawing in most detail that fits on each grid: the coarse one is the best where edges lie on it.
+
+    step: of a pixel.
+    """
     if not traced.parts:  # a white page is no drawing
         return []
-    full = traced.svg(TOLERANCES[0] * step, FINE)
-    if budget.allows(full):
-        return [comparator.compare(full)]
-    grids = (
-        [partial(traced.svg, tolerance * step, grid) for tolerance in TOLERANCES] for grid in (FINE, MIXED, COARSE)
-    )
-    return [comparator.compare(text) for texts in grids if (text := bisect_detail(texts, budget))]
+    found: dict[str, None] = {}
+    for grid in GRIDS:
+        full = traced.svg(TOLERANCES[0] * step, grid)
+        texts = [partial(traced.svg, tolerance * step, grid) for tolerance in TOLERANCES]
+        if text := full if budget.allows(full) else bisect_detail(texts, budget):
+            found[text] = None
+    return [comparator.compare(text) for text in found if SHAPE in text]
 
 
 def _shorter(best: Candidate, traced: Traced, step: float, comparator: Comparator) -> list[Candidate]:
-    """Return drawings of the same layers in less detail, as long as they are nearly as good."""
-    found = []
-    for grid in (FINE, MIXED):
+    """Return drawings of the same layers in less detail, as long as they are nearly as good as the best so far.
+
+    At times they are better: an outline that is followed too closely has the steps of the pixels.
+    """
+    found, most = [], best.similarity
+    for grid in GRIDS:
         for tolerance in TOLERANCES:
             text = traced.svg(tolerance * step, grid)
-            if len(text) < len(best.svg):
+            if len(text) < len(best.svg) and SHAPE in text:
                 found.append(comparator.compare(text))
-                if found[-1].similarity < best.similarity - NEARLY:
+                most = max(most, found[-1].similarity)
+                if found[-1].similarity < most - NEARLY:
                     break
     return found

@@ -52,7 +52,9 @@ def colour_counts(lab: Any, rgb: Any, flat: Any) -> tuple[Any, Any]:
     sums = [np.bincount(place, weights=lab[flat][:, i]) for i in range(3)]
     points = np.stack(sums, axis=1) / counts[:, None]
     often = counts >= RARE * counts.sum()
-    return (points[often], counts[often]) if counts[often].sum() > 0.9 * counts.sum() else (points, counts)
+    if often.sum() < 2 or counts[often].sum() <= 0.9 * counts.sum():  # a dot on paper, or a photo
+        return points, counts
+    return points[often], counts[often]
 
 
 def k_means(points: Any, weights: Any, k: int) -> Any:

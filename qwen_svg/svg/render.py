@@ -45,8 +45,10 @@ def render_rgb(svg: str, size: int = 256, seconds: float | None = None) -> Any:
 
 def on_white(png: bytes, size: int) -> Any:
     """Return a drawing that fills size pixels one way, centred on white, as a PIL image (RGB, size × size)."""
-    canvas = Image.new("RGB", (size, size), "white")
     with Image.open(io.BytesIO(png)) as image:
+        if image.size == (size, size):
+            return image.convert("RGB")
+        canvas = Image.new("RGB", (size, size), "white")
         canvas.paste(image.convert("RGB"), ((size - image.width) // 2, (size - image.height) // 2))
     return canvas
 
@@ -63,9 +65,10 @@ def is_blank(png: bytes | None) -> bool:
 
 def picture_difference(a: Any, b: Any, tile: int = 16) -> tuple[float, float]:
     """Return (mean absolute error, that of the worst tile) of two uint8 arrays (S, S, 3), both in [0, 1]."""
-    error = np.abs(a.astype(np.int16) - b.astype(np.int16)).mean(axis=2) / 255
-    tiles = error.reshape(error.shape[0] // tile, tile, error.shape[1] // tile, tile).mean(axis=(1, 3))
-    return float(error.mean()), float(tiles.max())
+    error = np.maximum(a, b) - np.minimum(a, b)  # bytes all along: a fifth of the time
+    rows = error.reshape(len(error) // tile, tile, -1).sum(axis=1, dtype=np.uint32)
+    tiles = rows.reshape(len(rows), -1, 3 * tile).sum(axis=2) / (3 * 255 * tile * tile)
+    return float(tiles.mean()), float(tiles.max())
 
 
 def _refuse_files(svg: str) -> None:
