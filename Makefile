@@ -1,38 +1,38 @@
-# make quickstart   from nothing to pictures: install, data, lengths, training, test (2 cores, about 10 minutes)
-# make test         the whole test suite       make lint   ruff check and format, direction of imports
-
 PYTHON ?= python3
 PY := .venv/bin/python
 MODEL := models/SmolLM2-135M-Instruct.Q4_1.gguf
 QWEN := models/Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf
 RUN := outputs/quickstart
 
-.PHONY: quickstart data model model-qwen test lint peers clean-quickstart
+.PHONY: help quickstart data model model-qwen test lint peers clean-quickstart
 
-quickstart: .venv/installed $(MODEL) data/scenes.jsonl clean-quickstart
+help:  ## what there is to make
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 | /p' Makefile | awk -F ' \\| ' '{ printf "make %-12s %s\n", $$1, $$2 }'
+
+quickstart: .venv/installed $(MODEL) data/scenes.jsonl clean-quickstart  ## from nothing to pictures, on 2 cores
 	$(PY) preprocess_token_lengths.py --data-path data/scenes.jsonl --tokenizer $(MODEL)
 	$(PY) train.py --config configs/quickstart.yml
 	$(PY) evaluate_test.py --model $(RUN) --generate-samples 48
 
-test: .venv/installed-dev
+test: .venv/installed-dev  ## the whole test suite
 	$(PY) -m pytest
 
-lint: .venv/installed-dev
+lint: .venv/installed-dev  ## ruff check and format, direction of imports
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	.venv/bin/lint-imports --no-logo
 
 # The environments of benchmarks.training and benchmarks.mining. Unsloth's last three come without what only GPUs use of their requirements.
-peers: .venv/installed
+peers: .venv/installed  ## environments of what benchmarks compare with
 	$(PYTHON) -m venv .venv-trl && .venv-trl/bin/pip install -q -r benchmarks/peers/trl.txt
 	$(PYTHON) -m venv .venv-unsloth && .venv-unsloth/bin/pip install -q -r benchmarks/peers/unsloth.txt
 	.venv-unsloth/bin/pip install -q --no-deps unsloth==2026.10.9 unsloth_zoo==2026.10.9 \
 	    cut_cross_entropy torchao bitsandbytes
 	$(PYTHON) -m venv .venv-img2dataset && .venv-img2dataset/bin/pip install -q -r benchmarks/peers/img2dataset.txt
 
-data: data/twemoji.jsonl
-model: $(MODEL)
-model-qwen: $(QWEN)
+data: data/twemoji.jsonl  ## the demo corpus: 1,879 emoji
+model: $(MODEL)  ## SmolLM2-135M-Instruct, 98 MB
+model-qwen: $(QWEN)  ## Qwen2.5-Coder-0.5B-Instruct, 491 MB
 
 .venv/installed: requirements.txt
 	test -x $(PY) || $(PYTHON) -m venv .venv

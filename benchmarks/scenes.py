@@ -1,11 +1,12 @@
 """Does what the quickstart trains draw what it is asked for? And after how many minutes?
 
-    python -m benchmarks.scenes [RUN] [--json] [--curve]
+    python -m benchmarks.scenes [RUN] [--json] [--curve] [--picture]
 
 RUN: a run that evaluate_test.py has tested (default outputs/quickstart). Its answers, in test/samples.jsonl, are read
 and their claims are checked anew: of free decoding, of combinations that training had (claims) and had not
 (claims_unseen). minutes: of training, validation included. --curve: each checkpoint of the run draws the same
-descriptions, greedily, and curve.png and curve.json in the run's folder show claims against minutes.
+descriptions, greedily, and curve.png and curve.json in the run's folder show claims against minutes. --picture: writes
+docs/drawings.png, README's picture: the first eight drawings, in the order of the file.
 """
 
 import sys
@@ -18,6 +19,7 @@ from qwen_svg.common.dataset import Sample
 from qwen_svg.common.jsonl import read_jsonl
 from qwen_svg.common.run_folder import open_run
 from qwen_svg.common.run_split import samples_of
+from qwen_svg.common.sheet import write_sheet
 from qwen_svg.evaluation.metrics import claim_figures
 
 
@@ -31,6 +33,10 @@ def main() -> None:
     print(f"{run.folder}: {len(asked)} drawings")
     if "--curve" in sys.argv:
         found["curve"] = curve(run, samples, figures)
+    if "--picture" in sys.argv:
+        judged = judge_all({}, asked[:8], [answers[sample.id] for sample in asked[:8]])
+        drawn = [(sample.description, j.png) for sample, j in zip(asked, judged, strict=False)]
+        write_sheet(Path("docs/drawings.png"), drawn, columns=4)
     report(found)
 
 

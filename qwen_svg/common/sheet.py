@@ -14,10 +14,10 @@ from qwen_svg.common.files import atomic_write
 CELL, CAPTION, MARGIN, COLUMNS = 160, 52, 10, 6  # pixels; pictures to a row
 
 
-def write_sheet(path: Path, pictures: Iterable[tuple[str, Any]]) -> None:
+def write_sheet(path: Path, pictures: Iterable[tuple[str, Any]], columns: int = COLUMNS) -> None:
     """Write a PNG of captioned pictures, row by row. pictures: (caption, what `cell` takes); at least one."""
     shown = list(pictures)
-    columns = min(COLUMNS, len(shown))
+    columns = min(columns, len(shown))
     rows = -(-len(shown) // columns)
     size = (MARGIN + columns * (CELL + MARGIN), MARGIN + rows * (CELL + CAPTION + MARGIN))
     sheet = Image.new("RGB", size, "white")
