@@ -443,7 +443,7 @@ class _PromptReader(Reader):
 
     def geometry(self, frame: _Frame, tag: str, parsed: dict[str, Any], line: int, item: int) -> None:
         """Where on the canvas is the shape? Uses the hull of its control points."""
-        points = _hull(tag, parsed)
+        points = hull(tag, parsed)
         if not points:
             return
         if tag == "line" and points[0] == points[1]:
@@ -506,7 +506,7 @@ def _number(tag: str, name: str, value: str) -> float:
     return number
 
 
-def _hull(tag: str, parsed: dict[str, Any]) -> list[tuple[float, float]]:
+def hull(tag: str, parsed: dict[str, Any]) -> list[tuple[float, float]]:
     """Points whose convex hull holds the shape, in its own coordinates; empty when a value was faulty."""
     if None in parsed.values():
         return []

@@ -9,9 +9,8 @@ the order of painting. Coordinates are grid units, from -8 to 8 on both axes, wi
     d PATH         absolute M L H V Q Z                            is the thing itself, not what is behind the thing
 
 A thing is drawn on this grid, and moved and enlarged as a whole: its text is always the same, and only place and size
-differ, which are three numbers. Each part's first point lies within 4 units of the middle on both axes: the grammar of
-constrained decoding promises that what begins there stays on the canvas. A rectangle that begins further out is written
-as a path.
+differ, which are three numbers. Each part's first point lies within 4 units of the middle on both axes, and so on the
+canvas wherever a thing is put. A rectangle that begins further out is written as a path.
 """
 
 import re

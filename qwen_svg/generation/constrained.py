@@ -1,8 +1,9 @@
 """Constrained decoding: only tokens that keep the answer legal, and a close before the token budget ends.
 
-llguidance turns the grammar of `svg_grammar.py` into a mask over the vocabulary at each step. It cannot tell how far
-the end is; `grammar.Automaton` can. When what is left of the budget is only just enough, or a comment or the
-reasoning runs on, the shortest closing text is put in the model's place.
+llguidance turns the grammar of `svg_grammar.py` into a mask over the vocabulary at each step. It knows no debts, and
+cannot tell how far the end is; `grammar.Automaton` does both. Where a debt is near, the tokens of the mask that reach
+it are tried there. When what is left of the budget is only just enough, or a part runs on, the shortest closing text is
+put in the model's place.
 """
 
 import json
@@ -15,11 +16,13 @@ import llguidance
 import numpy as np
 
 from qwen_svg.common.tokens import METASPACE, ids_behind
-from qwen_svg.generation.grammar import Automaton, to_lark
+from qwen_svg.generation.grammar import ENDS, NEVER, Automaton, Distance, State, to_lark
+from qwen_svg.generation.svg_debts import nearly_full
 from qwen_svg.generation.svg_grammar import answer_grammar
 
-MARGIN = 64  # tokens kept above the closing text: one token may open an element, and so lengthen it
+MARGIN = 96  # tokens kept above the closing text: one token may open an element, and so lengthen it
 MAX_COMMENT = 160  # characters, then it is closed
+MAX_TEXT = 50_000  # bytes, fewer than the checker takes, and room for fewer elements than it takes
 REASONING_SHARE = 0.5  # of the budget, then it is closed
 REMEMBERED = 100_000  # steps of the automaton, some hundred MB: a server draws for months
 
@@ -43,8 +46,8 @@ class GrammarConstraint:
         needed: what `tokens_needed` says.
         """
         self.tokenizer, self.matcher, self.budget, self.needed = tokenizer, matcher, budget, needed
+        self.tokens_of = _texts[tokenizer]
         self.state = _automaton().start
-        self.text = ""
         self.tokens = 0
         self.read: list[int] = []  # the tokens before those
         self.unread: list[int] = []  # tokens that end within a character
@@ -60,10 +63,8 @@ class GrammarConstraint:
         if not new.endswith("\ufffd"):
             automaton = _automaton()
             if len(automaton.steps) > REMEMBERED:
-                automaton.steps.clear()
-                automaton.completions.clear()
+                automaton.forget()
             self.state = automaton.advance(self.state, new)
-            self.text += new
             self.read, self.unread = self.unread, []
 
     def mask(self, vocabulary: int) -> np.ndarray:
@@ -77,26 +78,78 @@ class GrammarConstraint:
         bits = np.frombuffer(self.matcher.compute_bitmask(), dtype=np.uint8)
         width = min(vocabulary, 8 * len(bits))
         allowed[:width] = np.unpackbits(bits, count=width, bitorder="little")
+        self._refuse(allowed)
         return allowed
+
+    def _refuse(self, allowed: np.ndarray) -> None:
+        """Take out of the library's mask the tokens behind which something owed is missing."""
+        reach = _automaton().reach(self.state)
+        if self.unread or reach == NEVER:
+            return
+        near = self.tokens_of.reaching(*reach) if reach[0] else allowed.nonzero()[0]
+        tried: dict[str, State] = {}
+        for token in near[allowed[near]]:
+            allowed[token] = self._fits(self.tokens_of.texts[token], tried)
+
+    def _fits(self, text: str, tried: dict[str, State]) -> bool:
+        """Try a token's text. tried: the states behind what many texts begin with."""
+        state = self.state
+        for i in range(1, len(text) + 1):
+            if (after := tried.get(text[:i])) is None:
+                after = tried[text[:i]] = _automaton().advance(state, text[i - 1])
+            state = after
+            if not state.threads:
+                return False
+            if len(text) - i < min(_automaton().reach(state)):  # the rest meets no debt
+                return True
+        return True
 
     def _closing(self, left: int) -> list[int]:
         """The tokens to put in now: all that is missing, the end of a part that runs on, or none."""
-        comment = self.text.rfind("<!--")
-        runs_on = (
-            len(self.text) - comment > MAX_COMMENT and "-->" not in self.text[comment:]
-            if comment >= 0
-            else self.tokens > REASONING_SHARE * self.budget and "</reasoning>" not in self.text
-        )
-        if not runs_on and left > self.needed + MARGIN:
+        left = min(left, MAX_TEXT - len(self.state.text.encode()))  # a token has a byte or more
+        end = self._end_of_what_runs_on()
+        if not end and left > self.needed + MARGIN:
             return []
         text = _automaton().completion(self.state)
-        if not runs_on and len(text) + MARGIN < left:  # a token is a character or more
+        if not end and len(text) + MARGIN < left:  # a token is a character or more
             return []
         tokens = ids_behind(self.tokenizer, text)
         if len(tokens) + MARGIN >= left:
             return tokens
-        # The first ">" ends the part that runs on, also where its end has been begun.
-        return ids_behind(self.tokenizer, text[: text.index(">") + 1]) if runs_on else []
+        # The first such character ends the part that runs on, also where its end has been begun.
+        return ids_behind(self.tokenizer, text[: text.index(end) + 1]) if end else []
+
+    def _end_of_what_runs_on(self) -> str:
+        """Return the last character of the end that a part needs now, "" for none."""
+        text = self.state.text
+        comment = text.rfind("<!--")
+        if comment < 0:
+            too_long = self.tokens > REASONING_SHARE * self.budget and "</reasoning>" not in text
+            return ">" if too_long else ""
+        if len(text) - comment > MAX_COMMENT and "-->" not in text[comment:]:
+            return ">"
+        return '"' if nearly_full(text[text.rfind('"') + 1 :]) else ""
+
+
+class TokenTexts:
+    """What a vocabulary's tokens write, for trying them."""
+
+    def __init__(self, texts: list[str]):
+        self.texts = texts
+        self.lengths = np.array([*map(len, texts)])
+        self.digits = np.array([any(character in "0123456789" for character in text) for text in texts])
+        self.ending = np.array([any(mark in text for mark in ENDS) for text in texts])
+        self.found: dict[Distance, np.ndarray] = {}
+
+    def reaching(self, free: float, behind_end: float) -> np.ndarray:
+        """Return the tokens that reach a debt which is as far away as `Automaton.reach` says.
+
+        What is not behind the end of a value is at the end of a number.
+        """
+        if (free, behind_end) not in self.found:
+            wanted = (self.digits & (self.lengths >= free)) | (self.ending & (self.lengths >= behind_end))
+            self.found[free, behind_end] = wanted.nonzero()[0]
+        return self.found[free, behind_end]
 
 
 def _vocabulary(tokenizer: Any) -> str:
@@ -118,6 +171,7 @@ def _vocabulary(tokenizer: Any) -> str:
 
 # By tokenizer, as long as it lives: keyed by id(), a later one at the same address would get this one's grammar.
 _grammars: WeakKeyDictionary[Any, dict[tuple, Any]] = WeakKeyDictionary()
+_texts: WeakKeyDictionary[Any, TokenTexts] = WeakKeyDictionary()
 
 
 def grammar_for(tokenizer: Any, vocabulary: int, stops: tuple[int, ...]) -> Any:
@@ -133,4 +187,6 @@ def grammar_for(tokenizer: Any, vocabulary: int, stops: tuple[int, ...]) -> Any:
         if matcher.get_error():
             raise RuntimeError(matcher.get_error())
         known[key] = matcher
+        texts = [wrapped.decode_bytes([token]).decode("utf-8", "replace") for token in range(vocabulary)]
+        _texts[tokenizer] = TokenTexts(texts)
     return known[key]
