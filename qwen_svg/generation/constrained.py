@@ -171,7 +171,7 @@ def _vocabulary(tokenizer: Any) -> str:
 
 # By tokenizer, as long as it lives: keyed by id(), a later one at the same address would get this one's grammar.
 _grammars: WeakKeyDictionary[Any, dict[tuple, Any]] = WeakKeyDictionary()
-_texts: WeakKeyDictionary[Any, TokenTexts] = WeakKeyDictionary()
+_texts: WeakKeyDictionary[Any, TokenTexts] = WeakKeyDictionary()  # of the grammar that was asked for last
 
 
 def grammar_for(tokenizer: Any, vocabulary: int, stops: tuple[int, ...]) -> Any:
@@ -186,7 +186,7 @@ def grammar_for(tokenizer: Any, vocabulary: int, stops: tuple[int, ...]) -> Any:
         matcher = llguidance.LLMatcher(wrapped, to_lark(answer_grammar()))
         if matcher.get_error():
             raise RuntimeError(matcher.get_error())
-        known[key] = matcher
         texts = [wrapped.decode_bytes([token]).decode("utf-8", "replace") for token in range(vocabulary)]
-        _texts[tokenizer] = TokenTexts(texts)
-    return known[key]
+        known[key] = matcher, TokenTexts(texts)
+    matcher, _texts[tokenizer] = known[key]
+    return matcher
