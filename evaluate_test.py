@@ -179,6 +179,7 @@ def free_column(
     name: str, vllm: VLLMEngine | None, engine: str,
 ) -> Column:  # fmt: skip
     """Measure a model's loss on all samples, and let it answer those that are asked for."""
+    print(f"{name}: cross-entropy of {len(samples)} samples, then {len(asked)} drawings", flush=True)
     rows = encode(loaded.tokenizer, samples, loaded.prompt_form)
     collator = LeftPaddingCollator(loaded.tokenizer.pad_token_id)
     loss = cross_entropy(loaded.model, rows, collator, c.BATCH_SIZE, f"{name}: cross-entropy")
@@ -202,6 +203,7 @@ def constrained_column(
         print(f"note: no constrained answers: {room} tokens are left for some, and a legal one may take {needed}")
         return None
     engine = engine if engine == "llama.cpp" else "transformers"
+    print(f"constrained: {len(asked)} drawings", flush=True)
     answers = generate_answers(
         draws, loaded.tokenizer, prompts, batch_size=c.BATCH_SIZE, progress="constrained: drawing",
         constrained=True, **limits(c, loaded),
