@@ -183,10 +183,11 @@ def test_a_score_decides_among_those_that_are_alike(predictor, tmp_path):
         return [len(drawing.answer) / 10_000 for drawing in drawings]
 
     (request,) = draw_each(
-        predictor, [Request("1", "a fox")], DrawingPlan(held, n=2, score=by_length, scored_by="length")
+        predictor, [Request("1", "a fox")], DrawingPlan(held, n=4, score=by_length, scored_by="length")
     )
     lengths = [len(attempt.drawing.answer) for attempt in request.attempts]
-    assert asked == [["a fox"] * 2] and lengths == sorted(lengths, reverse=True) and len(set(lengths)) > 1
+    ranks = [(attempt.drawing.drawn, length) for attempt, length in zip(request.attempts, lengths, strict=True)]
+    assert asked == [["a fox"] * 4] and ranks == sorted(ranks, reverse=True) and len(set(lengths)) > 2
     assert [attempt.score for attempt in request.attempts] == [length / 10_000 for length in lengths]
     illegal = drawn(answer().replace("<circle", '<circle id="x"'))
     assert Attempt(1, 1, drawn(answer()), 0.1).rank > Attempt(2, 1, illegal, 0.9).rank
@@ -194,12 +195,12 @@ def test_a_score_decides_among_those_that_are_alike(predictor, tmp_path):
 
     (tmp_path / "d.txt").write_text("a fox\n")
     output = tmp_path / "o.jsonl"
-    scored = DrawingPlan(held, n=2, score=by_length, scored_by="length")
+    scored = DrawingPlan(held, n=4, score=by_length, scored_by="length")
     draw_file(lambda: predictor, "m", scored, True, tmp_path / "d.txt", output)
     (record,) = map(json.loads, output.read_text().splitlines())
     assert record["score"] == len(record["svg_content"]) / 10_000 and record["way"]["score"] == "length"
     with pytest.raises(UserError, match="begun with another score"):
-        draw_file(lambda: predictor, "m", DrawingPlan(held, n=2), True, tmp_path / "d.txt", output)
+        draw_file(lambda: predictor, "m", DrawingPlan(held, n=4), True, tmp_path / "d.txt", output)
 
 
 def test_a_file_from_before_there_were_scores_is_gone_on_with(predictor, tmp_path):

@@ -253,7 +253,7 @@ def test_what_may_become_a_stop_string_is_held_back():
 def test_several_choices_are_drawn_side_by_side_with_seeds_that_follow(tiny_base):
     with serving(Predictor(str(tiny_base), slots=3), waiting=3) as site:
         client = OpenAI(base_url=f"{site.url}/v1", api_key="-", max_retries=0)
-        asked = {"model": "m", "messages": SAMPLES["messages"], "temperature": 1.0, "max_tokens": 150}
+        asked = {"model": "m", "messages": SAMPLES["messages"], "temperature": 1.0, "max_tokens": 200}
         three = client.chat.completions.create(**asked, n=3, seed=5)
         texts = [choice.message.content for choice in three.choices]
         assert [choice.index for choice in three.choices] == [0, 1, 2] and len(set(texts)) == 3 and three.seed == 5
@@ -272,9 +272,9 @@ def test_several_choices_are_drawn_side_by_side_with_seeds_that_follow(tiny_base
         assert first.choices[0].message.content != second.choices[0].message.content and first.seed != second.seed
         again = client.chat.completions.create(**asked, seed=first.seed)
         assert again.choices[0].message.content == first.choices[0].message.content
-        drawn = [draw(site, temperature=1.0, max_tokens=150).json() for _ in range(2)]
+        drawn = [draw(site, temperature=1.0, max_tokens=200).json() for _ in range(2)]
         assert drawn[0]["reasoning"] != drawn[1]["reasoning"] and drawn[0]["seed"] != drawn[1]["seed"]
-        again = draw(site, temperature=1.0, max_tokens=150, seed=drawn[0]["seed"]).json()
+        again = draw(site, temperature=1.0, max_tokens=200, seed=drawn[0]["seed"]).json()
         assert (again["reasoning"], again["svg"]) == (drawn[0]["reasoning"], drawn[0]["svg"])
 
 
@@ -437,7 +437,7 @@ def test_a_long_conversation_is_refused_at_once(tiny_base):
 
         def said(text, times=1):
             turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": text}] * times
-            return {"messages": [*turns, {"role": "user", "content": "b"}], "max_tokens": 150}
+            return {"messages": [*turns, {"role": "user", "content": "b"}], "max_tokens": 200}
 
         for body, words in (
             (said("a red fox on a hill, " * 200), "tokens, and may take"),
@@ -472,7 +472,7 @@ def test_the_reading_of_a_prompt_that_is_given_up_stops_within_a_second(tiny_bas
         wait_until(lambda: not engine.busy, 1)
         for hook in hooks:
             hook.remove()
-        assert how == "time is up" or draw(site, max_tokens=150).status_code == 200
+        assert how == "time is up" or draw(site, max_tokens=200).status_code == 200
 
 
 def breaking(predictor):
@@ -519,11 +519,11 @@ def test_one_request_never_fails_anothers(tiny_base, monkeypatch, capfd):
         say(self, job, row)
 
     monkeypatch.setattr(Worker, "_say", say_or_fail)
-    good = [{"description": f"thing {i}", "temperature": 1.0, "seed": i, "max_tokens": 150} for i in range(2)]
+    good = [{"description": f"thing {i}", "temperature": 1.0, "seed": i, "max_tokens": 200} for i in range(2)]
     odd = [{"temperature": t, "seed": 2**31 - 1} for t in (1e-38, 1e-40, 5e-324, 2)]
-    good += [{"description": "thing", "max_tokens": 150} | one for one in odd]
+    good += [{"description": "thing", "max_tokens": 200} | one for one in odd]
     ways = ("constraint", "taking", "sampler", "prompt", "text", "judging")
-    bad = [{"description": f"break {way}", "temperature": 1.0, "max_tokens": 150} for way in ways]
+    bad = [{"description": f"break {way}", "temperature": 1.0, "max_tokens": 200} for way in ways]
     with serving(predictor, waiting=8) as site, concurrent.futures.ThreadPoolExecutor(16) as pool:
         alone = [site.post("/v1/svg", json=body).json()["reasoning"] for body in good]
         asked = [pool.submit(site.post, "/v1/svg", json=body) for body in good + bad]
