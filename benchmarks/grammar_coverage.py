@@ -79,7 +79,7 @@ def is_legal(answer: str) -> bool:
 def constraint(tokenizer: Any, budget: int) -> GrammarConstraint:
     grammar = grammar_for(tokenizer, len(tokenizer), (tokenizer.eos_token_id,))
     needed = tokens_needed(tokenizer)
-    return GrammarConstraint(tokenizer, grammar.deep_copy(), needed + budget, needed)
+    return GrammarConstraint(tokenizer, grammar, needed + budget, needed)
 
 
 def walk(tokenizer: Any, seed: int) -> str:

@@ -666,7 +666,7 @@ def test_no_tokenizer_gets_the_grammar_of_one_that_is_gone(monkeypatch):
     addresses = set()
     for seed in range(60):
         tokenizer = shuffled_tokenizer(seed)
-        matcher = grammar_for(tokenizer, len(tokenizer), (tokenizer.eos_token_id,)).deep_copy()
+        matcher = grammar_for(tokenizer, len(tokenizer), (tokenizer.eos_token_id,)).matcher.deep_copy()
         bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
         allowed = np.flatnonzero(np.unpackbits(bits, bitorder="little")[: len(tokenizer)])
         assert tokenizer.convert_ids_to_tokens(allowed.tolist()) == ["<"]

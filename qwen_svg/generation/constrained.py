@@ -9,7 +9,7 @@ put in the model's place.
 import json
 from copy import copy
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import llguidance
@@ -40,13 +40,10 @@ def tokens_needed(tokenizer: Any) -> int:
 class GrammarConstraint:
     """Keeps one answer legal: what the grammar has seen of it, and the tokens that are put in next."""
 
-    def __init__(self, tokenizer: Any, matcher: Any, budget: int, needed: int):
-        """matcher: a copy of `grammar_for`'s, this row's own. budget: the largest number of tokens, at least `needed`.
-
-        needed: what `tokens_needed` says.
-        """
-        self.tokenizer, self.matcher, self.budget, self.needed = tokenizer, matcher, budget, needed
-        self.tokens_of = _texts[tokenizer]
+    def __init__(self, tokenizer: Any, grammar: "Grammar", budget: int, needed: int):
+        """grammar: of `grammar_for`. budget: tokens, at most; at least `needed`, which is what `tokens_needed` says."""
+        self.tokenizer, self.budget, self.needed = tokenizer, budget, needed
+        self.matcher, self.tokens_of = grammar.matcher.deep_copy(), grammar.tokens
         self.state = _automaton().start
         self.tokens = 0
         self.read: list[int] = []  # the tokens before those
@@ -152,6 +149,13 @@ class TokenTexts:
         return self.found[free, behind_end]
 
 
+class Grammar(NamedTuple):
+    """The grammar of answers, compiled for a vocabulary."""
+
+    matcher: Any  # at the start of an answer: each takes a copy along
+    tokens: TokenTexts
+
+
 def _vocabulary(tokenizer: Any) -> str:
     """Return the tokenizer as JSON, with the added tokens that are text among the ordinary ones.
 
@@ -170,12 +174,11 @@ def _vocabulary(tokenizer: Any) -> str:
 
 
 # By tokenizer, as long as it lives: keyed by id(), a later one at the same address would get this one's grammar.
-_grammars: WeakKeyDictionary[Any, dict[tuple, Any]] = WeakKeyDictionary()
-_texts: WeakKeyDictionary[Any, TokenTexts] = WeakKeyDictionary()  # of the grammar that was asked for last
+_grammars: WeakKeyDictionary[Any, dict[tuple, Grammar]] = WeakKeyDictionary()
 
 
-def grammar_for(tokenizer: Any, vocabulary: int, stops: tuple[int, ...]) -> Any:
-    """Compile the grammar for a tokenizer, once, and return a matcher that rows copy.
+def grammar_for(tokenizer: Any, vocabulary: int, stops: tuple[int, ...]) -> Grammar:
+    """Compile the grammar for a tokenizer, once.
 
     vocabulary: the width of the model's scores, which may exceed the tokenizer's. stops: tokens that may end an answer.
     """
@@ -187,6 +190,5 @@ def grammar_for(tokenizer: Any, vocabulary: int, stops: tuple[int, ...]) -> Any:
         if matcher.get_error():
             raise RuntimeError(matcher.get_error())
         texts = [wrapped.decode_bytes([token]).decode("utf-8", "replace") for token in range(vocabulary)]
-        known[key] = matcher, TokenTexts(texts)
-    matcher, _texts[tokenizer] = known[key]
-    return matcher
+        known[key] = Grammar(matcher, TokenTexts(texts))
+    return known[key]

@@ -104,7 +104,7 @@ class Engine:
                     f"a legal answer may take {needed} tokens and there is room for {row.limit}; allow for more, or "
                     "shorten the description."
                 )
-            row.constraint = GrammarConstraint(self.tokenizer, grammar.deep_copy(), row.limit, needed)
+            row.constraint = GrammarConstraint(self.tokenizer, grammar, row.limit, needed)
 
     def run(self, rows: Iterable[RowState] = ()) -> Iterator[list[RowState]]:
         """Add these rows and step until none is left; yield after each step what it returns.
