@@ -10,8 +10,7 @@ what ends a part is as likely as what goes on. Also printed: what a mask costs a
 time.
 """
 
-import json
-import sys
+import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -24,47 +23,50 @@ from benchmarks.measure import report
 from corpus import build_dataset
 from prompt_template import extract_reasoning, extract_svg
 from qwen_svg.common.constants import constants_in_force
+from qwen_svg.common.dataset import read_samples
+from qwen_svg.common.errors import run
 from qwen_svg.generation.constrained import GrammarConstraint, grammar_for, tokens_needed
 from qwen_svg.generation.grammar import Automaton
 from qwen_svg.generation.svg_grammar import answer_grammar
 from svg_constraint import check
 from tests.tiny import make_tokenizer
 
-OWN = "data/twemoji.jsonl"
 BUILT = 300  # drawings
-WALKS = 5000
 MOST_TOKENS = 900  # of a walk, above the least that an answer needs
 TIMED = 40  # answers along which masks are timed
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--own", default="data/twemoji.jsonl")
+    parser.add_argument("--walks", type=int, default=5000)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
     automaton = Automaton(answer_grammar())
-    own = answers(Path(option("--own", OWN)))
-    real = [answer for answer in answers(Path(option("--data", ""))) if is_legal(answer)]
+    own = answers(arguments.own) if Path(arguments.own).is_file() else built()
+    real = [answer for answer in answers(arguments.data) if is_legal(answer)]
     figures: dict[str, float] = {name: share(automaton, texts) for name, texts in (("own", own), ("real", real))}
     print(f"own {figures['own']:.2%} of {len(own)}, real {figures['real']:.2%} of {len(real)}")
     tokenizer = make_tokenizer()
     spent = [mask_seconds(tokenizer, answer) for answer in own[:: max(1, len(own) // TIMED)]]
     print(f"a mask and its token: {1e6 * mean(spent):.0f} µs of CPU")
-    walks = int(option("--walks", str(WALKS)))
-    figures["illegal"] = sum(not is_legal(walk(tokenizer, seed)) for seed in range(walks))
-    print(f"illegal: {figures['illegal']} of {walks} walks")
+    figures["illegal"] = sum(not is_legal(walk(tokenizer, seed)) for seed in range(arguments.walks))
+    print(f"illegal: {figures['illegal']} of {arguments.walks} walks")
     report(figures)
 
 
-def option(name: str, default: str) -> str:
-    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default
+def answers(path: str | Path) -> list[str]:
+    return [sample.answer for sample in read_samples(path).samples]
 
 
-def answers(path: Path) -> list[str]:
-    """Return the answers of a file; of some drawings built now where there is no such file."""
-    if path.is_file():
-        return [json.loads(line)["svg_content"] for line in path.read_text(encoding="utf-8").splitlines()]
+def built() -> list[str]:
+    """Return the answers of some drawings, built now."""
     with tempfile.TemporaryDirectory() as folder:
-        built = Path(folder) / "own.jsonl"
-        arguments = ["--limit", str(BUILT), "--output", str(built)]
+        path = Path(folder) / "own.jsonl"
+        arguments = ["--limit", str(BUILT), "--output", str(path)]
         build_dataset.main(constants_in_force(build_dataset.__file__, arguments))
-        return answers(built)
+        return answers(path)
 
 
 def share(automaton: Automaton, texts: list[str]) -> float:
@@ -111,4 +113,4 @@ def mask_seconds(tokenizer: Any, answer: str) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run(lambda _: main(), None)
