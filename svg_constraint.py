@@ -56,7 +56,7 @@ from typing import Any
 from qwen_svg.svg import values
 from qwen_svg.svg.kaggle import KaggleReader
 from qwen_svg.svg.reader import HARD_CAP, SEPARATOR, Reader, Stop, Verdict, Violation, qualified_name
-from qwen_svg.svg.values import ValueFault
+from qwen_svg.svg.values import MAX_ABS, ValueFault
 
 # --- the specification ----------------------------------------------------------------------------------------
 
@@ -118,7 +118,6 @@ MAX_BYTES = 65_536  # of the prompt dialects
 MAX_DEPTH = 64
 MAX_VALUE = 32_768  # characters of one attribute
 MAX_DECIMALS = 3  # of a number; more only costs tokens: 0.001 is 1/256,000 of the canvas
-MAX_REACH = 100_000  # canvas units on all sides that a shape may reach
 MAX_LAYERS = 100.0  # canvases of translucent shapes and groups together; resvg takes 10 to 20 ms for each
 MAX_COMMENT = 500  # characters; the longest in the 876 samples the project began with has 85
 _BIDI_OR_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
@@ -459,8 +458,8 @@ class _PromptReader(Reader):
         frame.box = (*(max(0.0, v - reach) for v in (left, top)), *(min(CANVAS, v + reach) for v in (right, bottom)))
         if max(left, top) - reach >= CANVAS or min(right, bottom) + reach <= 0:
             self.add("invisible", tag, line, f"the shape lies wholly outside the canvas ({where})", item)
-        elif max(-left, -top, right, bottom) + reach >= MAX_REACH:
-            self.add("range", tag, line, f"the shape reaches {MAX_REACH:,} units away or further ({where})", item)
+        elif max(-left, -top, right, bottom) + reach >= MAX_ABS:
+            self.add("range", tag, line, f"the shape reaches {MAX_ABS:,.0f} units away or further ({where})", item)
         elif left < 0 or top < 0 or right > CANVAS or bottom > CANVAS:
             self.verdict.warnings.append(
                 Violation("outside", tag, line, f"the shape reaches outside the canvas ({where})")

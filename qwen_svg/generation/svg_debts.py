@@ -11,6 +11,7 @@ from qwen_svg.svg.values import (
     IDENTITY,
     MAX_PATH_COMMANDS,
     MAX_POINTS,
+    NUMBER,
     Matrix,
     ValueFault,
     check_path,
@@ -24,7 +25,6 @@ from svg_constraint import CANVAS, MAX_VALUE, SVG_OPEN, hull
 
 _ATTRIBUTE = re.compile(r' ([\w-]+)="([^"]*)"')
 _GROUP = re.compile(r"<(/?)g\b([^>]*)>")
-_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)")
 _COMMAND = re.compile(r"([A-Za-z])([^A-Za-z]*)")
 MANY = 3 * MAX_PATH_COMMANDS // 2  # characters: two commands have three of them or more, a point has four
 ROOM = 40  # points and commands: more than one token has
@@ -84,10 +84,10 @@ def nearly_full(value: str) -> bool:
     if len(value) < MANY - 2 * ROOM or "<" in value:  # then it is no value
         return False
     if value.lstrip()[0] in "Mm":
-        pieces = ((letter, len(_NUMBER.findall(numbers))) for letter, numbers in _COMMAND.findall(value))
+        pieces = ((letter, len(NUMBER.findall(numbers))) for letter, numbers in _COMMAND.findall(value))
         count = sum(max(1, numbers // (ARGUMENTS[letter.upper()] or 1)) for letter, numbers in pieces)
         return count > MAX_PATH_COMMANDS - ROOM or len(value) > MAX_VALUE - 10 * ROOM
-    return len(_NUMBER.findall(value)) > 2 * (MAX_POINTS - ROOM)
+    return len(NUMBER.findall(value)) > 2 * (MAX_POINTS - ROOM)
 
 
 def way_back(text: str) -> str:
@@ -152,5 +152,5 @@ def _point_of(tag: str, values: dict[str, str]) -> tuple[float, float]:
     if names := _POINTS.get(tag):
         x, y, width, height = (float(values.get(name, 0)) for name in (*names, "width", "height"))
         return x + width / 2, y + height / 2
-    numbers = _NUMBER.finditer(values["points" if tag.startswith("poly") else "d"])
+    numbers = NUMBER.finditer(values["points" if tag.startswith("poly") else "d"])
     return float(next(numbers).group()), float(next(numbers).group())

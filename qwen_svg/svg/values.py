@@ -30,7 +30,7 @@ class ValueFault(ValueError):
 # --- numbers --------------------------------------------------------------------------------------------------
 
 _NUMBER = r"[+-]?(?:[0-9]++(?:\.[0-9]++)?+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?+"
-_number = re.compile(_NUMBER, re.ASCII)
+NUMBER = re.compile(_NUMBER, re.ASCII)
 _unit = re.compile(_NUMBER + r"(?:%|px|pt|pc|mm|cm|in|em|ex|rem|vw|vh|deg|rad|turn)", re.ASCII)
 _separator = re.compile(r"[ \t\r\n\f]*+(?:,[ \t\r\n\f]*+)?+")
 _space = re.compile(r"[ \t\r\n\f]*+")
@@ -39,7 +39,7 @@ _space = re.compile(r"[ \t\r\n\f]*+")
 def parse_number(text: str) -> float:
     """Return the one number that `text` is, white space around it allowed."""
     text = text.strip(" \t\r\n\f")
-    if not _number.fullmatch(text):
+    if not NUMBER.fullmatch(text):
         if _unit.fullmatch(text) or text.startswith("calc("):
             raise ValueFault("number", f"{_short(text)} has a unit; write a plain number")
         raise ValueFault("number", f"{_short(text)} is not a number")
@@ -62,7 +62,7 @@ def _numbers(text: str, position: int, count: int, rule: str) -> tuple[list[floa
     for i in range(count):
         if i:
             position = _separator.match(text, position).end()
-        match = _number.match(text, position)
+        match = NUMBER.match(text, position)
         if not match:
             raise ValueFault(rule, f"a number is wanted at {_short(text[position : position + 20]) or 'the end'}")
         values.append(_checked(match.group()))
@@ -132,7 +132,7 @@ def parse_path(d: str, spare_coordinate: bool = False) -> list[Command]:
 def _expanded(letter: str, numbers: str, first: bool) -> list[Command]:
     """Return a command with repeated arguments as commands; [] where something is wrong, which slow reading finds."""
     count = ARGUMENTS[letter.upper()]
-    values = [float(text) for text in _number.findall(numbers)]
+    values = [float(text) for text in NUMBER.findall(numbers)]
     if len(values) % count or max(values) > MAX_ABS or min(values) < -MAX_ABS or (first and letter not in "Mm"):
         return []
     if len(values) == count:
