@@ -34,9 +34,10 @@ def main() -> None:
     if "--curve" in sys.argv:
         found["curve"] = curve(run, samples, figures)
     if "--picture" in sys.argv:
-        judged = judge_all({}, asked[:8], [answers[sample.id] for sample in asked[:8]])
-        drawn = [(sample.description, j.png) for sample, j in zip(asked, judged, strict=False)]
-        write_sheet(Path("docs/drawings.png"), drawn, columns=4)
+        first = asked[:8]
+        judged = judge_all({}, first, [answers[sample.id] for sample in first])
+        shown = [(sample.description, j.png) for sample, j in zip(first, judged, strict=True)]
+        write_sheet(Path("docs/drawings.png"), shown, columns=4)
     report(found)
 
 

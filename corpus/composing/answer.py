@@ -61,7 +61,7 @@ def reasoning(scene: Scene) -> str:
 
 
 def elements(scene: Scene) -> str:
-    """ "small orange diamond left, triangle right"; "tree left of house", "3 apple" """
+    """ "small orange diamond left, medium red ring right"; "tree left of house", "3 apple" """
     if all(item.is_shape and item.count == 1 for item in scene.items):
         return ", ".join(map(phrase, scene.items))
     names = [f"{item.count} {item.thing}" if item.count > 1 else item.thing for item in scene.items]
