@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Mi
 from transformers.masking_utils import causal_mask_function
 
 from qwen_svg.model.adapter import ALL_LINEAR
-from qwen_svg.model.attention import ROWS_SDPA, Rows, _GradientByProducts, rows_mask
+from qwen_svg.model.attention import ROWS_SDPA, Rows, _GradientByProducts, no_padding, rows_mask
 from qwen_svg.model.recompute import Again, _LoRALinear, recompute_cheap_inputs
 
 SIZES = dict(
@@ -212,7 +212,7 @@ def test_left_padding_is_cut_off_and_anything_else_is_masked():
     rows = rows_mask(**arguments, attention_mask=left)
     assert rows == Rows((2, 0, 0))
     assert list(rows.runs()) == [(slice(0, 1), 2), (slice(1, 3), 0)]
-    assert rows_mask(**arguments) == Rows((0, 0, 0))
+    assert rows_mask(**arguments) == rows_mask(**arguments, attention_mask=no_padding(left)) == Rows((0, 0, 0))
     for other in (left.flip(-1), torch.zeros_like(left)):  # right padding; nothing real at all
         mask = rows_mask(**arguments, attention_mask=other)
         assert mask.any(-1).all()

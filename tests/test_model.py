@@ -11,6 +11,7 @@ from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import Encoded, encode
 from qwen_svg.model import loss
 from qwen_svg.model.adapter import add_adapter, merge_adapter
+from qwen_svg.model.attention import no_padding
 from qwen_svg.model.batches import LeftPaddingCollator
 from qwen_svg.model.cross_entropy import cross_entropy
 from qwen_svg.model.load import load_base, load_config
@@ -188,8 +189,8 @@ def test_memory_estimate_counts_what_autograd_keeps(tiny_base):
             torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
             torch.autocast("cpu", torch.float16, enabled=dtype == torch.float16),
         ):
-            inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "position_ids")}
-            model.get_decoder()(**inputs, use_cache=False)
+            ids = batch["input_ids"]
+            model.get_decoder()(input_ids=ids, attention_mask=no_padding(ids), use_cache=False)
         real = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
         needed = memory.estimate(load_config(str(tiny_base)), c, adapter, rows, torch.device("cuda"), dtype, False)
         assert needed.activations == pytest.approx(real, rel=0.05), dtype

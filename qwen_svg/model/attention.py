@@ -42,6 +42,14 @@ class Rows:
                 start = i
 
 
+def no_padding(input_ids: torch.Tensor) -> torch.Tensor:
+    """Return an attention mask for rows that need none, bool (B, T), of a single element: it is known by its strides.
+
+    Without any mask transformers would look for several texts in a row, and wait for a GPU to tell.
+    """
+    return torch.ones(1, 1, dtype=torch.bool, device=input_ids.device).expand(input_ids.shape)
+
+
 def rows_mask(
     batch_size: int,
     q_length: int,
@@ -55,7 +63,7 @@ def rows_mask(
     """Called by transformers once per forward pass; every layer gets the result. attention_mask: (B, T), 1 = real."""
     whole = isinstance(q_offset, int) and q_length == kv_length and q_offset == kv_offset == 0
     if whole and mask_function is causal_mask_function:
-        if attention_mask is None:
+        if attention_mask is None or not any(attention_mask.stride()):  # see no_padding
             return Rows((0,) * batch_size)
         real = attention_mask.bool()
         left_padded = (real[:, 1:] >= real[:, :-1]).all() & real[:, -1].all()
@@ -114,7 +122,7 @@ class _GradientByProducts(torch.autograd.Function):
         query, key, value = ctx.saved_tensors
         batch, heads, width, size = query.shape
         shared = batch * key.shape[1]  # the query heads that share a key head stand under each other: larger products
-        query, grad = (x.reshape(shared, -1, width, size) for x in (query, grad))
+        query, grad = (x.reshape(shared, -1, width, size) for x in (query * ctx.scale, grad))
         key, value = (x.reshape(shared, width, size) for x in (key, value))
         query_grad = torch.empty_like(query)
         key_grad, value_grad = (torch.zeros_like(x, dtype=torch.float32) for x in (key, value))  # sums over blocks
@@ -122,20 +130,20 @@ class _GradientByProducts(torch.autograd.Function):
         for start in range(0, width, BLOCK):
             end = min(start + BLOCK, width)
             rows = slice(start, end)
-            # With P = softmax(scale · Q Kᵀ), O = P V:  dV = Pᵀ dO,  dP = dO Vᵀ,  dS = P · (dP − Σ P · dP),
-            # dQ = scale · dS K,  dK = scale · dSᵀ Q.
+            # With P = softmax((scale · Q) Kᵀ), O = P V:  dV = Pᵀ dO,  dP = dO Vᵀ,  dS = P · (dP − Σ P · dP),
+            # dK = dSᵀ (scale · Q),  dQ = scale · dS K.
             q, dout = (x[:, :, rows].reshape(shared, -1, size) for x in (query, grad))
             k, v = key[:, :end], value[:, :end]
-            scores = torch.bmm(q, k.transpose(1, 2)).mul_(ctx.scale)
+            scores = torch.bmm(q, k.transpose(1, 2))
             triangle = scores.view(shared, -1, end - start, end)[..., rows]
             triangle.masked_fill_(future[: end - start, : end - start], -torch.inf)
             p = torch.softmax(scores, dim=-1)
             value_grad[:, :end] += torch.bmm(p.transpose(1, 2), dout)
-            ds = torch._softmax_backward_data(torch.bmm(dout, v.transpose(1, 2)), p, -1, p.dtype).mul_(ctx.scale)
+            ds = torch._softmax_backward_data(torch.bmm(dout, v.transpose(1, 2)), p, -1, p.dtype)
             query_grad[:, :, rows] = torch.bmm(ds, k).view(shared, -1, end - start, size)
             key_grad[:, :end] += torch.bmm(ds.transpose(1, 2), q)
         of_keys = (x.to(key.dtype).view(batch, -1, width, size) for x in (key_grad, value_grad))
-        return query_grad.view(batch, heads, width, size), *of_keys, None
+        return query_grad.mul_(ctx.scale).view(batch, heads, width, size), *of_keys, None
 
 
 AttentionInterface.register(ROWS_SDPA, rows_attention)

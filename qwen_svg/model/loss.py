@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from qwen_svg.model.attention import no_padding
 from qwen_svg.model.onednn import linear
 
 # Bytes of fp32 logits that exist at one time, at least. Matrix products of few rows read the output layer again and
@@ -38,21 +39,31 @@ def _losses(
     *,
     input_ids: torch.Tensor,
     attention_mask: torch.Tensor,
-    position_ids: torch.Tensor,
     logits_to_keep: torch.Tensor,
     shift_labels: torch.Tensor,
     **_labels: Any,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     dtype = output_layer(model).weight.dtype
     half = dtype in (torch.float16, torch.bfloat16)
+    order = _padding_last(attention_mask)
     # Half precision around fp32 adapters on a base in half precision; nothing in fp32.
     with torch.autocast(input_ids.device.type, dtype if half else None, enabled=half):
-        hidden = model.get_decoder()(
-            input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids, use_cache=False
-        ).last_hidden_state[logits_to_keep]
+        states = model.get_decoder()(
+            input_ids=input_ids.gather(1, order), attention_mask=no_padding(input_ids), use_cache=False
+        ).last_hidden_state
+        hidden = states[logits_to_keep.gather(1, order)]
         with gathered(model.get_output_embeddings()):
             head = output_layer(model)
             return _FrozenHeadLoss.apply(hidden, head.weight, shift_labels, head.ids, head.rows)
+
+
+def _padding_last(attention_mask: torch.Tensor) -> torch.Tensor:
+    """Return where each row's positions are to be taken from so that padding (0 in the mask) stands behind it: (B, T).
+
+    Behind, no real position sees it, as attention is causal: no mask, and one call of attention for all rows.
+    """
+    positions = torch.arange(attention_mask.shape[1], device=attention_mask.device)
+    return (positions + (attention_mask == 0).sum(-1, keepdim=True)) % len(positions)
 
 
 @contextmanager

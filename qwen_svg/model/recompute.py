@@ -125,12 +125,12 @@ class _LoRALinear(torch.autograd.Function):
 
         The weight is asked for again in the backward pass: one that is unpacked from 4 bits is not kept.
         """
-        # Of the two products only A x is kept (rank wide, small); x itself is kept, or what the recipe makes it from.
+        # Of the two products only s A x is kept (rank wide, small); x itself is kept, or what the recipe makes it from.
         weight = weight_of()
-        dtype = weight.dtype  # fp32 adapters on an fp16 base are multiplied in fp16, as under autocast
+        dtype = weight.dtype  # fp32 adapters on a half-precision base are multiplied in its dtype, as under autocast
         out = linear(x, weight, bias)
-        middle = linear(_dropped(x, keep, dropout), a.to(dtype))
-        out.view(-1, out.shape[-1]).addmm_(middle.view(-1, len(a)), b.to(dtype).T, alpha=scale)
+        middle = linear(_dropped(x, keep, dropout), (a * scale).to(dtype))  # the scale: with the smallest tensor
+        out.view(-1, out.shape[-1]).addmm_(middle.view(-1, len(a)), b.to(dtype).T)
         sources, ctx.again = (recipe.tensors, recipe.again) if recipe else ((x,), None)
         if recipe:
             recipe.again.asking += 1
@@ -143,18 +143,18 @@ class _LoRALinear(torch.autograd.Function):
     def backward(ctx, grad):
         a, b, middle, keep, *sources = ctx.saved_tensors
         x = ctx.again(*sources) if ctx.again else sources[0]  # made again: an element-wise pass, no product
-        # With y = W x + s B A x:  dB = s dy (A x)ᵀ,  dA = s Bᵀ dy xᵀ,  dx = Wᵀ dy + s Aᵀ Bᵀ dy. W is frozen.
+        # With y = W x + B (s A) x:  dB = dy (s A x)ᵀ,  dA = s Bᵀ dy xᵀ,  dx = Wᵀ dy + (s A)ᵀ Bᵀ dy. W is frozen.
         grad = grad.reshape(-1, grad.shape[-1])
-        middle_grad = linear(grad, b.to(grad.dtype).T).mul_(ctx.scale)
-        b_grad = (grad.T @ middle.view(-1, len(a))).to(b.dtype).mul_(ctx.scale)
-        a_grad = (middle_grad.T @ _dropped(x, keep, ctx.dropout).reshape(-1, x.shape[-1])).to(a.dtype)
+        middle_grad = linear(grad, b.to(grad.dtype).T)
+        b_grad = (grad.T @ middle.view(-1, len(a))).to(b.dtype)
+        a_grad = (middle_grad.T @ _dropped(x, keep, ctx.dropout).reshape(-1, x.shape[-1])).to(a.dtype).mul_(ctx.scale)
         x_grad = None
         if ctx.needs_input_grad[0]:
-            x_grad = linear(grad, ctx.weight_of().T)
+            x_grad, a = linear(grad, ctx.weight_of().T), (a * ctx.scale).to(grad.dtype)
             if keep is None:
-                x_grad.addmm_(middle_grad, a.to(grad.dtype))
+                x_grad.addmm_(middle_grad, a)
             else:
-                x_grad += _dropped(middle_grad @ a.to(grad.dtype), keep.view_as(x_grad), ctx.dropout)
+                x_grad += _dropped(middle_grad @ a, keep.view_as(x_grad), ctx.dropout)
             x_grad = x_grad.view_as(x)
         return x_grad, None, None, None, a_grad, b_grad, None, None, None
 
@@ -207,8 +207,10 @@ def _gated(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
 
 def _scaled(x: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     """scale: fp32 (..., 1)."""
-    # Multiplied in fp32, also in half precision: a rounded scale would be wrong in the same way for a whole row.
-    return (x * scale).to(x.dtype).mul_(weight)
+    # Multiplied in fp32, also in half precision: a rounded scale would be wrong in the same way for a whole row. x is
+    # widened first: an operation on two dtypes takes a CPU six times as long.
+    wide = x * scale if x.dtype == torch.float32 else x.float().mul_(scale)
+    return wide.to(x.dtype).mul_(weight)
 
 
 def _dropped(x: torch.Tensor, keep: torch.Tensor | None, dropout: float) -> torch.Tensor:

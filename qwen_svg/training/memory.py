@@ -13,14 +13,12 @@ from unittest import mock
 import psutil
 import torch
 from transformers import AutoModelForCausalLM
-from transformers.masking_utils import AttentionMaskInterface
-from transformers.modeling_utils import AttentionInterface
 
 from qwen_svg.common.processes import processes as launched
 from qwen_svg.common.processes import sharding
 from qwen_svg.common.tokens import Encoded
 from qwen_svg.model.adapter import add_adapter
-from qwen_svg.model.attention import Rows, rows_attention
+from qwen_svg.model.attention import ROWS_SDPA, no_padding
 from qwen_svg.model.batches import LeftPaddingCollator
 from qwen_svg.model.loss import rows_at_a_time
 from qwen_svg.model.quantization import BITS
@@ -35,9 +33,6 @@ HEADROOM = 0.9  # share of the free memory that a plan may use
 # below 32 MiB; glibc gives larger ones back to the system.
 CPU_HEAP = (1 / 4, 5)
 ON_HEAP = 32 * 2**20
-
-SHAPES = "sdpa_rows_shapes_only"
-AttentionInterface.register(SHAPES, rows_attention)
 
 
 @dataclass(frozen=True)
@@ -126,7 +121,7 @@ def estimate(
     """Estimate the peak of training on one batch of `rows`."""
     batch = LeftPaddingCollator(0, c.LOSS_ON)(rows)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=SHAPES)
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=ROWS_SDPA)
         make_rows(model, 1 + max(adapter.get("new_tokens", ()), default=-1))
         weights = _weights(model, c.BASE_QUANTIZATION)
         model = add_adapter(model, **adapter).train()
@@ -177,12 +172,10 @@ def _kept_by_autograd(model: torch.nn.Module, batch: dict) -> list[int]:
             kept[storage._cdata] = tensor  # holding the tensor keeps the storage's address unique
         return tensor
 
-    inputs = {name: batch[name].to("meta") for name in ("input_ids", "attention_mask", "position_ids")}
-    paddings = Rows(tuple((batch["attention_mask"] == 0).sum(-1).tolist()))  # found here: meta tensors hold no values
-    AttentionMaskInterface.register(SHAPES, lambda *_args, **_options: paddings)
     fused = mock.patch("torch.nn.functional.scaled_dot_product_attention", _fused_attention)
     with fused, torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        model.get_decoder()(**inputs, use_cache=False)
+        input_ids = batch["input_ids"].to("meta")
+        model.get_decoder()(input_ids=input_ids, attention_mask=no_padding(input_ids), use_cache=False)
     return [tensor.untyped_storage().nbytes() for tensor in kept.values()]
 
 
