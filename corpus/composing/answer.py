@@ -79,15 +79,16 @@ def phrase(item: Item) -> str:
 
 
 def note(item: Item) -> str:
-    """ "small scale 5 circle left 64 middle 128"; "apple 64,128 128,128 192,128 scale 3"
+    """ "small scale 5 circle left 64 middle 128"; "3 small scale 3 apple 64,128 128,128 192,128"
 
-    Of a single shape each number stands behind the word it follows from.
+    Each number stands behind the word it follows from.
     """
     scale = shapes.scale(item.r) if item.is_shape else item.unit
-    if not item.is_shape or item.count > 1:
-        return " ".join([item.thing, *(f"{x},{y}" for x, y in item.spots), f"scale {scale}"])
+    sized = f"{item.size or 'medium'} scale {scale} {item.thing}"
+    if item.count > 1:
+        return " ".join([f"{item.count} {sized}", *(f"{x},{y}" for x, y in item.spots)])
     (x, y), (column, row) = item.spots[0], column_and_row(item)
-    return f"{item.size or 'medium'} scale {scale} {item.thing} {column} {x} {row} {y}"
+    return f"{sized} {column} {x} {row} {y}"
 
 
 def column_and_row(item: Item) -> tuple[str, str]:
