@@ -23,6 +23,8 @@ from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_f
 from transformers.masking_utils import AttentionMaskInterface, causal_mask_function, sdpa_mask
 from transformers.modeling_utils import AttentionInterface
 
+from qwen_svg.model.device import shares_keys
+
 ROWS_SDPA = "sdpa_rows"
 BLOCK = 128  # queries; the scores of a block against all keys before it are all that exists of the T × T
 
@@ -80,8 +82,8 @@ def rows_attention(
     if not isinstance(attention_mask, Rows):
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **kwargs)
     by_products = query.device.type == "cpu" and query.dtype == torch.bfloat16 and query.requires_grad and not dropout
-    grouped = query.device.type != "cuda" or query.dtype != torch.float32
-    if not grouped:  # on a GPU only the half-precision kernels share keys between heads
+    grouped = shares_keys(query)
+    if not grouped:
         groups = query.shape[1] // key.shape[1]
         key, value = repeat_kv(key, groups), repeat_kv(value, groups)
     outputs = []
