@@ -169,7 +169,7 @@ def test_a_folder_without_a_model_is_one_sentence(tmp_path):
         load_base(str(tmp_path), CPU, torch.float32)
 
 
-# GiB at the peak of a step of Qwen2.5-1.5B in fp16, rank 64, rows of 1,560 tokens and fewer: all tensors on a pretended GPU.
+# GiB at the peak of a step of Qwen2.5-1.5B in fp16, rank 64, rows of 1,560 tokens and fewer, on a pretended GPU.
 @pytest.mark.parametrize(
     ("rows", "checkpointing", "peak"), [(4, False, 13.19), (4, True, 5.35), (16, False, 41.4), (16, True, 10.27)]
 )

@@ -33,6 +33,17 @@ def multiplies_bf16() -> bool:
     return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
+def gpu_is_lost() -> bool:
+    """Has an error ended CUDA's context, so that whatever this process asks of the GPU will fail?"""
+    if not torch.cuda.is_initialized():
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:  # torch.AcceleratorError is one
+        return True
+    return False
+
+
 def shares_keys(query: torch.Tensor) -> bool:
     """Can attention read one key head for several query heads (`enable_gqa`) without keeping all weights, T × T?
 
