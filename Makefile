@@ -4,7 +4,7 @@ MODEL := models/SmolLM2-135M-Instruct.Q4_1.gguf
 QWEN := models/Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf
 RUN := outputs/quickstart
 
-.PHONY: help quickstart data model model-qwen test lint peers clean-quickstart
+.PHONY: help quickstart data model model-qwen test lint peers vllm clean-quickstart
 
 help:  ## what there is to make
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 | /p' Makefile | awk -F ' \\| ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -29,6 +29,10 @@ peers: .venv/installed  ## environments of what benchmarks compare with
 	.venv-unsloth/bin/pip install -q --no-deps unsloth==2026.10.9 unsloth_zoo==2026.10.9 \
 	    cut_cross_entropy torchao bitsandbytes
 	$(PYTHON) -m venv .venv-img2dataset && .venv-img2dataset/bin/pip install -q -r benchmarks/peers/img2dataset.txt
+
+vllm:  ## vLLM in an environment of its own, for free decoding on a GPU
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/pip install --quiet --disable-pip-version-check -r requirements/vllm.txt
 
 data: data/twemoji.jsonl  ## the demo corpus: 1,879 emoji
 model: $(MODEL)  ## SmolLM2-135M-Instruct, 98 MB
