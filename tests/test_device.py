@@ -19,9 +19,10 @@ from qwen_svg.common.errors import UserError
 from qwen_svg.generation import kv_cache
 from qwen_svg.generation.kv_cache import KVCache
 from qwen_svg.model import attention, device
+from qwen_svg.training import arguments
 from qwen_svg.training.checkpoints import newest_complete_checkpoint
 from tests.paths import ROOT
-from tests.scripts import run_main
+from tests.scripts import constants_of, run_main
 
 AMX = {"fp32": 120.0, "bf16": 900.0, "fp16": 30.0}
 PLAIN = {"fp32": 70.0, "bf16": 9.0, "fp16": 11.0}
@@ -151,6 +152,14 @@ def test_attention_asks_whether_keys_are_shared(monkeypatch):
         outputs.append(attention.rows_attention(None, query, key, key, attention.Rows((0,)))[0])
     assert seen == [(2, True), (6, False)]
     torch.testing.assert_close(*outputs)
+
+
+@pytest.mark.parametrize("name", ["activation_checkpointing", "gradient_checkpointing"])  # the second one until 5.22
+def test_checkpointing_is_asked_for_by_the_name_that_transformers_has(monkeypatch, tmp_path, name):
+    monkeypatch.setattr(arguments, "CHECKPOINTING", name)
+    c, cpu = constants_of(train), torch.device("cpu")
+    for wanted in (True, False):
+        assert getattr(arguments.training_arguments(c, tmp_path, cpu, torch.float32, wanted), name) is wanted
 
 
 @pytest.mark.parametrize("name", ["", "PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"])
