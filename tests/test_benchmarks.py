@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 import train
 from benchmarks import training
@@ -185,3 +186,33 @@ def test_what_reads_a_run(measure, tested, tmp_path):
     (tmp_path / "docs").mkdir()
     figures = measure("scenes", tested, "--picture")
     assert figures["claims"] == 1 and (tmp_path / "docs/drawings.png").exists()
+
+
+def in_this_process(bench, *command: str) -> None:
+    """A script whose libraries are imported already."""
+    name, *argv = command[1:] if command[0] == "-m" else command
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(bench.work)
+        run_main(importlib.import_module(name.removesuffix(".py")), *argv)
+
+
+def test_every_step_on_a_gpu_runs_on_a_cpu(measure, monkeypatch):
+    """But `memory`, which asks the GPU's allocator. The contenders are tested above."""
+    contender = {"clock": 1, "seconds": 1, "tokens": 9, "peak_bytes": 9, "first_step_seconds": 1, "losses": [1]}
+    monkeypatch.setattr(training, "run", lambda *_: contender)
+    monkeypatch.setattr("benchmarks.gpu_scripts.script", in_this_process)
+    monkeypatch.setattr("benchmarks.gpu_decoding.SLOTS", (1, 2))
+    figures = measure("gpu", "--small")
+    assert figures["correct"]["passed"] and figures["prefer"]["passed"] and figures["reinforce"]["passed"]
+    assert figures["train"]["apart"] == 0 and figures["profile"]["step_ms"] > 0 and figures["memory"] == {}
+    assert figures["attention"]["cudnn False"]["not_finite"] == 0 and not torch.backends.cuda.cudnn_sdp_enabled()
+    assert figures["decode"]["ours, constrained, 2"]["tokens_per_second"] > 0
+    assert (
+        figures["beside"]["ours"]["times_ours"] == 1
+        and figures["prefer"]["steps"] == figures["reinforce"]["steps"] == 2
+    )
+
+
+def test_what_is_not_right_on_a_gpu_ends_there(measure, monkeypatch):
+    monkeypatch.setattr("benchmarks.gpu.STEPS", {"correct": lambda _: {"passed": False}, "train": None})
+    assert "train" not in measure("gpu", "--small")
