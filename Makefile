@@ -3,8 +3,9 @@ PY := .venv/bin/python
 MODEL := models/SmolLM2-135M-Instruct.Q4_1.gguf
 QWEN := models/Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf
 RUN := outputs/quickstart
+COMPAT := tests/test_lean.py tests/test_checkpoints.py tests/test_recipes.py tests/test_resume.py
 
-.PHONY: help quickstart data model model-qwen test lint peers clean-quickstart
+.PHONY: help quickstart data model model-qwen test lint compat peers vllm clean-quickstart
 
 help:  ## what there is to make
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 | /p' Makefile | awk -F ' \\| ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -22,6 +23,16 @@ lint: .venv/installed-dev  ## ruff check and format, direction of imports
 	$(PY) -m ruff format --check .
 	.venv/bin/lint-imports --no-logo
 
+# Each is .venv with another transformers before it; TORCH=2.14.1 puts another torch there too, with gigabytes of CUDA.
+compat: .venv/installed-dev  ## short trainings with the oldest and the newest transformers that train.py works with
+	for version in 5.17.0 5.23.0; do \
+	    $(PYTHON) -m venv .venv-compat/$$version && \
+	    .venv-compat/$$version/bin/pip install --quiet --disable-pip-version-check \
+	        transformers==$$version $(if $(TORCH),torch==$(TORCH)) && \
+	    echo "import site; site.addsitedir('$(abspath .venv/lib)/$$(ls .venv/lib)/site-packages')" > \
+	        $$(echo .venv-compat/$$version/lib/*/site-packages)/project.pth && \
+	    .venv-compat/$$version/bin/python -m pytest -n 0 $(COMPAT) || exit 1; done
+
 # The environments of benchmarks.training and benchmarks.mining. Unsloth's last three come without what only GPUs use of their requirements.
 peers: .venv/installed  ## environments of what benchmarks compare with
 	$(PYTHON) -m venv .venv-trl && .venv-trl/bin/pip install -q -r benchmarks/peers/trl.txt
@@ -29,6 +40,10 @@ peers: .venv/installed  ## environments of what benchmarks compare with
 	.venv-unsloth/bin/pip install -q --no-deps unsloth==2026.10.9 unsloth_zoo==2026.10.9 \
 	    cut_cross_entropy torchao bitsandbytes
 	$(PYTHON) -m venv .venv-img2dataset && .venv-img2dataset/bin/pip install -q -r benchmarks/peers/img2dataset.txt
+
+vllm:  ## vLLM in an environment of its own, for free decoding on a GPU
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/pip install --quiet --disable-pip-version-check -r requirements/vllm.txt
 
 data: data/twemoji.jsonl  ## the demo corpus: 1,879 emoji
 model: $(MODEL)  ## SmolLM2-135M-Instruct, 98 MB

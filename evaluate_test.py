@@ -32,7 +32,7 @@ MAX_NEW_TOKENS: NonNegativeInt = 0  # of an answer; 0 = up to the run's MAX_LENG
 BATCH_SIZE: PositiveInt = 16  # answers decoded together, samples scored together
 TEMPERATURE: NonNegativeFloat = 0.0  # 0 = greedy: the same answers every time
 SEED: Seed = 42  # of sampling, when TEMPERATURE is above 0
-ENGINE: Literal["auto", "transformers", "vllm", "llama.cpp"] = "auto"  # "auto": vLLM for free answers, if installed
+ENGINE: Literal["auto", "transformers", "vllm", "llama.cpp"] = "auto"  # "auto": vLLM for free ones, after `make vllm`
 CPU_DTYPE: Literal["auto", "fp32", "bf16"] = "auto"  # of the weights on a CPU; "auto": bf16 where it measures faster
 CONSTRAINED: bool = True  # let the fine-tuned model answer once more, constrained by the grammar: all is legal
 SKIP_BASE: bool = False  # leave the base without adapter out: half the time, no "before" column
@@ -126,6 +126,8 @@ def main(c: SimpleNamespace) -> None:
     tuned = replace(base, model=merge_adapter(base.model, tested.folder), tokenizer=tokenizer)
     draws = drawing_model(tuned, engine)
     columns["tuned"] = free_column(c, tuned, draws, samples, asked, scores, "tuned", vllm, engine)
+    if vllm:
+        vllm.close()
 
     # 5. The same, constrained to legal answers.
     if c.CONSTRAINED and (constrained := constrained_column(c, tuned, draws, asked, scores, engine)):
@@ -171,7 +173,8 @@ def judge_all(scores: dict, samples: list[Sample], answers: list[str]) -> list[J
 def open_vllm(c: SimpleNamespace, tested: Run) -> VLLMEngine:
     trained = tested.constants
     dtype = pick_dtype(pick_device(), trained.FP16)
-    return VLLMEngine(trained.BASE_MODEL, tested.folder, trained.LORA_RANK, dtype, trained.MAX_LENGTH, c.SEED)
+    base = find_source(str(tested.folder), c.BASE_MODEL).base
+    return VLLMEngine(base, trained.LORA_RANK, dtype, trained.MAX_LENGTH, c.SEED)
 
 
 def free_column(
@@ -185,7 +188,7 @@ def free_column(
     loss = cross_entropy(loaded.model, rows, collator, c.BATCH_SIZE, f"{name}: cross-entropy")
     prompts = [row.prompt for row in rows[-len(asked) :]]
     if vllm:
-        draw = partial(vllm.generate_answers, with_adapter=name == "tuned")
+        draw = partial(vllm.generate_answers, adapter=loaded.source.adapter if name == "tuned" else None)
     else:
         draw = partial(generate_answers, draws, batch_size=c.BATCH_SIZE, progress=f"{name}: drawing")
     answers = draw(tokenizer=loaded.tokenizer, prompts=prompts, **limits(c, loaded))

@@ -58,7 +58,8 @@ def speed(base: str, dtype: torch.dtype, profile: bool) -> float:
     """Return tokens per CPU second."""
     torch.manual_seed(0)
     model = add_adapter(load_base(base, torch.device("cpu"), dtype), RANK, 2 * RANK, 0.0).train()
-    rows = [Encoded(str(n), *torch.randint(9, 9999, (2, n // 2)).tolist()) for n in WIDTHS]
+    ids = model.get_input_embeddings().num_embeddings
+    rows = [Encoded(str(n), *torch.randint(9, ids, (2, n // 2)).tolist()) for n in WIDTHS]
     batch = LeftPaddingCollator(0)(rows)
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)

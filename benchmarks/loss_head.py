@@ -2,7 +2,7 @@
 
     python -m benchmarks.loss_head [--json]
 
-The case: 384 positions of which half predict a label, hidden size 1536, Qwen2.5's vocabulary of 151,936, frozen fp32
+The case: 384 positions of which half predict a label, Qwen2.5-1.5B's HIDDEN size and VOCABULARY, frozen fp32
 output layer, one thread; each contender in a process of its own, its peak memory above what it started with.
 On a GPU (when there is one): 12,480 positions, all with a label, fp16.
 """
@@ -21,6 +21,7 @@ CONTENDERS = {
     "ours: blocks, gradient in the forward": "ours",
 }
 ROUNDS = 5
+HIDDEN, VOCABULARY = 1536, 151_936
 
 
 def main() -> None:
@@ -56,9 +57,9 @@ def measure(kind: str) -> dict[str, float]:
     torch.set_num_threads(1)
     positions, labelled = (12_480, 12_480) if cuda else (384, 192)
     torch.manual_seed(0)
-    weight = torch.randn(151_936, 1536).mul_(0.02).to(device, dtype)  # in place: no peak before the measured one
-    hidden = torch.randn(positions, 1536).to(device, dtype)
-    labels = torch.randint(0, 151_936, (positions,), device=device)
+    weight = torch.randn(VOCABULARY, HIDDEN).mul_(0.02).to(device, dtype)  # in place: no peak before the measured one
+    hidden = torch.randn(positions, HIDDEN).to(device, dtype)
+    labels = torch.randint(0, VOCABULARY, (positions,), device=device)
     labels[: positions - labelled] = -100
 
     def run(hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -27,6 +27,7 @@ from benchmarks.measure import report
 from qwen_svg.common.constants import constants_in_force
 from qwen_svg.common.tokens import Encoded
 from qwen_svg.training.memory import GIB, HEADROOM, divided, estimate
+from train import adapter_arguments
 
 TRAIN = Path(__file__).resolve().parent.parent / "train.py"
 # NVIDIA's data sheets: H200 SXM (memory, dense fp16, NVLink one way in bytes/s), DGX H200 (8 × 400 Gbit/s a machine).
@@ -64,7 +65,7 @@ def rows(config: Qwen2Config, rank: int, checkpointing: bool) -> list[dict]:
     """For each number of GPUs: gib by DDP, FSDP2, ZeRO-3; seconds (least, most) by DDP and by the other two."""
     c = constants_in_force(TRAIN, ["--lora-rank", str(rank), "--batch-size", str(BATCH)])
     longest = [Encoded(str(i), [5] * PROMPT, [6] * ANSWER) for i in range(BATCH)]
-    whole = estimate(config, c, longest, torch.device("cuda"), torch.float16, checkpointing)
+    whole = estimate(config, c, adapter_arguments(c, {}), longest, torch.device("cuda"), torch.float16, checkpointing)
     adapter = whole.adapter // 16
     compute = operations(config, whole.weights // 2, adapter, checkpointing) / (USE * TFLOPS * 1e12)
     found = []

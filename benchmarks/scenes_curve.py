@@ -55,6 +55,8 @@ def draw(run: Run, found: list[dict[str, Any]]) -> None:
         ("claims_unseen", "unseen combinations"),
         ("legal", "legal"),
     ):
+        if found[0][name] is None:  # the test part has no such combination
+            continue
         axes.plot([point["minutes"] for point in found], [100 * point[name] for point in found], "o-", label=label)
     axes.set(xlabel="minutes of training", ylabel="%", ylim=(0, 102))
     axes.grid(alpha=0.3)

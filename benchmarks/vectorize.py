@@ -105,12 +105,12 @@ def measure(icon: tuple[str, str], budgets: list[int]) -> dict:
     return figures
 
 
-def swept(png: bytes, comparator: Any, max_bytes: int) -> list[tuple[float, str]]:
+def swept(png: bytes, comparator: Comparator, max_bytes: int) -> list[tuple[float, str]]:
     """Return (similarity, SVG) of plain vtracer for each of its settings, each text once."""
     import vtracer
 
     texts = {vtracer.convert_raw_image_to_svg(png, img_format="png", **settings) for settings in PLAIN}
-    return [(comparator.look(text).similarity, text) for text in sorted(texts, key=len) if len(text) <= max_bytes]
+    return [(comparator.compare(text).similarity, text) for text in sorted(texts, key=len) if len(text) <= max_bytes]
 
 
 def judged(drawn: str, picture: Any) -> dict:

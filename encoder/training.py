@@ -14,6 +14,7 @@ from qwen_svg.common.jsonl import read_jsonl
 from qwen_svg.common.run_folder import CONFIG, environment, new_run_folder, run_to_resume
 from qwen_svg.common.run_split import refuse_other_data
 from qwen_svg.common.tracking import finish_run, start_run
+from qwen_svg.model.device import multiplies_bf16
 from qwen_svg.training.arguments import shared_arguments
 from qwen_svg.training.callbacks import install_callbacks, refuse_interrupted
 from qwen_svg.training.checkpoints import checkpoint_to_resume
@@ -61,7 +62,7 @@ def open_folder(c: SimpleNamespace, script: str, device: torch.device, fingerpri
 
 
 def in_halves(c: SimpleNamespace, device: torch.device) -> bool:
-    return c.BF16 and device.type == "cuda"
+    return c.BF16 and device.type == "cuda" and multiplies_bf16()
 
 
 def trainer_arguments(c: SimpleNamespace, folder: Path, device: torch.device, **more: Any) -> TrainingArguments:

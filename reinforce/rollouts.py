@@ -1,6 +1,7 @@
 """TRL's GRPOTrainer as this project runs it: our prompts, our rewards, our checkpoints; and a look at what is drawn."""
 
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
 
 from qwen_svg.common.sheet import write_sheet
-from qwen_svg.common.tokens import prompts_ids
+from qwen_svg.common.tokens import prompts_ids, stop_tokens
 from qwen_svg.evaluation.judge import judge
+from qwen_svg.generation.decoder import RowState
 from qwen_svg.generation.engine import Engine, raise_first_error, rows_for
+from qwen_svg.generation.vllm_engine import VLLMEngine
 from qwen_svg.training.trainer import CompleteCheckpoints
 from reinforce.rewards import Score
 from scoring.candidate import Candidate
@@ -29,9 +32,9 @@ class DrawingTrainer(CompleteCheckpoints, GRPOTrainer):
     to the adapter that training began with, not to the bare base. Checkpoints hold the trained adapter alone.
     """
 
-    def __init__(self, *args: Any, prompt_form: str, **more: Any):
+    def __init__(self, *args: Any, prompt_form: str, vllm: VLLMEngine | None = None, **more: Any):
         """The data set's "prompt" is the description alone. prompt_form: of the prompt that is made of it."""
-        self.prompt_form = prompt_form
+        self.prompt_form, self.vllm = prompt_form, vllm
         super().__init__(*args, **more)
 
     def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict]:
@@ -39,12 +42,13 @@ class DrawingTrainer(CompleteCheckpoints, GRPOTrainer):
         return prompts_ids(self.processing_class, prompts, self.prompt_form), None, {}
 
     def _generate_single_turn(self, prompt_ids: list[list[int]], *rest: Any) -> tuple[list[list[int]], Any]:
-        """Without vLLM by this project's decoder: TRL's batch would run on for its longest answer."""
-        if self.use_vllm:
-            return super()._generate_single_turn(prompt_ids, *rest)
+        """By this project's decoder, or by vLLM: TRL's batch would run on for its longest answer."""
+        limits = self.max_completion_length, self.temperature
         with unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model:
+            if self.vllm:
+                return sample_by_vllm(self.vllm, model, self.processing_class, prompt_ids, *limits), None
             model.eval()  # no dropout
-            answers = sample(model, self.processing_class, prompt_ids, self.max_completion_length, self.temperature)
+            answers = sample(model, self.processing_class, prompt_ids, *limits)
             model.train()
         return answers, None
 
@@ -56,11 +60,24 @@ def sample(model: Any, tokenizer: Any, prompts: list[list[int]], limit: int, tem
     """Return an answer of at most `limit` tokens for each prompt, with the stop token it chose, whatever comes before:
     what the policy says after its drawing shall be seen, and paid for. Random numbers come from torch's generator.
     """
-    seed = int(torch.randint(2**31, ()))
-    rows = rows_for(prompts, max(map(len, prompts)) + limit, limit, temperature, seed)
+    rows = rows_to_sample(prompts, limit, temperature)
     for advanced in Engine(model, tokenizer, len(prompts), past_the_drawing=True).run(rows):
         raise_first_error(advanced)
     return [row.tokens for row in rows]
+
+
+def sample_by_vllm(
+    engine: VLLMEngine, model: Any, tokenizer: Any, prompts: list[list[int]], limit: int, temperature: float
+) -> list[list[int]]:
+    """The same by vLLM, which reads the adapter as it is now from a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder, selected_adapters=["default"])  # not the reference's
+        return engine.generate(rows_to_sample(prompts, limit, temperature), stop_tokens(tokenizer), Path(folder))
+
+
+def rows_to_sample(prompts: list[list[int]], limit: int, temperature: float) -> list[RowState]:
+    seed = int(torch.randint(2**31, ()))
+    return rows_for(prompts, max(map(len, prompts)) + limit, limit, temperature, seed)
 
 
 class Rewarder:

@@ -26,6 +26,7 @@ from qwen_svg.common.constants import (
     start,
 )
 from qwen_svg.common.errors import UserError, run
+from qwen_svg.common.processes import processes
 from reinforce import shared_constants
 from reinforce.shared_constants import FORMERLY, constants_of
 
@@ -44,7 +45,7 @@ DIALECT: Literal["prompt", "prompt+gradients", "kaggle"] = "prompt"  # of svg_co
 GENERATIONS: Annotated[int, AtLeast(2)] = 8  # of each description; they are compared with each other
 MAX_NEW_TOKENS: NonNegativeInt = 0  # of an answer; 0 = what the run's MAX_LENGTH leaves behind the longest prompt
 TEMPERATURE: PositiveFloat = 1.0
-ENGINE: Literal["auto", "transformers", "vllm"] = "auto"  # of drawing; auto: vLLM where it is installed
+ENGINE: Literal["auto", "transformers", "vllm"] = "auto"  # of drawing; auto: vLLM where `make vllm` was
 # Optimization (AdamW)
 STEPS: PositiveInt = 200
 BATCH_SIZE: Annotated[int, Above(0, 65_536)] = 8  # drawings per device and forward pass
@@ -72,6 +73,8 @@ def check_constants(c: SimpleNamespace) -> None:
     shared_constants.check_constants(c)
     if not any(value for name, value in vars(c).items() if name.startswith("WEIGHT_")):
         raise UserError("all WEIGHT_… are 0: there is nothing to reward.")
+    if c.ENGINE == "vllm" and processes() > 1:
+        raise UserError("ENGINE 'vllm' draws for one process; leave out the launcher, or take `--engine transformers`.")
     drawings = c.BATCH_SIZE * c.GRADIENT_ACCUMULATION
     if drawings % c.GENERATIONS:
         raise UserError(
@@ -91,7 +94,7 @@ from qwen_svg.common.run_folder import Run
 from qwen_svg.common.run_split import samples_of
 from qwen_svg.common.tokens import encode, stop_tokens
 from qwen_svg.common.tracking import start_run
-from qwen_svg.generation.vllm_engine import pick_engine
+from qwen_svg.generation.vllm_engine import VLLMEngine, pick_engine
 from qwen_svg.model.load import LoadedModel, load_model
 from qwen_svg.model.tokenizer import load_tokenizer
 from reinforce.continued_run import open_folder, open_origin, print_next_steps, train_and_save, trl_arguments
@@ -114,7 +117,7 @@ def main(c: SimpleNamespace) -> None:
     origin = open_origin(c)
     _, likeness = find_score(c.LIKENESS)
     prompts = prepare_prompts(c, origin)
-    engine = pick_engine(c.ENGINE, origin.constants)
+    engine = pick_engine(c.ENGINE, origin.constants) if processes() == 1 else "transformers"
 
     # 2. The model, then the run folder: a base that cannot be loaded leaves none behind.
     loaded = load_model(c.MODEL, adapter="trainable")
@@ -127,7 +130,8 @@ def main(c: SimpleNamespace) -> None:
     # 3. Train.
     tracker = start_run(c.WANDB_PROJECT, folder, "grpo", vars(c)) if c.WANDB else None
     rewarder = Rewarder(make_rewards(c.DIALECT, likeness), weights(c))
-    trainer = build_trainer(c, loaded, prompts, folder, engine, rewarder)
+    vllm = open_vllm(c, origin, loaded, prompts) if engine == "vllm" else None
+    trainer = build_trainer(c, loaded, prompts, folder, vllm, rewarder)
     trainer.add_callback(Samples(folder / "drawings", rewarder, c.SAMPLE_STEPS, tracker))
     steps = train_and_save(c, "grpo", trainer, folder, checkpoint, log_line)
 
@@ -164,21 +168,22 @@ def weights(c: SimpleNamespace) -> list[float]:
     return [weight / sum(given) for weight in given]
 
 
+def open_vllm(c: SimpleNamespace, origin: Run, loaded: LoadedModel, prompts: Prompts) -> VLLMEngine:
+    rank, tokens = origin.constants.LORA_RANK, prompts.longest + prompts.room
+    return VLLMEngine(loaded.source.base, rank, loaded.dtype, tokens, c.SEED)
+
+
 def build_trainer(
-    c: SimpleNamespace, loaded: LoadedModel, prompts: Prompts, folder: Path, engine: str, rewarder: Rewarder
+    c: SimpleNamespace, loaded: LoadedModel, prompts: Prompts, folder: Path, vllm: VLLMEngine | None, rewarder: Rewarder
 ) -> DrawingTrainer:
-    stops = stop_tokens(loaded.tokenizer)
-    loaded.model.generation_config.eos_token_id = stops  # else TRL knows the tokenizer's EOS alone, and answers run on
-    with_vllm = engine == "vllm"
+    # Else TRL knows the tokenizer's EOS alone, and answers run on.
+    loaded.model.generation_config.eos_token_id = stop_tokens(loaded.tokenizer)
     arguments = GRPOConfig(
         **trl_arguments(c, folder, loaded),
         max_steps=c.STEPS,
         num_generations=c.GENERATIONS,
         max_completion_length=prompts.room,
         temperature=c.TEMPERATURE,
-        use_vllm=with_vllm,
-        vllm_max_model_length=prompts.longest + prompts.room,
-        generation_kwargs={"stop_token_ids": stops} if with_vllm else None,
         reward_weights=weights(c),
     )
     return DrawingTrainer(
@@ -188,6 +193,7 @@ def build_trainer(
         train_dataset=prompts.rows,
         processing_class=loaded.tokenizer,
         prompt_form=loaded.prompt_form,
+        vllm=vllm,
     )
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from qwen_svg.common.errors import UserError, first_sentence
 from qwen_svg.common.hub import hub_reachable
-from qwen_svg.model.device import pick_device
+from qwen_svg.model.device import multiplies_bf16, pick_device
 
 PICTURE = 384  # pixels; processors make it smaller, to what their models take
 
@@ -23,7 +23,7 @@ def load_pretrained(kind: str, model: str) -> tuple[Any, Any]:
     another kind of model: what is missing would be random, and so would the scores.
     """
     device = pick_device()
-    half = torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
+    half = torch.bfloat16 if device.type == "cuda" and multiplies_bf16() else torch.float16
     dtype = half if device.type == "cuda" else torch.float32
     local = Path(model).is_dir() or not hub_reachable()
     try:

@@ -5,6 +5,8 @@ import math
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -22,6 +24,7 @@ from qwen_svg.model.tokenizer import load_tokenizer
 from qwen_svg.training.callbacks import RunLog, SafeStop, SkippedSteps
 from qwen_svg.training.checkpoints import mark_complete, newest_complete_checkpoint
 from qwen_svg.training.data import prepare_data
+from tests.paths import ROOT
 from tests.scripts import constants_of, run_main
 
 SHORT = ["--max-length", "6400", "--lora-rank", "4", "--batch-size", "8", "--no-wandb", "--max-samples", "24"]
@@ -183,6 +186,40 @@ def test_every_signal_that_asks_for_an_end_saves_first(name, capsys):
         signal.signal(number, before)
     assert stop.reason in ("Ctrl-C" if name == "SIGINT" else name) and stop.reason
     assert control.should_save and control.should_training_stop and "saving a checkpoint" in capsys.readouterr().out
+
+
+def test_a_data_worker_says_nothing_of_a_signal(capfd):
+    """Loaders fork their workers with the handler, and a terminal sends Ctrl-C to all of them."""
+    with SafeStop(0):
+        if not (child := os.fork()):
+            signal.raise_signal(signal.SIGTERM)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    assert "SIGTERM" not in capfd.readouterr().out
+
+
+def test_a_second_ctrl_c_stops_at_once_unless_a_launcher_handed_it_on(monkeypatch):
+    for count, seconds in (("1", 0), ("2", SafeStop.HANDED_ON + 1)):
+        monkeypatch.setenv("WORLD_SIZE", count)
+        with SafeStop(0) as stop:
+            stop._on_signal(signal.SIGINT, None)
+            if count == "2":
+                stop._on_signal(signal.SIGINT, None)
+            stop.asked -= seconds
+            with pytest.raises(KeyboardInterrupt):
+                stop._on_signal(signal.SIGINT, None)
+
+
+@pytest.mark.parametrize(("rank", "words"), [("0", "\nstopped by Ctrl-C.\n"), ("1", "")])
+def test_ctrl_c_is_one_sentence_of_one_process(rank, words):
+    """And another one, while the interpreter ends, adds no traceback."""
+    again = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGINT)"
+    stopped = "run(lambda c: signal.raise_signal(signal.SIGINT), None)"
+    script = f"{again}; from qwen_svg.common.errors import run; signal.signal(2, signal.default_int_handler); {stopped}"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, env={**os.environ, "RANK": rank}
+    )
+    assert (done.stderr, done.returncode) == (words, -signal.SIGINT)
 
 
 def test_a_hangup_that_nohup_ignores_stays_ignored():

@@ -3,10 +3,8 @@
 import gc
 import math
 import random
-import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from unittest.mock import ANY
 
 import numpy as np
@@ -27,7 +25,6 @@ from qwen_svg.generation.llama_cpp import Weights, exported, is_installed
 from qwen_svg.generation.llama_cpp_decoder import LlamaCppDecoder
 from qwen_svg.generation.pick_engine import pick_engine as pick_drawing
 from qwen_svg.generation.transformers_decoder import TransformersDecoder
-from qwen_svg.generation.vllm_engine import VLLMEngine, pick_engine
 from qwen_svg.model.gguf import write_gguf
 from qwen_svg.model.load import load_base
 from qwen_svg.model.source import ModelSource
@@ -155,73 +152,11 @@ def test_rows_stop_at_the_end_of_turn_or_behind_their_svg(torch_model, tokenizer
     assert answers[2].text.startswith("no end, no end") and not answers[2].finished and answers[2].tokens == 60
 
 
-class FakeVLLM:
-    """vLLM's names as of 0.33, answering with this project's own decoder: what is passed to it is what is tested."""
-
-    def __init__(self, model, tokenizer):
-        self.model, self.tokenizer, self.calls = model, tokenizer, []
-
-    def modules(self):
-        llm = SimpleNamespace(LLM=self.make, SamplingParams=SimpleNamespace)
-        request = SimpleNamespace(LoRARequest=lambda name, number, path: (name, number, path))
-        return {"vllm": llm, "vllm.lora": SimpleNamespace(request=request), "vllm.lora.request": request}
-
-    def make(self, **settings):
-        self.settings = settings
-        return self
-
-    def generate(self, prompts, params, lora_request=None):
-        self.calls.append((params, lora_request))
-        outputs = []
-        for prompt, settings in zip(prompts, params, strict=True):
-            ids = torch.tensor([prompt["prompt_token_ids"]])
-            out = self.model.generate(ids, max_new_tokens=settings.max_tokens, do_sample=False)
-            outputs.append(SimpleNamespace(outputs=[SimpleNamespace(token_ids=tuple(out[0, ids.shape[1] :].tolist()))]))
-        return outputs
-
-
-def test_vllm_is_told_rank_limits_and_stops_and_answers_the_same(
-    torch_model, tokenizer, prompts, monkeypatch, tmp_path
-):
-    fake = FakeVLLM(torch_model, tokenizer)
-    for name, module in fake.modules().items():
-        monkeypatch.setitem(sys.modules, name, module)
-    engine = VLLMEngine("base", tmp_path, rank=48, dtype=torch.float16, max_total=1560, seed=3)
-    assert fake.settings["max_lora_rank"] == 64 and fake.settings["enable_lora"]
-    assert fake.settings["max_model_len"] == 1560 and fake.settings["dtype"] == "float16"
-    total = max(map(len, prompts)) + 9
-    expected = generate_answers(torch_model, tokenizer, prompts, total, 500, 2, 0.0, 3, "test")
-    answers = engine.generate_answers(tokenizer, prompts, total, 500, 0.0, 3, with_adapter=True)
-    assert [(a.text, a.tokens, a.finished) for a in answers] == [(a.text, a.tokens, a.finished) for a in expected]
-    params, request = fake.calls[0]
-    assert [p.max_tokens for p in params] == [total - len(prompt) for prompt in prompts]
-    assert all(tokenizer.eos_token_id in p.stop_token_ids for p in params)
-    assert len({p.seed for p in params}) == len(params)
-    assert request == ("adapter", 1, str(tmp_path))
-    engine.generate_answers(tokenizer, prompts[:1], total, 500, 0.0, 3, with_adapter=False)
-    assert fake.calls[1][1] is None
-    with pytest.raises(UserError, match="up to rank 512"):
-        VLLMEngine("base", tmp_path, rank=1024, dtype=torch.float16, max_total=1560, seed=3)
-
-
 def test_an_answer_ends_with_its_svg_whatever_an_engine_adds(tokenizer):
     closed = "<reasoning>\nends in </svg>\n</reasoning>\n<svg>a</svg>"
     tokens = tokenizer(closed + "chatter", add_special_tokens=False)["input_ids"]
     ended = answer_from_tokens(tokenizer, tokens, stop_tokens(tokenizer), 1.0)
     assert ended.text == closed and ended.finished and ended.tokens < len(tokens)
-
-
-def test_engine_is_vllm_only_where_it_can_run(monkeypatch):
-    plain = {"BASE_MODEL": "owner/name", "BASE_QUANTIZATION": "", "SVG_TOKENS": False}
-    trained = SimpleNamespace(**plain)
-    assert pick_engine("auto", trained) == "transformers"
-    with pytest.raises(UserError, match="--engine transformers"):
-        pick_engine("vllm", trained)
-    monkeypatch.setattr("qwen_svg.generation.vllm_engine.find_spec", lambda name: object())
-    assert pick_engine("auto", trained) == pick_engine("vllm", trained) == "vllm"
-    assert pick_engine("transformers", trained) == "transformers"
-    for odd in ({"BASE_MODEL": "models/small.gguf"}, {"SVG_TOKENS": True}, {"BASE_QUANTIZATION": "nf4"}):
-        assert pick_engine("auto", SimpleNamespace(**plain | odd)) == "transformers"
 
 
 @pytest.mark.parametrize("growth", [2, 256])

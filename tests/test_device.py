@@ -9,14 +9,20 @@ from types import SimpleNamespace
 import pytest
 import torch
 import yaml
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import train
+from encoder import training as encoder_training
 from qwen_svg.common import environment
 from qwen_svg.common.errors import UserError
-from qwen_svg.model import device
+from qwen_svg.generation import kv_cache
+from qwen_svg.generation.kv_cache import KVCache
+from qwen_svg.model import attention, device
+from qwen_svg.training import arguments
 from qwen_svg.training.checkpoints import newest_complete_checkpoint
 from tests.paths import ROOT
-from tests.scripts import run_main
+from tests.scripts import constants_of, run_main
 
 AMX = {"fp32": 120.0, "bf16": 900.0, "fp16": 30.0}
 PLAIN = {"fp32": 70.0, "bf16": 9.0, "fp16": 11.0}
@@ -103,6 +109,88 @@ def test_threads_sleep_soon_where_others_want_the_cores(monkeypatch, running, th
     monkeypatch.setenv("GOMP_SPINCOUNT", "7")
     environment.configure_environment()
     assert os.environ["GOMP_SPINCOUNT"] == "7"
+
+
+@pytest.fixture(params=[(7, 5, False), (8, 0, True)], ids=["T4", "A100"])
+def card(monkeypatch, request):
+    """A pretended GPU; torch says of both that bf16 is supported. Returns whether it has units for it."""
+    *capability, has_units = request.param
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(major=capability[0]))
+    monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda _: True)
+    return has_units
+
+
+def test_bf16_is_taken_where_a_card_has_units_for_it(card):
+    assert torch.cuda.is_bf16_supported()
+    picked = device.pick_dtype(torch.device("cuda"), True, "nf4")
+    assert picked == (torch.bfloat16 if card else torch.float16)
+    assert encoder_training.in_halves(SimpleNamespace(BF16=True), torch.device("cuda")) == card
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_keys_are_repeated_where_no_kernel_shares_them(card, dtype):
+    assert device.shares_keys(torch.empty(1, dtype=dtype))  # a CPU's kernel does
+    on_gpu = SimpleNamespace(device=torch.device("cuda"), dtype=dtype)
+    assert device.shares_keys(on_gpu) == (card and dtype == torch.float16)
+
+
+def test_attention_asks_whether_keys_are_shared(monkeypatch):
+    seen = []
+    kernel = torch.nn.functional.scaled_dot_product_attention
+
+    def seeing(query, key, value, **options):
+        seen.append((key.shape[1], options["enable_gqa"]))
+        return kernel(query, key, value, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", seeing)
+    query, key = torch.randn(1, 6, 5, 8), torch.randn(1, 2, 5, 8)
+    outputs = []
+    for shares in (True, False):
+        monkeypatch.setattr(attention, "shares_keys", lambda query, shares=shares: shares)
+        outputs.append(attention.rows_attention(None, query, key, key, attention.Rows((0,)))[0])
+    assert seen == [(2, True), (6, False)]
+    torch.testing.assert_close(*outputs)
+
+
+@pytest.mark.parametrize("name", ["activation_checkpointing", "gradient_checkpointing"])  # the second one until 5.22
+def test_checkpointing_is_asked_for_by_the_name_that_transformers_has(monkeypatch, tmp_path, name):
+    monkeypatch.setattr(arguments, "CHECKPOINTING", name)
+    c, cpu = constants_of(train), torch.device("cpu")
+    for wanted in (True, False):
+        assert getattr(arguments.training_arguments(c, tmp_path, cpu, torch.float32, wanted), name) is wanted
+
+
+@pytest.mark.parametrize("name", ["", "PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"])
+def test_a_gpus_memory_grows_in_segments_unless_something_else_is_said(monkeypatch, name):
+    for known in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_HIP_ALLOC_CONF"):
+        monkeypatch.delenv(known, raising=False)
+    if name:
+        monkeypatch.setenv(name, "max_split_size_mb:64")
+    environment.configure_environment()
+    set_now = {known: value for known, value in os.environ.items() if known.endswith("ALLOC_CONF")}
+    assert set_now == ({name: "max_split_size_mb:64"} if name else {"PYTORCH_ALLOC_CONF": "expandable_segments:True"})
+
+
+class OnOneDevice(TorchDispatchMode):
+    """Counts the tensors that are made elsewhere than on the meta device."""
+
+    elsewhere = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **kwargs or {})
+        self.elsewhere += sum(isinstance(x, torch.Tensor) and x.device.type != "meta" for x in tree_leaves(out))
+        return out
+
+
+def test_the_cache_grows_on_its_device():
+    cache = KVCache(torch.ones(2, 5, dtype=torch.long, device="meta"))
+    with OnOneDevice() as seen:
+        for width in (5, 1, kv_cache.GROWTH):  # an empty buffer, one with room, a full one
+            states = torch.empty(2, 1, width, 4, device="meta")
+            keys, _ = cache.update(states, states, 0)
+    assert keys.shape[2] == 6 + kv_cache.GROWTH and seen.elsewhere == 0
 
 
 def test_cudnns_attention_is_off_wherever_a_device_is_chosen():

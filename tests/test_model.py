@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from transformers import Qwen2Config
 
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.errors import UserError
@@ -167,6 +168,22 @@ def test_a_folder_without_a_model_is_one_sentence(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(UserError, match="cannot be loaded"):
         load_base(str(tmp_path), CPU, torch.float32)
+
+
+# GiB at the peak of a step of Qwen2.5-1.5B in fp16, rank 64, rows of 1,560 tokens and fewer, on a pretended GPU.
+@pytest.mark.parametrize(
+    ("rows", "checkpointing", "peak"), [(4, False, 13.19), (4, True, 5.35), (16, False, 41.4), (16, True, 10.27)]
+)
+def test_the_memory_estimate_holds_for_large_batches(rows, checkpointing, peak):
+    config = Qwen2Config(
+        vocab_size=151_936, hidden_size=1536, intermediate_size=8960, num_hidden_layers=28, num_attention_heads=12,
+        num_key_value_heads=2, tie_word_embeddings=True,
+    )  # fmt: skip
+    c = SimpleNamespace(BASE_QUANTIZATION="", OPTIMIZER="adamw", LOSS_ON="answer")
+    batch = [Encoded(str(i), [1] * 413, [2] * (1147 - 20 * i)) for i in range(rows)]
+    shape = {"rank": 64, "alpha": 128, "dropout": 0.0}, batch, torch.device("cuda"), torch.float16
+    needed = memory.estimate(config, c, *shape, checkpointing)
+    assert needed.total / memory.GIB == pytest.approx(peak, rel=0.09)
 
 
 def test_memory_estimate_counts_what_autograd_keeps(tiny_base):

@@ -13,6 +13,7 @@ import time
 
 import httpx2
 import pytest
+import torch
 from openai import APIError, BadRequestError, NotFoundError, OpenAI, RateLimitError, UnprocessableEntityError
 
 from qwen_svg.generation.predictor import Predictor
@@ -651,6 +652,24 @@ def test_what_was_accepted_is_finished_while_the_server_closes(tokenizer):
         assert draw(site).status_code == site.get("/healthz").status_code == 503
         script.gate.set()
         assert accepted.result(20).status_code == 200
+
+
+def test_a_lost_gpu_is_told_to_whoever_keeps_the_server_running(tokenizer, monkeypatch):
+    """An error of one drawing is nobody else's; one after which the GPU answers nothing is everybody's."""
+
+    def synchronize() -> None:
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+
+    script = Script(tokenizer)
+    with serving(script) as site:
+        monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+        for lost, status in ((lambda: None, 200), (synchronize, 503)):
+            monkeypatch.setattr(torch.cuda, "synchronize", lost)
+            script.fault = RuntimeError("CUDA error: an illegal memory access was encountered")
+            assert draw(site).status_code == 500
+            assert site.get("/healthz").status_code == draw(site).status_code == status
+        told = site.get("/healthz").json()["error"]
+        assert told["type"] == "gpu_lost" and told["message"].endswith("restart the server")
 
 
 # --- as a process ---------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, set_seed
 
 from qwen_svg.common.errors import UserError, one_line
 from qwen_svg.common.hub import hub_reachable
-from qwen_svg.model.device import pick_device
+from qwen_svg.model.device import multiplies_bf16, pick_device
 
 
 class TransformersEngine:
@@ -18,7 +18,7 @@ class TransformersEngine:
     def __init__(self, model: str, batch_size: int, temperature: float, max_new_tokens: int, seed: int):
         """temperature: 0 = greedy. Raises UserError when the model cannot be loaded."""
         device = pick_device()
-        half = torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
+        half = torch.bfloat16 if device.type == "cuda" and multiplies_bf16() else torch.float16
         dtype = half if device.type == "cuda" else torch.float32
         local = Path(model).is_dir() or not hub_reachable()
         try:

@@ -1,6 +1,7 @@
 """Errors a user can act on: one sentence, a non-zero exit code, no traceback."""
 
 import errno
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -44,7 +45,11 @@ def run(main: Callable[[SimpleNamespace], int | None], constants: SimpleNamespac
 def _end(error: BaseException) -> None:
     """Exit for an expected failure; return for a bug."""
     if isinstance(error, KeyboardInterrupt):
-        print("\nstopped by Ctrl-C.", file=sys.stderr)
+        if not rank():
+            print("\nstopped by Ctrl-C.", file=sys.stderr)
+        signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        )  # another one, which a launcher sends too, ends this without a word
         sys.exit(130)
     if isinstance(error, BrokenPipeError):  # `… | head` closed our output: not worth a word
         sys.stderr.close()

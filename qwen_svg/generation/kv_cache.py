@@ -29,7 +29,7 @@ class _Layer(DynamicLayer):
             self.lazy_initialization(key_states, value_states)
         end = self.length + key_states.shape[2]
         if end > self.room.shape[3]:
-            more = torch.empty(*self.room.shape[:3], end - self.length + GROWTH, self.room.shape[4]).to(self.room)
+            more = self.room.new_empty(*self.room.shape[:3], end - self.length + GROWTH, self.room.shape[4])
             self.room = torch.cat([self.room[:, :, :, : self.length], more], dim=3)
         self.room[0, :, :, self.length : end] = key_states
         self.room[1, :, :, self.length : end] = value_states

@@ -1,66 +1,87 @@
-"""Free decoding by vLLM, where it is installed: several times the speed of engine.py on a GPU, the same answers.
+"""Free decoding by vLLM, where `make vllm` has installed it: several times the speed of engine.py on a GPU.
 
-vLLM brings its own torch, so it is no requirement of this project: `pip install vllm` where a GPU is. It loads hub ids
-and folders, not .gguf files, and knows nothing of closing an answer before its budget ends: constrained decoding stays
-with qwen_svg/generation/engine.py. Written for vLLM 0.33.
+vLLM brings a torch and a transformers of its own, with which train.py would not run. So it has an environment beside
+this one, in which a process (vllm_worker.py) draws. It loads hub ids and folders, not .gguf files, and knows nothing of
+closing an answer before its budget ends: constrained decoding stays with qwen_svg/generation/engine.py. Written for
+vLLM 0.33.
 """
 
-import gc
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
 import time
-from importlib.util import find_spec
+import weakref
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
-import torch
-
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import stop_tokens
+from qwen_svg.generation.decoder import RowState
 from qwen_svg.generation.engine import Answer, answer_from_tokens, rows_for
 
+PYTHON = Path(__file__).resolve().parents[2] / ".venv-vllm/bin/python"
+WORKER = Path(__file__).with_name("vllm_worker.py")
 # What vLLM's kernels are built for; an adapter's rank is rounded up to one of them (its own default is 16).
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-MEMORY_SHARE = 0.5  # of the GPU, for weights and caches; the rest is for the model that measures cross-entropy
-
-
-def can_run(constants: SimpleNamespace) -> bool:
-    """Is vLLM installed, and can it load this run's base and adapter? It has no rows for tokens of an adapter's own.
-
-    constants: of the run's training.
-    """
-    plain = not (constants.BASE_MODEL.endswith(".gguf") or constants.BASE_QUANTIZATION or constants.SVG_TOKENS)
-    return plain and find_spec("vllm") is not None
+MEMORY_SHARE = 0.5  # of the GPU, for weights and caches; the rest is for the model of this process
+PATIENCE = 5  # seconds in which the process may end by itself
 
 
 def pick_engine(engine: Literal["auto", "transformers", "vllm"], constants: SimpleNamespace) -> str:
     """Return "vllm" or "transformers"; refuse vLLM where it is asked for and cannot run. constants: the run's."""
-    if engine == "vllm" and not can_run(constants):
-        raise UserError(
-            f"ENGINE is 'vllm', but vLLM is not installed or cannot load {constants.BASE_MODEL} with this run's "
-            "adapter: `pip install vllm` on a machine with a GPU, a hub id or folder as base, no new tokens, no "
-            "4 bits; or `--engine transformers`."
-        )
-    return "vllm" if engine != "transformers" and can_run(constants) else "transformers"
+    if engine == "transformers":
+        return engine
+    obstacle = _obstacle(constants)
+    if engine == "vllm" and obstacle:
+        raise UserError(f"ENGINE is 'vllm', but {obstacle}; or take `--engine transformers`.")
+    return "transformers" if obstacle else "vllm"
+
+
+def _obstacle(constants: SimpleNamespace) -> str:
+    """Say why vLLM cannot run, or ""; it has no rows for tokens of an adapter's own."""
+    if constants.BASE_MODEL.endswith(".gguf") or constants.BASE_QUANTIZATION or constants.SVG_TOKENS:
+        return f"it cannot load {constants.BASE_MODEL} with this run's adapter, but a whole base without new tokens"
+    if not PYTHON.exists():
+        return "its environment is missing: `make vllm` installs it, on a machine with a GPU"
+    return ""
 
 
 class VLLMEngine:
-    """A base in vLLM, answering with or without the adapter."""
+    """A base in vLLM, answering with adapters or without one."""
 
-    def __init__(self, base: str, adapter: Path, rank: int, dtype: Any, max_total: int, seed: int):
-        """dtype: torch.float16 or torch.float32. max_total: tokens of prompt + answer."""
-        from vllm import LLM
-
+    def __init__(self, base: str, rank: int, dtype: Any, max_total: int, seed: int):
+        """rank: of the adapters. dtype: torch.float16 or torch.float32. max_total: tokens of prompt + answer."""
         if rank > RANKS[-1]:
             raise UserError(f"vLLM takes adapters up to rank {RANKS[-1]}, not {rank}; use `--engine transformers`.")
-        self.adapter = adapter
-        self.llm = LLM(
-            model=base,
-            dtype=str(dtype).removeprefix("torch."),
-            max_model_len=max_total,
-            enable_lora=True,
-            max_lora_rank=next(size for size in RANKS if size >= rank),
-            gpu_memory_utilization=MEMORY_SHARE,
-            seed=seed,
+        folder = tempfile.mkdtemp(prefix="vllm-")  # of its sockets, whose paths must be short
+        environment = {name: value for name, value in os.environ.items() if not name.endswith("ALLOC_CONF")}
+        self.process = subprocess.Popen(
+            [str(PYTHON), "-I", str(WORKER)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment | {"TMPDIR": folder, "VLLM_LOGGING_LEVEL": "ERROR"},
+            start_new_session=True,  # so that its own processes can be ended with it, and Ctrl-C is ours
+        )
+        # Gives the GPU's memory back: by name, when nobody needs the engine any more, or when Python ends.
+        self.close = weakref.finalize(self, _end, self.process, folder)
+        self.adapters = count(1)
+        self._ask(
+            {
+                "model": base,
+                "dtype": str(dtype).removeprefix("torch."),
+                "max_model_len": max_total,
+                "enable_lora": True,
+                "max_lora_rank": next(size for size in RANKS if size >= rank),
+                "gpu_memory_utilization": MEMORY_SHARE,
+                "seed": seed,
+            }
         )
 
     def generate_answers(
@@ -71,30 +92,51 @@ class VLLMEngine:
         max_new: int,
         temperature: float,
         seed: int,
-        with_adapter: bool,
+        adapter: Path | None,
     ) -> list[Answer]:
         """Return one answer for each prompt (token ids), in the order given, ended as engine.py ends them."""
-        from vllm import SamplingParams
-        from vllm.lora.request import LoRARequest
-
         rows, stops = rows_for(prompts, max_total, max_new, temperature, seed), stop_tokens(tokenizer)
+        start = time.perf_counter()
+        answers = self.generate(rows, stops, adapter)
+        seconds = (time.perf_counter() - start) / len(rows)
+        return [answer_from_tokens(tokenizer, tokens, stops, seconds) for tokens in answers]
+
+    def generate(self, rows: list[RowState], stops: list[int], adapter: Path | None) -> list[list[int]]:
+        """Return the tokens of each row's answer, its stop token included. adapter: a folder, read anew each time."""
         settings = [
-            SamplingParams(
-                temperature=row.temperature, max_tokens=row.limit, stop_token_ids=stops, seed=row.sampler.initial_seed()
-            )
+            {
+                "temperature": row.temperature,
+                "max_tokens": row.limit,
+                "stop_token_ids": stops,
+                "seed": row.sampler.initial_seed(),
+            }
             for row in rows
         ]
-        start = time.perf_counter()
-        outputs = self.llm.generate(
-            [{"prompt_token_ids": row.prompt} for row in rows],
-            settings,
-            lora_request=LoRARequest("adapter", 1, str(self.adapter)) if with_adapter else None,
-        )
-        seconds = (time.perf_counter() - start) / len(rows)
-        return [answer_from_tokens(tokenizer, output.outputs[0].token_ids, stops, seconds) for output in outputs]
+        which = [next(self.adapters), str(adapter.resolve())] if adapter else None
+        return self._ask({"prompts": [row.prompt for row in rows], "settings": settings, "adapter": which})["tokens"]
 
-    def close(self) -> None:
-        """Give the GPU's memory back."""
-        del self.llm
-        gc.collect()
-        torch.cuda.empty_cache()
+    def _ask(self, request: dict) -> dict:
+        answer = ""
+        with suppress(BrokenPipeError):
+            print(json.dumps(request), file=self.process.stdin, flush=True)
+            answer = self.process.stdout.readline()
+        if answer:
+            return json.loads(answer)
+        self.close()
+        raise UserError(
+            f"vLLM has ended (exit code {self.process.returncode}), and what it said is above; `--engine transformers` "
+            "does without it."
+        )
+
+
+def _end(process: subprocess.Popen, folder: str) -> None:
+    """End the process and those it has started; remove its temporary folder."""
+    with suppress(BrokenPipeError):
+        process.stdin.close()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(PATIENCE)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    shutil.rmtree(folder, ignore_errors=True)

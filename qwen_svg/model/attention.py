@@ -23,6 +23,8 @@ from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_f
 from transformers.masking_utils import AttentionMaskInterface, causal_mask_function, sdpa_mask
 from transformers.modeling_utils import AttentionInterface
 
+from qwen_svg.model.device import shares_keys
+
 ROWS_SDPA = "sdpa_rows"
 # Rows of scores at a time, of all heads and texts together: a block of queries against all keys before them is all that
 # exists of the T × T. On a Xeon (2 MB of second-level cache) fewer or more of them took 10 to 30 % longer.
@@ -90,8 +92,8 @@ def rows_attention(
     if not isinstance(attention_mask, Rows):
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **kwargs)
     by_products = query.device.type == "cpu" and query.dtype == torch.bfloat16 and query.requires_grad and not dropout
-    grouped = query.device.type != "cuda" or query.dtype != torch.float32
-    if not grouped:  # on a GPU only the half-precision kernels share keys between heads
+    grouped = shares_keys(query)
+    if not grouped:
         groups = query.shape[1] // key.shape[1]
         key, value = repeat_kv(key, groups), repeat_kv(value, groups)
     outputs = []

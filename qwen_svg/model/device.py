@@ -28,14 +28,38 @@ def pick_device(wanted: str = "auto") -> torch.device:
     return torch.device("cuda", int(os.environ["LOCAL_RANK"])) if "LOCAL_RANK" in os.environ else torch.device("cuda")
 
 
+def multiplies_bf16() -> bool:
+    """Has the GPU units for bf16? Those before Ampere (T4, V100) only emulate it, and torch counts that unless told."""
+    return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def gpu_is_lost() -> bool:
+    """Has an error ended CUDA's context, so that whatever this process asks of the GPU will fail?"""
+    if not torch.cuda.is_initialized():
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:  # torch.AcceleratorError is one
+        return True
+    return False
+
+
+def shares_keys(query: torch.Tensor) -> bool:
+    """Can attention read one key head for several query heads (`enable_gqa`) without keeping all weights, T × T?
+
+    On a GPU that is the flash kernel alone. It takes half precision, and the cards that have bf16.
+    """
+    return query.device.type != "cuda" or (query.dtype != torch.float32 and multiplies_bf16())
+
+
 def pick_dtype(device: torch.device, fp16: bool, quantization: str = "") -> torch.dtype:
     """fp16 where it is asked for and the device is a GPU; fp32 otherwise.
 
-    A 4-bit base computes in bf16 where the GPU has it: bases so large have activations beyond fp16's 65,504.
+    A 4-bit base computes in bf16 where the GPU has units for it: bases so large have activations beyond fp16's 65,504.
     """
     if not fp16 or device.type != "cuda":
         return torch.float32
-    return torch.bfloat16 if quantization and torch.cuda.is_bf16_supported() else torch.float16
+    return torch.bfloat16 if quantization and multiplies_bf16() else torch.float16
 
 
 def pick_cpu_dtype(wanted: str, config: Any) -> tuple[str, dict[str, float]]:

@@ -34,9 +34,11 @@ def make_app(service: Service, token: str = "", local: bool = True) -> ASGIApp:
 
     @app.get("/healthz", tags=["operation"], responses=errors.responses(503))
     async def health() -> dict[str, Any]:
-        """Whether the server can draw: 503 when it is being stopped or its worker is dead."""
+        """Whether the server can draw: 503 when it is being stopped, its worker is dead or the GPU is lost."""
         if service.worker.closing or not service.worker.is_alive():
             raise errors.HTTPException(503, "the server is being stopped")
+        if service.worker.gpu_lost:
+            raise errors.GPULost
         return {"status": "ok", "model": service.model, "open": len(service.worker.open)}
 
     @app.get(

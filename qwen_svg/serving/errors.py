@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from qwen_svg.common.errors import UserError
-from qwen_svg.serving.worker import Broken, Closing, Full, Gone, TimeUp
+from qwen_svg.serving.worker import Broken, Closing, Full, Gone, GPULost, TimeUp
 
 TYPES = {400: "bad_request", 401: "unauthorized", 404: "not_found", 405: "method_not_allowed", 413: "too_large",
          421: "wrong_host", 422: "invalid_request", 429: "overloaded", 499: "client_gone", 500: "failed",
@@ -57,6 +57,12 @@ def described(error: Exception, seconds: float) -> tuple[int, dict[str, Any]]:
             status, message = 429, OVERLOADED
         case Closing():
             status, message = 503, "the server is being stopped"
+        case GPULost():
+            status, message = (
+                503,
+                "the GPU answers nothing more after an error (see the log); restart the server",
+            )
+            more = {"type": "gpu_lost"}
         case TimeUp():
             status, message = 504, f"the drawing was not finished within {seconds:g} s"
         case UserError():
@@ -107,7 +113,7 @@ def install(app: FastAPI, seconds: float) -> None:
             headers["Retry-After"] = str(error.retry_after)
         return json_error(*described(error, seconds), headers)
 
-    for kind in (Full, Closing, TimeUp, Gone, Broken, UserError, IllegalDrawing, Refused, HTTPException,
+    for kind in (Full, Closing, GPULost, TimeUp, Gone, Broken, UserError, IllegalDrawing, Refused, HTTPException,
                  RequestValidationError, Exception):  # fmt: skip
         app.add_exception_handler(kind, answer)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from qwen_svg.common.errors import UserError
 from qwen_svg.generation.decoder import GivenUp, RowState
 from qwen_svg.generation.predictor import Drawing, Predictor, Settings, TextSoFar, Turn
+from qwen_svg.model.device import gpu_is_lost
 from qwen_svg.serving.metrics import Metrics
 
 
@@ -29,6 +30,10 @@ class Full(Exception):
 
 class Closing(Exception):
     """The server is on its way out."""
+
+
+class GPULost(Exception):
+    """The GPU answers nothing more to this process."""
 
 
 class Gone(Exception):
@@ -77,7 +82,7 @@ class Worker(threading.Thread):
         self.predictor, self.metrics = predictor, metrics
         self.capacity = predictor.engine.size + waiting
         self.open: set[Job] = set()  # accepted and unanswered; the event loop's
-        self.closing = False
+        self.closing = self.gpu_lost = False
         self.jobs: dict = {}  # by row, in slots or waiting for one; the thread's
         self.inbox: queue.SimpleQueue = queue.SimpleQueue()
         self.judges = ThreadPoolExecutor(1, "judge")  # nobody's drawing waits for another's picture
@@ -92,9 +97,11 @@ class Worker(threading.Thread):
         return 0 if free >= places else min(60, max(1, round(self.mean_seconds / 2)))
 
     def submit(self, description: str, settings: Iterable[Settings], before: Iterable[Turn] = ()) -> list[Job]:
-        """Take a request: one drawing for each of `settings`, all of them or none. Raises Full and Closing."""
+        """Take a request: one drawing for each of `settings`, all of them or none. Raises Full, Closing and GPULost."""
         if self.closing:
             raise Closing
+        if self.gpu_lost:
+            raise GPULost
         loop, events, before = asyncio.get_running_loop(), asyncio.Queue(), tuple(before)
         jobs = [Job(description, one, before, loop, events, number) for number, one in enumerate(settings)]
         if wait := self.wait(len(jobs)):
@@ -205,6 +212,7 @@ class Worker(threading.Thread):
         """Tell the reader, and the log where it is nobody's fault but ours."""
         if not isinstance(error, UserError | GivenUp):
             traceback.print_exception(error)
+            self.gpu_lost = self.gpu_lost or gpu_is_lost()
             error = Broken()
         self._tell(job, error)
 

@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
+# Recomputation's name in this transformers: the second one until 5.22.
+CHECKPOINTING = next(n for n in ("activation_checkpointing", "gradient_checkpointing") if hasattr(TrainingArguments, n))
+
 
 def shared_arguments(c: SimpleNamespace, folder: Path, device: torch.device) -> dict[str, Any]:
     """Return what every training here asks of TrainingArguments or its kin in TRL. c: the script's constants."""
@@ -31,6 +34,7 @@ def training_arguments(
     on_gpu = device.type == "cuda"
     return TrainingArguments(
         **shared_arguments(c, folder, device),
+        **{CHECKPOINTING: checkpointing},
         num_train_epochs=c.EPOCHS,
         max_steps=c.LR_SWEEP or -1,
         per_device_train_batch_size=c.BATCH_SIZE,
@@ -42,7 +46,6 @@ def training_arguments(
         optim="adamw_torch_fused" if c.OPTIMIZER == "adamw" else c.OPTIMIZER,
         fp16=dtype == torch.float16,
         bf16=dtype == torch.bfloat16,
-        activation_checkpointing=checkpointing,
         eval_strategy="steps",
         eval_steps=c.EVAL_STEPS,
         eval_on_start=not (c.RESUME or c.LR_SWEEP),

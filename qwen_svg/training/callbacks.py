@@ -1,6 +1,7 @@
 """What happens beside the steps of a training: figures are logged, a stop is made safe, memory is given back."""
 
 import math
+import os
 import signal
 import sys
 import time
@@ -14,7 +15,7 @@ from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCall
 
 from qwen_svg.common.errors import LossIsNotANumber, UserError
 from qwen_svg.common.jsonl import append_jsonl
-from qwen_svg.common.processes import is_main
+from qwen_svg.common.processes import is_main, processes
 from qwen_svg.training.checkpoints import what_is_intact
 from qwen_svg.training.malloc_trim import malloc_trim
 
@@ -128,14 +129,18 @@ STOPS = ("", TIME_IS_OVER, *SIGNALS.values())
 class SafeStop(TrainerCallback):
     """A signal or the time limit: finish the step, save a checkpoint, stop. A second Ctrl-C stops at once.
 
-    `reason`, one of STOPS, says why training stopped early. Several processes stop in the same step.
+    `reason`, one of STOPS, says why training stopped early. Several processes stop in the same step. A launcher hands
+    on the Ctrl-C that its processes have had from the terminal: within HANDED_ON seconds it is the same one.
     """
+
+    HANDED_ON = 2.0
 
     def __init__(self, max_minutes: float):
         self.deadline = time.monotonic() + 60 * max_minutes if max_minutes else math.inf
-        self.reason = ""
+        self.reason, self.asked = "", 0.0
 
     def __enter__(self) -> "SafeStop":
+        self.process = os.getpid()
         known = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]  # Windows lacks the last two
         hangup = getattr(signal, "SIGHUP", None)
         if hangup and signal.getsignal(hangup) is signal.SIG_IGN:
@@ -148,10 +153,14 @@ class SafeStop(TrainerCallback):
             signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: Any) -> None:
+        if os.getpid() != self.process:
+            return  # a data worker, forked with this handler: it ends with its parent
         if self.reason and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            if processes() == 1 or time.monotonic() - self.asked > self.HANDED_ON:
+                raise KeyboardInterrupt
+            return
         if not self.reason:  # a cluster sends SIGTERM to the launcher and to us, and the launcher hands it on
-            self.reason = SIGNALS[signal.Signals(number).name]
+            self.reason, self.asked = SIGNALS[signal.Signals(number).name], time.monotonic()
             print(f"\n{self.reason}: finishing this step, then saving a checkpoint (Ctrl-C to stop at once)")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:

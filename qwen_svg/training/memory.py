@@ -42,17 +42,17 @@ class MemoryEstimate:
     weights: int  # the frozen base
     adapter: int  # what is trained, its gradients and AdamW's two moments: fp32, or moments of 8 bits
     activations: int  # kept for the backward pass of one batch
-    logits: int  # one block of them; in half precision also its copies
+    passing: int  # what comes and goes at the peak: see `_passing`
     heap: int  # see CPU_HEAP; 0 on a GPU
     tokens: int  # rows × width of the batch that was assumed: the longest samples
     parameters: int  # of the frozen base; a number, not bytes
 
     @property
     def total(self) -> int:
-        return self.weights + self.adapter + self.activations + self.logits + self.heap
+        return self.weights + self.adapter + self.activations + self.passing + self.heap
 
     def __str__(self) -> str:
-        names = ("weights", "adapter", "activations", "logits", "heap")
+        names = ("weights", "adapter", "activations", "passing", "heap")
         parts = (f"{name} {getattr(self, name) / GIB:.2f}" for name in names if getattr(self, name))
         return f"{self.total / GIB:.2f} GiB ({', '.join(parts)}) for a batch of {self.tokens:,} tokens with padding"
 
@@ -128,8 +128,7 @@ def estimate(
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad)
     moments = 8 if c.OPTIMIZER == "adamw" else 2  # bytes; 8-bit AdamW keeps a byte of each, and few scales
-    blocks, vocabulary = config.get_text_config().num_hidden_layers, config.get_text_config().vocab_size
-    labels = len(batch["shift_labels"])
+    blocks, labels = config.get_text_config().num_hidden_layers, len(batch["shift_labels"])
     tensors = _kept_by_autograd(model, batch)
     activations, on_heap = sum(tensors), sum(size for size in tensors if size < ON_HEAP)
     share, times = CPU_HEAP if device.type == "cpu" else (0, 0)
@@ -142,13 +141,22 @@ def estimate(
         weights=weights,
         adapter=(8 + moments) * trained,
         activations=activations,
-        logits=(4 if dtype == torch.float32 else 8)
-        * vocabulary
-        * min(labels, rows_at_a_time(labels, vocabulary, device)),
+        passing=_passing(config.get_text_config(), batch["input_ids"].numel(), labels, device, dtype),
         heap=int(heap),
         tokens=batch["input_ids"].numel(),
         parameters=frozen,
     )
+
+
+def _passing(text, tokens: int, labels: int, device: torch.device, dtype: torch.dtype) -> int:
+    """Return the bytes that the larger passing thing takes: a block of logits, or a block's MLP on its way back.
+
+    Logits are fp32, in half precision with their copies. In the MLP, gate, up, their product and the gradients of the
+    three are alive at once; when they are, the logits are gone. text: the configuration of the base's language part.
+    """
+    rows = min(labels, rows_at_a_time(labels, text.vocab_size, device))
+    inner = getattr(text, "intermediate_size", None) or 4 * text.hidden_size
+    return max((4 if dtype == torch.float32 else 8) * text.vocab_size * rows, 6 * tokens * inner * dtype.itemsize)
 
 
 def _weights(model: torch.nn.Module, quantization: str) -> int:
