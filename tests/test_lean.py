@@ -213,6 +213,7 @@ def test_left_padding_is_cut_off_and_anything_else_is_masked():
     assert rows == Rows((2, 0, 0))
     assert list(rows.runs()) == [(slice(0, 1), 2), (slice(1, 3), 0)]
     assert rows_mask(**arguments) == rows_mask(**arguments, attention_mask=no_padding(left)) == Rows((0, 0, 0))
+    assert rows_mask(1, 4, 4, attention_mask=no_padding(left[:1].to("meta"))) == Rows((0,))  # its values are not read
     for other in (left.flip(-1), torch.zeros_like(left)):  # right padding; nothing real at all
         mask = rows_mask(**arguments, attention_mask=other)
         assert mask.any(-1).all()

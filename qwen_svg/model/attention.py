@@ -51,7 +51,7 @@ def no_padding(input_ids: torch.Tensor) -> torch.Tensor:
 
     Without any mask transformers would look for several texts in a row, and wait for a GPU to tell.
     """
-    return torch.ones(1, 1, dtype=torch.bool, device=input_ids.device).expand(input_ids.shape)
+    return torch.ones((), dtype=torch.bool, device=input_ids.device).expand(input_ids.shape)
 
 
 def rows_mask(
