@@ -26,7 +26,9 @@ SETS: str = ""  # only these, with commas between, like "twemoji, tabler"; "" = 
 LIMIT: NonNegativeInt = 0  # only so many icons of each set, evenly picked; 0 = all
 # Output
 OUTPUT: str = "data/icons.jsonl"  # replaced when it is there; the card and the pictures beside it too
-MAX_ANSWER_CHARACTERS: PositiveInt = 3000  # longer answers are left out; train.py drops by its own limit in tokens
+MAX_ANSWER_CHARACTERS: PositiveInt = (
+    2500  # of text; longer answers are left out; train.py drops by its own limit in tokens
+)
 # Card
 TOKENIZER: str = ""  # hub id, local folder or .gguf file: the card then also shows token lengths
 MAX_LENGTH: PositiveInt = 1560  # tokens, the limit drawn in that plot, as in train.py

@@ -41,6 +41,8 @@ def colour_word(colour: str) -> str:
     chroma, hue = math.hypot(a, b), math.degrees(math.atan2(b, a)) % 360
     if chroma < GRAY_CHROMA or light < 0.2:
         return _gray(light)
+    if chroma < 0.06 and 180 < hue < 285 and light < 0.82:
+        return "blue-gray"
     return _shade(next(name for limit, name in HUES if hue < limit), light, chroma)
 
 

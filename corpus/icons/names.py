@@ -27,6 +27,7 @@ ABBREVIATIONS = frozenset(
 NOT_SPELLED = frozenset("cm mm km kg ml st nd rd th vs cw ccw hmm shh pm mr mrs".split())
 BRANDS = frozenset(("brand", "brands", "brand / logo", "logos", "social media", "brands & logos"))
 MOST_TAGS, LONGEST_TAG = 5, 24  # tags, characters
+SEVERAL = r" ?[/&+] ?|(?<=[a-z])(?=[A-Z])"  # between categories in one: "Food & Drink", "FoodDrink"
 _PLACES_WITH_THE = re.compile(r"^(United|Netherlands|Philippines|Bahamas|Maldives)|(Islands|Republic|Territory|Lands)$")
 
 
@@ -82,7 +83,7 @@ def tags_of(written: Written, label: str) -> tuple[str, ...]:
     said = set(_words(label))
     tags: list[str] = []
     aliases = [label_of_name(alias) for alias in written.aliases if "-outline" not in alias]
-    categories = [part for category in written.categories for part in re.split(r" ?[/&+] ?", spaced(category))]
+    categories = [part for category in written.categories for part in re.split(SEVERAL, category)]
     for tag in (*aliases, *written.tags, *([] if written.emoji else categories)):
         tag = " ".join(tag.replace("-", " ").replace("_", " ").lower().split())
         words = _words(tag)
@@ -99,7 +100,8 @@ def _is_said(tag: str) -> bool:
 
 
 NOT_TAGS = frozenset(
-    "new other others unknown misc general system icon extras unicode openmoji base parts basic ily tbt bae bro".split()
+    "new other others unknown misc general system icon extras unicode openmoji base parts basic ily tbt bae bro "
+    "interface essential sign symbol pictogram".split()
 )
 
 

@@ -39,6 +39,7 @@ def _emoji(prefix: str, version: str) -> IconSet:
 
 
 FLAT, OUTLINE, FILLED, DUOTONE = "flat icon", "outline icon", "filled icon", "duotone icon"
+OUTLINED = "outlined icon"  # coloured areas with lines around
 
 SETS = (
     # Of drawings that are alike the first is kept, so the order is one of preference.
@@ -49,11 +50,19 @@ SETS = (
     _emoji("emojione", "1.2.3"),
     _emoji("fxemoji", "1.2.2"),
     _emoji("streamline-emojis", "1.2.4"),
-    IconSet("icon-park", "1.2.4", {"": "outlined icon"}, scrap=("one", "two", "three", "four", "five", "a", "b", "c")),
+    IconSet("icon-park", "1.2.4", {"": OUTLINED}, scrap=("one", "two", "three", "four", "five", "a", "b", "c")),
     IconSet("flat-color-icons", "1.2.3", {"": FLAT}),
     IconSet("fluent-color", "1.2.21", {"": FLAT}),
     IconSet("meteocons", "1.2.4", {"fill": FLAT, "": OUTLINE}),
-    IconSet("streamline-ultimate-color", "1.2.2", {"": "outlined icon"}),
+    IconSet("streamline-color", "1.2.2", {"flat": FLAT, "": OUTLINED}),
+    IconSet("streamline-flex-color", "1.2.2", {"flat": FLAT, "": OUTLINED}),
+    IconSet("streamline-plump-color", "1.2.2", {"flat": FLAT, "": OUTLINED}),
+    IconSet("streamline-sharp-color", "1.2.2", {"flat": FLAT, "": OUTLINED}),
+    IconSet("streamline-ultimate-color", "1.2.2", {"": OUTLINED}),
+    IconSet("streamline-cyber-color", "1.2.2", {"": OUTLINED}),
+    IconSet("streamline-kameleon-color", "1.2.2", {"duo": FLAT, "": FLAT}),
+    IconSet("streamline-stickies-color", "1.2.2", {"duo": OUTLINED, "": OUTLINED}),
+    IconSet("marketeq", "1.2.2", {"": OUTLINE}),
     IconSet("streamline-freehand-color", "1.2.2", {"": "hand-drawn icon"}),
     IconSet("tabler", "1.2.41", {"filled": FILLED, "": OUTLINE}, painted=True),
     IconSet("lucide", "1.2.137", {"": OUTLINE}, painted=True),
