@@ -4,7 +4,7 @@ MODEL := models/SmolLM2-135M-Instruct.Q4_1.gguf
 QWEN := models/Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf
 RUN := outputs/quickstart
 
-.PHONY: help quickstart data model model-qwen test lint peers clean-quickstart
+.PHONY: help quickstart data icons model model-qwen test lint peers clean-quickstart
 
 help:  ## what there is to make
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 | /p' Makefile | awk -F ' \\| ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -31,6 +31,8 @@ peers: .venv/installed  ## environments of what benchmarks compare with
 	$(PYTHON) -m venv .venv-img2dataset && .venv-img2dataset/bin/pip install -q -r benchmarks/peers/img2dataset.txt
 
 data: data/twemoji.jsonl  ## the demo corpus: 1,879 emoji
+icons: .venv/installed  ## 45,000 icons with words (npm packages, or their files in data/npm)
+	$(PY) -m corpus.build_icons
 model: $(MODEL)  ## SmolLM2-135M-Instruct, 98 MB
 model-qwen: $(QWEN)  ## Qwen2.5-Coder-0.5B-Instruct, 491 MB
 

@@ -13,7 +13,7 @@ from qwen_svg.svg.render import png_bytes
 
 SIDE = 64  # pixels
 OPAQUE = 200  # of 255: paler pixels are edges, or glass
-LEAST_SHARE = 0.07  # of what is to be seen, from which a colour is named
+LEAST_SHARE = 0.05  # of what is to be seen, from which a colour is named
 GRAY_CHROMA = 0.035  # OKLab chroma up to which a colour is a gray
 HUES = (  # degrees in OKLab up to which a hue has the name; from 345 it is pink again
     (12, "pink"), (40, "red"), (75, "orange"), (115, "yellow"), (165, "green"), (210, "teal"), (285, "blue"),
@@ -57,8 +57,10 @@ def _shade(hue: str, light: float, chroma: float) -> str:
     """Return the word for a hue that is as light (0 to 1) and as colourful as this."""
     if hue in ("orange", "yellow") and light > 0.83 and chroma < 0.085:
         return "beige"
-    if hue in ("red", "orange") and light < (0.5 if hue == "red" else 0.66) and chroma < 0.14:
+    if hue in ("red", "orange") and light < 0.66 and chroma < (0.125 if hue == "red" else 0.14):
         return "brown"
+    if hue == "orange" and chroma < 0.1:
+        return "light brown"
     if hue == "yellow" and light < 0.7:
         return "olive" if light > 0.45 else "brown"
     if hue == "red" and light > 0.72:
@@ -67,7 +69,9 @@ def _shade(hue: str, light: float, chroma: float) -> str:
         return "purple" if light > 0.3 else "maroon"
     if hue == "blue" and light < 0.36:
         return "navy"
-    if hue in ("blue", "green", "purple", "teal") and light > 0.82 and (hue != "green" or chroma < 0.15):
+    if hue == "teal" and light > 0.8:
+        return "cyan" if chroma > 0.09 else "light blue"
+    if hue in ("blue", "green", "purple") and light > 0.77 and (hue != "green" or chroma < 0.12):
         return f"light {hue}"
     if hue in ("green", "purple", "red") and light < 0.42:
         return f"dark {hue}"

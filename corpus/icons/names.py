@@ -43,6 +43,8 @@ def label_of_name(name: str, scrap: tuple[str, ...] = ()) -> str:
 
 def _spoken(words: list[str]) -> str:
     """Return words as one would say them: "bell", "plus" → "bell with a plus sign"."""
+    if words[0:1] == ["a"] and len(words) > 1:  # a letter: no name of an icon begins with the article
+        words = ["letter A", *words[1:]]
     *rest, last = words or [""]
     if not rest and re.fullmatch(r"[0-9a-z]", last):
         return f"{'number' if last.isdigit() else 'letter'} {last.upper()}"

@@ -39,7 +39,7 @@ def _emoji(prefix: str, version: str) -> IconSet:
 
 
 FLAT, OUTLINE, FILLED, DUOTONE = "flat icon", "outline icon", "filled icon", "duotone icon"
-OUTLINED = "outlined icon"  # coloured areas with lines around
+OUTLINED = "filled outline icon"  # coloured areas with lines around
 
 SETS = (
     # Of drawings that are alike the first is kept, so the order is one of preference.

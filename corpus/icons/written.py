@@ -23,27 +23,27 @@ class Written:
     emoji: bool = False
 
 
-Written_ = dict[str, Written]  # by the name of the icon, or by code point
+Catalogue = dict[str, Written]  # by the name of the icon, or by code point
 
 
-def tabler(package: Path) -> Written_:
+def tabler(package: Path) -> Catalogue:
     """icons.json: {name: {category, tags, …}}."""
     icons = read_json(package, "icons.json")
     return {name: Written(tags=_texts(icon["tags"]), categories=(icon["category"],)) for name, icon in icons.items()}
 
 
-def lucide(package: Path) -> Written_:
+def lucide(package: Path) -> Catalogue:
     """tags.json: {name: [tag, …]}."""
     return {name: Written(tags=_texts(tags)) for name, tags in read_json(package, "tags.json").items()}
 
 
-def mdi(package: Path) -> Written_:
+def mdi(package: Path) -> Catalogue:
     """meta.json: [{name, aliases, tags, …}]; its tags are categories."""
     icons = read_json(package, "meta.json")
     return {icon["name"]: Written(aliases=_texts(icon["aliases"]), categories=_texts(icon["tags"])) for icon in icons}
 
 
-def healthicons(package: Path) -> Written_:
+def healthicons(package: Path) -> Catalogue:
     """meta-data.json: [{id, title, tags, category}]; Iconify writes dashes where ids have underscores."""
     icons = read_json(package, "public/icons/meta-data.json")
     return {
@@ -57,7 +57,7 @@ _ENTRY = re.compile(
 )  # of one icon
 
 
-def phosphor(package: Path) -> Written_:
+def phosphor(package: Path) -> Catalogue:
     """dist/index.mjs: a list of objects in JavaScript, where categories are names of constants defined before it."""
     text = read(package, "dist/index.mjs")
     names: dict[str, str] = {}
@@ -65,12 +65,14 @@ def phosphor(package: Path) -> Written_:
         names.setdefault(constant, category)
     found = {}
     for name, categories, tags in _ENTRY.findall(text):
-        known = (names.get(constant.split(".")[-1], "") for constant in categories.split(",") if constant.strip())
-        found[name] = Written(tags=_texts(json.loads(tags)), categories=tuple(filter(None, map(str.strip, known))))
+        constants = re.findall(r"\.([A-Z]+)", categories)
+        found[name] = Written(
+            tags=_texts(json.loads(tags)), categories=tuple(names[c] for c in constants if c in names)
+        )
     return found
 
 
-def emojibase(package: Path) -> Written_:
+def emojibase(package: Path) -> Catalogue:
     """en/data.json: [{label, hexcode, tags}], by code points like 2764-fe0f → here without fe0f, in lower case."""
     return {
         code_key(emoji["hexcode"]): Written(emoji["label"], tags=_texts(emoji.get("tags", [])), emoji=True)
@@ -83,7 +85,7 @@ def code_key(code: str) -> str:
     return "-".join(part.lstrip("0") for part in code.lower().split("-") if part != "fe0f")
 
 
-READERS: dict[str, Callable[[Path], Written_]] = {
+READERS: dict[str, Callable[[Path], Catalogue]] = {
     "tabler": tabler,
     "lucide": lucide,
     "mdi": mdi,
@@ -93,7 +95,7 @@ READERS: dict[str, Callable[[Path], Written_]] = {
 }
 
 
-def read_written(kind: str, package: Path) -> Written_:
+def read_written(kind: str, package: Path) -> Catalogue:
     """Return what a package says. Raises UserError where it does not have the form that its reader knows."""
     try:
         found = partial(READERS[kind], package)()
