@@ -13,10 +13,11 @@ from corpus.icons import packages
 from corpus.icons.colours import colour_word, shown
 from corpus.icons.concepts import Concepts, concept
 from corpus.icons.drawings import PAINTS, icons_of
-from corpus.icons.names import label_of_emoji, label_of_name, tags_of
+from corpus.icons.names import label_of_emoji, label_of_name
 from corpus.icons.nouns import is_thing, things_of
 from corpus.icons.packages import fetch, read_json, tarball
 from corpus.icons.sets import EMOJIBASE, SETS, WORDS, IconSet
+from corpus.icons.tags import tags_of
 from corpus.icons.wordings import with_article, wordings
 from corpus.icons.written import Written, code_key, read_written
 from prompt_template import extract_svg

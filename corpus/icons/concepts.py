@@ -7,7 +7,7 @@ heart" are all the heart. Names that one set gives to one icon ("account", "user
 import re
 from collections.abc import Iterable
 
-from corpus.icons.names import COLOURS, SCRAP, STYLE_WORDS, singular
+from corpus.icons.vocabulary import COLOURS, SCRAP, STYLE_WORDS, singular
 from qwen_svg.common.union_find import UnionFind
 
 # Looked past while another word is left: names of sets that have a "heart-plus", a "heart-circle" …

@@ -1,15 +1,9 @@
-"""From the names and tags of icons to words that a person would say: no codes, no sizes, no styles, no brands."""
+"""From the names of icons to words that a person would say: no codes, no versions, no abbreviated additions."""
 
 import re
-import zlib
 
-from corpus.icons.written import Written
+from corpus.icons.vocabulary import SCRAP
 
-COLOURS = frozenset(
-    "red orange yellow green blue purple pink brown black white gray grey navy teal gold violet".split()
-)
-STYLE_WORDS = frozenset("outline outlined filled fill solid linear duotone bold thin line regular glyph flat".split())
-SCRAP = frozenset("variant alt v2 icon icons px".split())  # of a name they say nothing
 NUMBERED = frozenset(  # what a number behind it belongs to; behind other words it counts versions: "cart-2"
     "number numbers numeric digit dice level strength bars beaufort index clock keycap battery counter angle rotate "
     "rotation hexagon pentagon octagon multiplier version exposure step speed signal".split()
@@ -25,9 +19,6 @@ ABBREVIATIONS = frozenset(
     "usb api ai ui id url cpu gpu ram rom atm sos led hiv iud sim wifi pdf eur usd tv 3d 2d".split()
 )
 NOT_SPELLED = frozenset("cm mm km kg ml st nd rd th vs cw ccw hmm shh pm mr mrs".split())
-BRANDS = frozenset(("brand", "brands", "brand / logo", "logos", "social media", "brands & logos"))
-MOST_TAGS, LONGEST_TAG = 5, 24  # tags, characters
-SEVERAL = r" ?[/&+] ?|(?<=[a-z])(?=[A-Z])"  # between categories in one: "Food & Drink", "FoodDrink"
 _PLACES_WITH_THE = re.compile(r"^(United|Netherlands|Philippines|Bahamas|Maldives)|(Islands|Republic|Territory|Lands)$")
 
 
@@ -75,57 +66,3 @@ def label_of_emoji(label: str) -> str:
     *first, last = rest.split(", ")
     rest = f"{', '.join(first)} and {last}" if first else last
     return f"{kind} with {rest}" if kind in ("woman", "man", "person") else f"{kind} of {rest}"
-
-
-def tags_of(written: Written, label: str) -> tuple[str, ...]:
-    """Return up to MOST_TAGS tags that say more than the label, in the order they were written; categories last.
-
-    Left out: codes ("dhis2:war"), styles, what is not English words, and what the label says already.
-    """
-    said = set(_words(label))
-    tags: list[str] = []
-    aliases = [label_of_name(alias) for alias in written.aliases if "-outline" not in alias]
-    categories = [part for category in written.categories for part in re.split(SEVERAL, category)]
-    for tag in (*aliases, *written.tags, *([] if written.emoji else categories)):
-        tag = " ".join(tag.replace("-", " ").replace("_", " ").lower().split())
-        words = _words(tag)
-        if _is_said(tag) and not words & (STYLE_WORDS | COLOURS) and not words <= said:
-            tags.append(tag)
-            said |= words
-    if written.emoji:  # whose tags are in the order of the alphabet, which is no reason to take the first ones
-        tags.sort(key=lambda tag: zlib.crc32(f"{label} {tag}".encode()))
-    return tuple(tags[:MOST_TAGS])
-
-
-def _is_said(tag: str) -> bool:
-    return len(tag) <= LONGEST_TAG and bool(re.fullmatch(r"[a-z][a-z ']+[a-z]", tag)) and tag not in NOT_TAGS
-
-
-NOT_TAGS = frozenset(
-    "new other others unknown misc general system icon extras unicode openmoji base parts basic ily tbt bae bro "
-    "interface essential sign symbol pictogram".split()
-)
-
-
-def _words(text: str) -> set[str]:
-    return {singular(word) for word in re.findall(r"[a-z']+", text.lower())}
-
-
-def singular(word: str) -> str:
-    """Return a word without its plural: rough, but the same for the same word."""
-    if len(word) > 4 and word.endswith("ies"):
-        return word[:-3] + "y"
-    if len(word) > 4 and word.endswith(("ches", "shes", "sses", "xes")):
-        return word[:-2]
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
-
-
-def spaced(category: str) -> str:
-    """ "ComputersDevices" → "Computers Devices"."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", category)
-
-
-def is_brand(name: str, written: Written) -> bool:
-    """Trademarks cannot be guessed from their names, and are not ours to teach."""
-    categories = {spaced(category).lower() for category in written.categories}
-    return bool(categories & BRANDS) or name.startswith("brand-") or bool(re.search(r"-logo(-|$)", name))

@@ -4,7 +4,7 @@ Versions are pinned, so that the same command gives the same data. Every set com
 @iconify-json/PREFIX; words that the set's authors wrote come in packages of their own.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 PERMISSIVE = ("MIT", "ISC", "Apache-2.0", "CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "OFL-1.1", "BSD-3-Clause", "Unlicense")
 SHARE_ALIKE = ("CC-BY-SA-3.0", "CC-BY-SA-4.0")
@@ -27,7 +27,8 @@ class IconSet:
     skipped: tuple[str, ...] = ()  # endings of what is left out: the same drawing in another weight or size
     emoji: bool = False  # named by what emojibase-data says
     painted: bool = False  # has no colours of its own: it is painted, and the description names the colour
-    scrap: tuple[str, ...] = field(default=())  # endings of names that tell versions apart, like numbers
+    mixed: bool = False  # plain names are of any style, where there is no other of that name
+    scrap: tuple[str, ...] = ()  # endings of names that tell versions apart, like numbers
 
     @property
     def package(self) -> tuple[str, str]:
@@ -67,7 +68,7 @@ SETS = (
     IconSet("tabler", "1.2.41", {"filled": FILLED, "": OUTLINE}, painted=True),
     IconSet("lucide", "1.2.137", {"": OUTLINE}, painted=True),
     IconSet("lucide-lab", "1.2.3", {"": OUTLINE}, painted=True),
-    IconSet("mdi", "1.2.3", {"outline": OUTLINE, "": FILLED}, painted=True),
+    IconSet("mdi", "1.2.3", {"outline": OUTLINE, "": FILLED}, painted=True, mixed=True),
     IconSet("ph", "1.2.2", {"fill": FILLED, "duotone": DUOTONE, "": OUTLINE}, ("thin", "light", "bold"), painted=True),
     IconSet(
         "healthicons", "1.2.13", {"outline": OUTLINE, "": FILLED}, ("24px", "outline-24px", "negative"), painted=True
@@ -88,6 +89,6 @@ SETS = (
 
 
 def packages(sets: list[IconSet]) -> list[tuple[str, str]]:
-    """Return (name, version) of what must be there to read the sets."""
+    """Return (name, version) of what must be there to read the sets; emojibase also says which words are things."""
     needed = [some.package for some in sets] + [WORDS[some.prefix] for some in sets if some.prefix in WORDS]
     return [*needed, EMOJIBASE]

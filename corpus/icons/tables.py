@@ -8,10 +8,11 @@ from tqdm import tqdm
 
 from corpus.icons.concepts import Concepts
 from corpus.icons.drawings import Icon, icons_of, info
-from corpus.icons.names import label_of_name, tags_of
+from corpus.icons.names import label_of_name
 from corpus.icons.nouns import is_thing, things_of
 from corpus.icons.packages import tarball
 from corpus.icons.sets import EMOJIBASE, PERMISSIVE, SHARE_ALIKE, IconSet
+from corpus.icons.tags import tags_of
 from corpus.icons.written import read_written
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.files import write_text
