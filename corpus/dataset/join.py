@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from corpus.dataset.near_duplicates import find
+from corpus.dataset.near_duplicates import SAME_HASH, find
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.files import atomic_write
 from qwen_svg.common.vectors import pairs_alike, read_vectors
@@ -62,10 +62,12 @@ def compare(
     max_error: tuple[float, float],
     vectors: Path | None = None,
     same_vector: float = 1.0,
+    same_hash: int = SAME_HASH,
 ) -> Compared:
     """Compare all drawings of the prepared files; keeps 1 kB a drawing in memory.
 
     vectors: a file that encoder.embed wrote; drawings in it with a cosine of `same_vector` or more are alike.
+    same_hash: as `find` has it.
     """
     refused: Counter = Counter()
     fingerprints, groups, sources, hashes = bytearray(), [], [], []
@@ -80,7 +82,7 @@ def compare(
     if not groups:
         raise UserError("no drawing passed; " + _most_common(refused))
     near = alike_by_vectors(vectors, hashes, same_vector) if vectors else ()
-    found = find(fingerprints, groups, max_error, near)
+    found = find(fingerprints, groups, max_error, near, same_hash)
     kept = [not drop_near or repeats < 0 for repeats in found.duplicate_of]
     refused += Counter((source, NEAR_DUPLICATE) for source, keep in zip(sources, kept, strict=True) if not keep)
     return Compared(prepared, kept, found.groups, refused)
