@@ -172,7 +172,7 @@ def test_the_same_command_writes_the_same_bytes_and_a_split_keeps_concepts_apart
 
 def test_what_was_prepared_before_a_stop_is_not_prepared_again(npm, monkeypatch):
     whole = built(npm).read_bytes()
-    monkeypatch.setattr(build_icons, "compare", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(build_icons, "compare", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         built(npm)
     monkeypatch.undo()
