@@ -381,6 +381,10 @@ def test_wordings_differ_and_say_style_and_colours():
     painted = wordings(words | {"paint": "teal", "style": "outline icon", "tags": []}, svg.format("teal", ""))
     assert painted["short"] == "teal OK button" and "tags" not in painted and "outline icon" in painted["sentence"]
     assert "teal" in painted["sentence"]
+    heart = wordings(words | {"label": "red heart"}, svg.format("red", ""))
+    assert heart["sentence"].lower().count("red") == 1
+    lines = wordings(words | {"style": "filled outline icon"}, svg.format("red", ""))
+    assert "filled" not in lines["sentence"] and "outline icon" in lines["sentence"]
     assert (
         "mostly in red, with gray"
         in wordings(words, svg.format("red", '<path fill="gray" d="M0 0h2v7H0z"/>'))["sentence"]

@@ -8,6 +8,7 @@ import re
 import zlib
 
 from corpus.icons.colours import shown
+from corpus.icons.sets import OUTLINE, OUTLINED
 
 MOST_COLOURS = 4
 MOSTLY = 0.65  # of what is to be seen: the colour of the whole
@@ -33,12 +34,15 @@ def wordings(words: dict, svg: str) -> dict[str, str]:
 def _sentence(label: str, words: dict, seen: list[tuple[str, float]]) -> str:
     """Return a sentence. seen: colours with their shares, the largest first; none in a drawing of pale glass."""
     colours, style = [name for name, _ in seen], words["style"]
+    if style == OUTLINED and len(colours) == 1:  # lines alone, this time
+        style = OUTLINE
     prevails = len(seen) > 1 and seen[0][1] >= MOSTLY
-    coloured = f" {_listed(colours, prevails)}" if colours else ""
+    said = len(colours) == 1 and colours[0] in label.split()  # "a red heart in red"
+    coloured = f" {_listed(colours, prevails)}" if colours and not said else ""
     kind = _chance(label, words, 3)
     if kind == 0 and words["thing"]:
         return f"{_capital(with_article(style))} of {with_article(label)}{coloured}."
-    if kind == 1 and len(colours) == 1:
+    if kind == 1 and len(colours) == 1 and not said:
         return f"{_capital(with_article(f'{colours[0]} {style}'))}: {label}."
     return f"{_capital(label)} as {with_article(style)}{coloured}."
 
