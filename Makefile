@@ -31,7 +31,7 @@ peers: .venv/installed  ## environments of what benchmarks compare with
 	$(PYTHON) -m venv .venv-img2dataset && .venv-img2dataset/bin/pip install -q -r benchmarks/peers/img2dataset.txt
 
 data: data/twemoji.jsonl  ## the demo corpus: 1,879 emoji
-icons: .venv/installed  ## 45,000 icons with words (npm packages, or their files in data/npm)
+icons: .venv/installed  ## 43,000 icons with words (npm packages, or their files in data/npm)
 	$(PY) -m corpus.build_icons
 model: $(MODEL)  ## SmolLM2-135M-Instruct, 98 MB
 model-qwen: $(QWEN)  ## Qwen2.5-Coder-0.5B-Instruct, 491 MB

@@ -82,7 +82,6 @@ SETS = (
         painted=True,
         scrap=("minimalistic",),
     ),
-    IconSet("game-icons", "1.2.4", {"": FILLED}, painted=True),
     _emoji("openmoji", "1.2.29"),
     _emoji("emojione-v1", "1.2.3"),
 )
