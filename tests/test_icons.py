@@ -441,6 +441,6 @@ def test_other_names_of_one_drawing_make_one_concept_but_letters_do_not():
     assert len({concepts.of(label) for label in ("bell", "letter a", "cat")}) == 3
 
 
-def test_every_set_is_pinned_and_no_file_names_a_host():
+def test_every_set_is_pinned_and_there_once():
     assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for _, version in (s.package for s in SETS))
     assert len(BY_PREFIX) == len(SETS) and set(WORDS) <= set(BY_PREFIX) and isinstance(SETS[0], IconSet)
