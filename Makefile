@@ -5,7 +5,7 @@ QWEN := models/Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf
 RUN := outputs/quickstart
 COMPAT := tests/test_lean.py tests/test_checkpoints.py tests/test_recipes.py tests/test_resume.py
 
-.PHONY: help quickstart data model model-qwen test lint compat peers vllm clean-quickstart
+.PHONY: help quickstart data icons model model-qwen test lint compat peers vllm clean-quickstart
 
 help:  ## what there is to make
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 | /p' Makefile | awk -F ' \\| ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -46,6 +46,8 @@ vllm:  ## vLLM in an environment of its own, for free decoding on a GPU
 	.venv-vllm/bin/pip install --quiet --disable-pip-version-check -r requirements/vllm.txt
 
 data: data/twemoji.jsonl  ## the demo corpus: 1,879 emoji
+icons: .venv/installed  ## 43,000 icons with words (npm packages, or their files in data/npm)
+	$(PY) -m corpus.build_icons
 model: $(MODEL)  ## SmolLM2-135M-Instruct, 98 MB
 model-qwen: $(QWEN)  ## Qwen2.5-Coder-0.5B-Instruct, 491 MB
 

@@ -28,6 +28,7 @@ class Drawing:
     source: str
     license: str  # SPDX where it is known, "unknown" else
     fault: str = ""  # why there is no drawing after all
+    words: dict | None = None  # of an icon: what corpus/icons/wordings.py makes descriptions from
 
 
 PACKAGES = {  # name → (module, folder of the SVG files in it, source, licence)
@@ -44,7 +45,7 @@ ATTRIBUTIONS = {
 
 @dataclass(frozen=True)
 class Columns:
-    """Where a table has what; a row may also have `id`, `group`, `source` and `license`."""
+    """Where a table has what; a row may also have `id`, `group`, `source` and `license`; `words` of build_icons."""
 
     svg: str = "svg"
     description: str = "description"
@@ -109,11 +110,11 @@ def of_iconify(path: Path) -> Iterator[Drawing]:
             continue
         group = _group(code) if code else f"{prefix}-{name}"
         yield Drawing(
-            f"{prefix}-{name}", name.replace("-", " "), _iconify_svg(icons[name], data), group, prefix, license
+            f"{prefix}-{name}", name.replace("-", " "), iconify_svg(icons[name], data), group, prefix, license
         )
 
 
-def _iconify_svg(icon: dict, data: dict) -> str:
+def iconify_svg(icon: dict, data: dict) -> str:
     box = (str(icon.get(k, data.get(k, d))) for k, d in (("left", 0), ("top", 0), ("width", 16), ("height", 16)))
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
@@ -146,7 +147,8 @@ def of_table(source: str, columns: Columns, captions: dict[str, str]) -> Iterato
         words = captions.get(key) or (own_words.strip() if isinstance(own_words, str) else "")
         id, license = str(row.values.get("id") or key), str(row.values.get("license") or columns.license)
         group, origin = str(row.values.get("group") or id), str(row.values.get("source") or own)
-        yield Drawing(id, words or None, svg, group, origin, license)
+        said = row.values.get("words")
+        yield Drawing(id, words or None, svg, group, origin, license, words=said if isinstance(said, dict) else None)
 
 
 def read_captions(pattern: str) -> dict[str, str]:

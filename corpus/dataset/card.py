@@ -11,10 +11,18 @@ from qwen_svg.svg.render import png_bytes
 from qwen_svg.training.token_lengths import draw
 
 
-def write_card(path: Path, counts: Counts, command: str, lengths: dict[str, list[int]], max_length: int) -> None:
+def write_card(
+    path: Path,
+    counts: Counts,
+    command: str,
+    lengths: dict[str, list[int]],
+    max_length: int,
+    artwork: dict[str, str] = ATTRIBUTIONS,
+) -> None:
     """Write <name>.md, the contact sheet <name>.png and, where token lengths are known, <name>_tokens.png.
 
     lengths: of training/token_lengths.py, {} when there is no tokenizer; max_length: the limit drawn, in tokens.
+    artwork: source → whom it is by, and under which licence.
     """
     contact_sheet(path.with_suffix(".png"), counts.examples)
     plot = path.with_name(f"{path.stem}_tokens.png")
@@ -24,14 +32,14 @@ def write_card(path: Path, counts: Counts, command: str, lengths: dict[str, list
     card = [
         f"# {path.name}",
         "",
-        f"{counts.written} drawings with descriptions, reasoning and comments, in {len(groups)} groups (the largest of "
+        f"{_drawings(counts)} with descriptions, reasoning and comments, in {len(groups)} groups (the largest of "
         f"{max(groups.values())}), made by `{command}`: scaled to 256 × 256, rounded and annotated.",
         "",
         "| source | licence | drawings |",
         "|---|---|---|",
         *(f"| {source} | {license} | {count} |" for (source, license), count in sorted(counts.origins.items())),
         "",
-        *(f"Artwork: {text}.\n" for text in attributions(counts.origins)),
+        *(f"Artwork: {text}.\n" for text in attributions(counts.origins, artwork)),
         f"![before and after]({path.stem}.png)",
         "",
         *([_fit(lengths["total"], max_length), "", f"![token lengths]({plot.name})", ""] if lengths else []),
@@ -40,8 +48,14 @@ def write_card(path: Path, counts: Counts, command: str, lengths: dict[str, list
     path.with_suffix(".md").write_text("\n".join(card) + "\n", encoding="utf-8")
 
 
-def attributions(origins: Counter) -> list[str]:
-    return sorted({ATTRIBUTIONS[source] for source, _ in origins if source in ATTRIBUTIONS})
+def _drawings(counts: Counts) -> str:
+    drawings = sum(counts.origins.values())
+    in_words = f" in {counts.written} samples, each in other words," if counts.written != drawings else ""
+    return f"{drawings} drawings{in_words}"
+
+
+def attributions(origins: Counter, artwork: dict[str, str] = ATTRIBUTIONS) -> list[str]:
+    return sorted({artwork[source] for source, _ in origins if source in artwork})
 
 
 def _fit(totals: list[int], limit: int) -> str:

@@ -6,14 +6,14 @@ The lines may come from one process or from a cluster's; the result is the same 
 import base64
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from corpus.dataset.near_duplicates import find
+from corpus.dataset.near_duplicates import SAME_HASH, find
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.files import atomic_write
 from qwen_svg.common.vectors import pairs_alike, read_vectors
@@ -27,11 +27,21 @@ SHOWN = 24  # drawings on the contact sheet
 class Counts:
     """What the data card says."""
 
-    origins: Counter = field(default_factory=Counter)  # (source, licence) → samples
+    origins: Counter = field(default_factory=Counter)  # (source, licence) → drawings
     refused: Counter = field(default_factory=Counter)  # (source, reason) → drawings
-    groups: Counter = field(default_factory=Counter)  # group → samples
+    groups: Counter = field(default_factory=Counter)  # group → drawings
     examples: list[dict] = field(default_factory=list)  # SHOWN prepared lines, evenly picked
-    written: int = 0
+    written: int = 0  # samples: each drawing once, or once for each of its wordings
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Prepared drawings and what comparing them with each other told, for `write_samples`."""
+
+    prepared: list[Path]
+    kept: list[bool]  # for each drawing
+    groups: list[str]  # for each drawing
+    refused: Counter  # (source, reason) → drawings
 
 
 def join(
@@ -42,28 +52,40 @@ def join(
     vectors: Path | None = None,
     same_vector: float = 1.0,
 ) -> Counts:
-    """Write `output` from the prepared files, whole or not at all. Reads them twice; keeps 1 kB a sample in memory.
+    """Write `output` from the prepared files, as `compare` and `write_samples` do."""
+    return write_samples(compare(prepared, drop_near, max_error, vectors, same_vector), output)
+
+
+def compare(
+    prepared: list[Path],
+    drop_near: bool,
+    max_error: tuple[float, float],
+    vectors: Path | None = None,
+    same_vector: float = 1.0,
+    same_hash: int = SAME_HASH,
+) -> Compared:
+    """Compare all drawings of the prepared files; keeps 1 kB a drawing in memory.
 
     vectors: a file that encoder.embed wrote; drawings in it with a cosine of `same_vector` or more are alike.
+    same_hash: as `find` has it.
     """
-    counts = Counts()
+    refused: Counter = Counter()
     fingerprints, groups, sources, hashes = bytearray(), [], [], []
     for line in _lines(prepared):
         if "refused" in line:
-            counts.refused[line["source"], line["refused"]] += 1
+            refused[line["source"], line["refused"]] += 1
         else:
             fingerprints += base64.b64decode(line["fingerprint"])
             groups.append(line["record"]["group"])
             sources.append(line["record"]["source"])
             hashes.append(content_hash(line["record"]["svg_content"]))
     if not groups:
-        raise UserError("no drawing passed; " + _most_common(counts.refused))
+        raise UserError("no drawing passed; " + _most_common(refused))
     near = alike_by_vectors(vectors, hashes, same_vector) if vectors else ()
-    found = find(fingerprints, groups, max_error, near)
+    found = find(fingerprints, groups, max_error, near, same_hash)
     kept = [not drop_near or repeats < 0 for repeats in found.duplicate_of]
-    counts.refused += Counter((source, NEAR_DUPLICATE) for source, keep in zip(sources, kept, strict=True) if not keep)
-    _write(output, (line for line in _lines(prepared) if "record" in line), kept, found.groups, counts)
-    return counts
+    refused += Counter((source, NEAR_DUPLICATE) for source, keep in zip(sources, kept, strict=True) if not keep)
+    return Compared(prepared, kept, found.groups, refused)
 
 
 def alike_by_vectors(path: Path, hashes: list[str], similarity: float) -> Iterator[Any]:
@@ -81,23 +103,37 @@ def alike_by_vectors(path: Path, hashes: list[str], similarity: float) -> Iterat
         yield indices[pairs]
 
 
-def _write(output: Path, lines: Iterable[dict], kept: list[bool], groups: list[str], counts: Counts) -> None:
-    every = max(1, sum(kept) // SHOWN)
+def write_samples(compared: Compared, output: Path, wanted: Callable[[str], bool] = lambda source: True) -> Counts:
+    """Write the drawings of the wanted sources, whole or not at all; each once, or once for each of its wordings."""
+    counts = Counts(refused=Counter({key: n for key, n in compared.refused.items() if wanted(key[0])}))
+    every = max(1, sum(compared.kept) // SHOWN)
     ids: Counter[str] = Counter()
+    lines = (line for line in _lines(compared.prepared) if "record" in line)
     with atomic_write(output) as part, part.open("w", encoding="utf-8") as file:
-        for line, keep, group in zip(lines, kept, groups, strict=True):
-            if not keep:
+        for line, keep, group in zip(lines, compared.kept, compared.groups, strict=True):
+            if not keep or not wanted(line["record"]["source"]):
                 continue
             record = line["record"] | {"group": group}
             ids[record["id"]] += 1
             if ids[record["id"]] > 1:  # two sources may number theirs alike; train.py takes an id once
                 record["id"] += f"~{ids[record['id']]}"
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            if sum(counts.origins.values()) % every == 0 and len(counts.examples) < SHOWN:
+                counts.examples.append(line)
             counts.origins[record["source"], record["license"]] += 1
             counts.groups[group] += 1
-            if counts.written % every == 0 and len(counts.examples) < SHOWN:
-                counts.examples.append(line)
-            counts.written += 1
+            for sample in _in_words(record, line.get("wordings")):
+                file.write(json.dumps(sample, ensure_ascii=False) + "\n")
+                counts.written += 1
+    return counts
+
+
+def _in_words(record: dict, wordings: dict[str, str] | None) -> Iterator[dict]:
+    """Yield a sample for each description by kind; the record itself where it has only its own."""
+    if wordings is None:
+        yield record
+        return
+    for kind, description in wordings.items():
+        yield record | {"id": f"{record['id']}:{kind}", "description": description}
 
 
 def _lines(paths: list[Path]) -> Iterator[dict]:

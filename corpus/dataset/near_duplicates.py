@@ -31,13 +31,18 @@ class Likenesses:
 
 
 def find(
-    fingerprints: bytes | bytearray, groups: list[str], max_error: tuple[float, float], near: Iterable[Any] = ()
+    fingerprints: bytes | bytearray,
+    groups: list[str],
+    max_error: tuple[float, float],
+    near: Iterable[Any] = (),
+    same_hash: int = SAME_HASH,
 ) -> Likenesses:
     """Compare all drawings; an earlier one is kept, a later one repeats it.
 
     fingerprints: corpus/dataset/fingerprint.py's, one after the other; groups: the group each belongs to so far;
     max_error: (mean absolute difference, that of the worst tile) up to which two pictures are the same, 0 to 1;
-    near: arrays int64 (P, 2) of pairs that are known to be alike, the smaller index first.
+    near: arrays int64 (P, 2) of pairs that are known to be alike, the smaller index first;
+    same_hash: bits of the difference hash in which two of one group may differ.
     """
     thumbnails, texts = unpack(fingerprints)
     hashes = difference_hash(thumbnails)
@@ -50,7 +55,7 @@ def find(
         error = np.abs(thumbnails[first].astype(np.int16) - thumbnails[second]).mean(axis=3) / 255
         same = (error.mean(axis=(1, 2)) <= max_error[0]) & (error.max(axis=(1, 2)) <= max_error[1])
         alike = (texts[first] == texts[second]).mean(axis=1) >= SAME_TEXT
-        alike |= (hashes[first] != hashes[second]).sum(axis=1) <= SAME_HASH
+        alike |= (hashes[first] != hashes[second]).sum(axis=1) <= same_hash
         alike |= is_alike
         for (a, b), repeats in zip(pairs[same | alike].tolist(), same[same | alike].tolist(), strict=True):
             joined.join(groups[a], groups[b])

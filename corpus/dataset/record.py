@@ -8,6 +8,7 @@ from typing import Any
 
 from corpus.dataset.fingerprint import fingerprint
 from corpus.dataset.recolour import recoloured
+from corpus.icons.wordings import wordings
 from corpus.optimization.document import write_answer
 from corpus.optimization.refusal import Refused
 from corpus.optimization.resolve import resolve
@@ -48,7 +49,8 @@ def _build_of_piece(job: tuple[int, Drawing], rules: Rules) -> list[dict]:
 def build(drawing: Drawing, rules: Rules) -> list[dict]:
     """Return lines for the join: the sample and its recoloured copies, or one that says why there is none.
 
-    Of a sample: `record` as it is written, `original` SVG, `fingerprint` (base64). Of a refusal: `refused`, `source`.
+    Of a sample: `record` as it is written, `original` SVG, `fingerprint` (base64), and of an icon `wordings`,
+    descriptions by kind. Of a refusal: `refused`, `source`.
     """
     if drawing.fault or not drawing.description:
         return [refused(drawing, drawing.fault or "no description")]
@@ -66,6 +68,9 @@ def _lines(drawing: Drawing, rules: Rules) -> Iterator[dict]:
     except ValueError:
         raise Refused("does not render") from None
     parts, line = _first_legal(drawing, before, rules)
+    if drawing.words:
+        svg = extract_svg(line["record"]["svg_content"]) or ""
+        line["wordings"] = wordings(drawing.words, svg)
     yield line
     for colour, description, copy in recoloured(drawing.description, parts, rules.copies, f"{rules.seed} {drawing.id}"):
         text, svg = _answer(description, copy, rules)
