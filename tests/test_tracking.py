@@ -2,6 +2,7 @@
 
 import pytest
 
+from qwen_svg.common.errors import UserError
 from qwen_svg.common.tracking import wandb_mode
 
 
@@ -40,3 +41,9 @@ def test_online_when_logged_in_and_the_server_answers(clean, tmp_path):
 def test_wandb_mode_is_obeyed(clean, mode):
     clean.setenv("WANDB_MODE", mode)
     assert wandb_mode() == mode
+
+
+def test_a_word_that_is_no_mode_is_refused(clean):
+    clean.setenv("WANDB_MODE", "onlin")
+    with pytest.raises(UserError, match="WANDB_MODE is 'onlin'"):
+        wandb_mode()

@@ -143,9 +143,18 @@ def constants_in_force(
         values.update(read_config(base_config, declared, formerly))
     arguments = _parse_command_line(script, declared, sys.argv[1:] if argv is None else argv, positional, formerly)
     if config := arguments.pop("config", None):
-        values.update(read_config(Path(config), declared, formerly))
+        values.update(read_config(_found_config(config), declared, formerly))
     values.update(arguments)
     return SimpleNamespace(**values)
+
+
+def _found_config(name: str) -> Path:
+    """Return the file of that path, or, where there is none, the one of that name in configs/, with .yml or without."""
+    places = (Path(name), *(ROOT / "configs" / f"{name}{ending}" for ending in ("", ".yml")))
+    if found := next((place for place in places if place.is_file()), None):
+        return found
+    known = sorted(path.name for path in (ROOT / "configs").glob("*.yml"))
+    raise UserError(f"there is no config file {name}, here or in configs/, which has {', '.join(known)}.")
 
 
 def declared_constants(script: str | Path) -> list[Constant]:
@@ -287,10 +296,16 @@ class _Parser(argparse.ArgumentParser):
             if not word.startswith("-") and self._get_positional_actions():
                 raise UserError(f"unknown argument {word}; put a text of several words in quotes.")
             flags = [option for action in self._actions for option in action.option_strings]
-            nearest = difflib.get_close_matches(word.split("=")[0], flags, n=1, cutoff=0.4)
-            hint = f"; did you mean {nearest[0]}?" if nearest else "; --help lists every constant."
+            nearest = _by_initials(word, flags) or difflib.get_close_matches(word.split("=")[0], flags, n=1, cutoff=0.4)
+            hint = f"; did you mean {' or '.join(nearest)}?" if nearest else "; --help lists every constant."
             raise UserError(f"unknown argument {word}{hint}")
         raise UserError(f"{message} (--help lists every constant).")
+
+
+def _by_initials(word: str, flags: Iterable[str]) -> list[str]:
+    """Return the flags that a short one stands for: --learning-rate for --lr, --batch-size for --bs."""
+    letters = word.split("=")[0].lstrip("-")
+    return [flag for flag in flags if letters == "".join(part[:1] for part in flag.lstrip("-").split("-"))]
 
 
 def _typed(constant: Constant, value: Any, where: str) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import BinaryIO, Literal, TypeVar
 
 from tqdm import tqdm
@@ -150,6 +151,11 @@ def stream_samples(result: ReadResult, on_fault: str = "skip", answers: str = "k
         ) from None
     if not result.read:
         first = f" (first fault, line {result.faults[0].line}: {result.faults[0].message})" if result.faults else ""
+        if result.faults and result.faults[0].kind == "no <reasoning>":
+            raise UserError(
+                f"data file {path} holds no usable sample{first}; `python -m corpus.build_dataset --sources "
+                f"{quote(str(path))} --svg-column svg_content --output data/with-reasoning.jsonl` writes it."
+            )
         raise UserError(f"data file {path} holds no usable sample{first}; each line must be a JSON object "
                         f"with {', '.join(FIELDS)}.")  # fmt: skip
 

@@ -1,5 +1,6 @@
 """outputs/<run>/: making a run's folder, finding one, opening it; and what its numbers depend on."""
 
+import difflib
 import platform
 import subprocess
 import time
@@ -56,6 +57,13 @@ def find_run(name: str) -> Path | None:
     return next((folder for folder in (Path(name).expanduser(), OUTPUTS / name) if is_run(folder)), None)
 
 
+def nearest_run(name: str) -> str:
+    """Return which run of nearly that name may be meant, as a part of a sentence; "" where there is none."""
+    runs = [folder.parent.name for folder in OUTPUTS.glob(f"*/{CONFIG}")]
+    nearest = difflib.get_close_matches(Path(name).name, runs, n=1)
+    return f"; perhaps {nearest[0]} is meant" if nearest else ""
+
+
 def newest_run() -> Path:
     """Return the folder of the run that was finished last. Raises UserError where none is."""
     runs = sorted(OUTPUTS.glob(f"*/{ADAPTER}"), key=lambda path: path.stat().st_mtime)
@@ -105,7 +113,8 @@ def open_run(name: str) -> Run:
     """
     folder = find_run(name) if name else newest_run()
     if folder is None:
-        raise UserError(f"{name} is not a run (no {CONFIG} there or in {OUTPUTS}/{name}); give one with `--model`.")
+        places = f"no {CONFIG} there or in {OUTPUTS}/{name}"
+        raise UserError(f"{name} is not a run ({places}{nearest_run(name)}); give one with `--model`.")
     if not (folder / ADAPTER).is_file():
         facts = folder / "environment.json"
         script = read_json(facts).get("script", "train.py") if facts.is_file() else "train.py"

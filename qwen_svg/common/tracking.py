@@ -13,14 +13,22 @@ from urllib.parse import urlsplit
 
 import wandb
 
+from qwen_svg.common.errors import UserError
 from qwen_svg.common.hub import answers
+
+MODES = ("online", "offline", "disabled")
 
 
 def wandb_mode() -> str:
-    """Return "online", "offline" or "disabled": WANDB_MODE if it is set, else by login and network."""
+    """Return "online", "offline" or "disabled": WANDB_MODE if it is set, else by login and network.
+
+    Raises UserError for another word in WANDB_MODE.
+    """
     asked = os.environ.get("WANDB_MODE", "").lower()
+    if asked and asked not in MODES:
+        raise UserError(f"WANDB_MODE is {asked!r}; it may be {', '.join(MODES)}, or not set.")
     if asked:
-        return asked if asked in ("online", "offline", "disabled") else "offline"
+        return asked
     host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
     if not (os.environ.get("WANDB_API_KEY") or _in_netrc(host)):
         return "offline"

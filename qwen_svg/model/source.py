@@ -10,7 +10,7 @@ from typing import Any
 from qwen_svg.common.errors import UserError, first_sentence
 from qwen_svg.common.files import read_json
 from qwen_svg.common.hub import hub_reachable
-from qwen_svg.common.run_folder import constants_of, find_run, is_run, located, newest_run, open_run
+from qwen_svg.common.run_folder import constants_of, find_run, is_run, located, nearest_run, newest_run, open_run
 from qwen_svg.model.gguf_reading import first_fields, hasten_reading
 
 EXPORTED = ("prompt_form", "max_length")  # what travels with a model that leaves its run
@@ -43,7 +43,8 @@ def find_model(model: str) -> str:
     path = Path(model).expanduser()
     if not path.exists() and (path.suffix == ".gguf" or model.count("/") != 1 or model[0] in "./~"):
         raise UserError(
-            f"MODEL {model} does not exist; give the name of a run, a folder, a .gguf file or a hub id with `--model`."
+            f"MODEL {model} does not exist{nearest_run(model)}; give the name of a run, a folder, a .gguf file or a "
+            "hub id with `--model`."
         )
     return str(path)
 

@@ -1,0 +1,64 @@
+"""What people get wrong first: one sentence that names it and the way out, said before anything heavy is loaded."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from qwen_svg.common.constants import ROOT
+
+SAMPLE = {"id": "1", "description": "a dot", "svg_content": '<svg viewBox="0 0 9 9"><circle r="3"/></svg>'}
+MISTAKES = {
+    "a short flag": ("train.py --lr 1e-3", "unknown argument --lr; did you mean --lora-rank or --learning-rate?"),
+    "a config that is not there": (
+        "train.py --config quickstrt",
+        "no config file quickstrt, here or in configs/",
+    ),
+    "a misspelt run": ("generate.py --model frist fox", "MODEL frist does not exist; perhaps first is meant; give"),
+    "a misspelt run to test": ("evaluate_test.py --model frist", "in outputs/frist; perhaps first is meant)"),
+    "no reasoning": ("train.py --data-path d.jsonl --base-model {base} --dry-run", "`python -m corpus.build_dataset"),
+    "a misspelt WANDB_MODE": (
+        "train.py --data-path d.jsonl --base-model {base}",
+        "WANDB_MODE is 'onlin'; it may be online",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_first_mistake_is_one_sentence(mistake, tiny_base, tmp_path, monkeypatch):
+    command, sentence = MISTAKES[mistake]
+    (tmp_path / "d.jsonl").write_text(json.dumps(SAMPLE) + "\n")
+    (tmp_path / "outputs/first").mkdir(parents=True)
+    (tmp_path / "outputs/first/config.yml").write_text("rank: 8\n")
+    if "WANDB" in mistake:
+        monkeypatch.setenv("WANDB_MODE", "onlin")
+    script, *arguments = command.format(base=tiny_base).split()
+    done = subprocess.run(
+        [sys.executable, ROOT / script, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode != 0
+    assert sentence in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["first"]
+
+
+def test_a_config_is_found_by_its_name(tmp_path):
+    """In configs/, from wherever the script is called, with its ending or without."""
+    for name in ("quickstart", "quickstart.yml"):
+        done = subprocess.run(
+            [sys.executable, ROOT / "train.py", "--config", name, "--rank", "8"],
+            cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert "unknown argument --rank" in done.stderr  # it got as far as that
+
+
+def test_what_the_sentence_about_reasoning_says_works(tmp_path):
+    (tmp_path / "d.jsonl").write_text(json.dumps(SAMPLE) + "\n")
+    subprocess.run(
+        [sys.executable, "-m", "corpus.build_dataset", "--sources", tmp_path / "d.jsonl", "--svg-column", "svg_content",
+         "--output", tmp_path / "with.jsonl"],
+        cwd=ROOT, capture_output=True, check=True, timeout=120,
+    )  # fmt: skip
+    (line,) = (tmp_path / "with.jsonl").read_text().splitlines()
+    assert json.loads(line)["svg_content"].startswith("<reasoning>")
