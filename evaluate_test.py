@@ -172,7 +172,7 @@ def judge_all(scores: dict, samples: list[Sample], answers: list[str]) -> list[J
 
 def open_vllm(c: SimpleNamespace, tested: Run) -> VLLMEngine:
     trained = tested.constants
-    dtype = pick_dtype(pick_device(), trained.FP16)
+    dtype = pick_dtype(pick_device(), trained.FP16, bf16=trained.BF16)
     base = find_source(str(tested.folder), c.BASE_MODEL).base
     return VLLMEngine(base, trained.LORA_RANK, dtype, trained.MAX_LENGTH, c.SEED)
 

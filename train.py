@@ -63,6 +63,7 @@ WARMUP: Annotated[float, Between(0, 1e9)] = 0.05  # share of all steps; 1 or mor
 WEIGHT_DECAY: Annotated[float, Between(0, 100)] = 0.01
 MAX_GRAD_NORM: PositiveFloat = 1.0  # gradients are clipped to this norm
 FP16: bool = True  # mixed precision on a GPU (base fp16, or bf16 behind nf4; adapter fp32)
+BF16: bool = False  # on a GPU from Ampere on: the base in bf16 instead, which has fp32's range
 CPU_DTYPE: Literal["auto", "fp32", "bf16"] = "auto"  # of the base on a CPU; "auto": bf16 where it measures faster
 ACTIVATION_CHECKPOINTING: Literal["auto", "on", "off"] = "auto"  # on: less memory, 1.3x the time
 EARLY_STOPPING: NonNegativeInt = 0  # stop after so many evaluations without a better one, keep the best; 0 = never

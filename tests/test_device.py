@@ -19,6 +19,7 @@ from qwen_svg.common.errors import UserError
 from qwen_svg.generation import kv_cache
 from qwen_svg.generation.kv_cache import KVCache
 from qwen_svg.model import attention, device
+from qwen_svg.model.source import source_of
 from qwen_svg.training import arguments
 from qwen_svg.training.checkpoints import newest_complete_checkpoint
 from tests.paths import ROOT
@@ -127,6 +128,19 @@ def test_bf16_is_taken_where_a_card_has_units_for_it(card):
     picked = device.pick_dtype(torch.device("cuda"), True, "nf4")
     assert picked == (torch.bfloat16 if card else torch.float16)
     assert encoder_training.in_halves(SimpleNamespace(BF16=True), torch.device("cuda")) == card
+
+
+def test_bf16_is_asked_for_or_refused(card, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "the card")
+    c = SimpleNamespace(FP16=True, BF16=True, BASE_QUANTIZATION="", CPU_DTYPE="fp32")
+    if not card:
+        with pytest.raises(UserError, match="the card only emulates bf16"):
+            device.pick_precision(c, torch.device("cuda"), None)
+        return
+    dtype, _ = device.pick_precision(c, torch.device("cuda"), None)
+    assert dtype == torch.bfloat16
+    source = source_of(SimpleNamespace(**vars(c), BASE_MODEL="m", PROMPT_FORM="chat", MAX_LENGTH=9))
+    assert source.bf16 and source.fp16  # what a run trained in is what it draws in
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from qwen_svg.common.errors import UserError
+
 CPU_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 ROWS = 256  # of the product that is measured: a quarter of a batch
 LARGEST_SIDE = 2048  # of its weight: larger ones are as fast, and take longer
@@ -52,12 +54,20 @@ def shares_keys(query: torch.Tensor) -> bool:
     return query.device.type != "cuda" or (query.dtype != torch.float32 and multiplies_bf16())
 
 
-def pick_dtype(device: torch.device, fp16: bool, quantization: str = "") -> torch.dtype:
-    """fp16 where it is asked for and the device is a GPU; fp32 otherwise.
+def pick_dtype(device: torch.device, fp16: bool, quantization: str = "", bf16: bool = False) -> torch.dtype:
+    """bf16 or fp16 where it is asked for and the device is a GPU; fp32 otherwise.
 
     A 4-bit base computes in bf16 where the GPU has units for it: bases so large have activations beyond fp16's 65,504.
+    Raises UserError where bf16 is asked of a GPU that has none.
     """
-    if not fp16 or device.type != "cuda":
+    if device.type != "cuda":
+        return torch.float32
+    if bf16:
+        if not multiplies_bf16():
+            name = torch.cuda.get_device_name(device)
+            raise UserError(f"BF16 is on, and {name} only emulates bf16 (Ampere and later have it); use `--no-bf16`.")
+        return torch.bfloat16
+    if not fp16:
         return torch.float32
     return torch.bfloat16 if quantization and multiplies_bf16() else torch.float16
 
@@ -84,7 +94,7 @@ def pick_precision(c: Any, device: torch.device, config: Any) -> tuple[torch.dty
     keeps it, whatever is measured then. config: the base's.
     """
     if device.type == "cuda" or c.BASE_QUANTIZATION:  # in 4 bits a CPU multiplies by bitsandbytes' own kernels
-        return pick_dtype(device, c.FP16, c.BASE_QUANTIZATION), {}
+        return pick_dtype(device, c.FP16, c.BASE_QUANTIZATION, c.BF16), {}
     c.CPU_DTYPE, measured = pick_cpu_dtype(c.CPU_DTYPE, config)
     return CPU_DTYPES[c.CPU_DTYPE], {"cpu_gflops": measured}
 

@@ -49,7 +49,7 @@ def load_model(
     """
     source = find_source(source) if isinstance(source, str) else source
     device = pick_device() if device is None else device
-    dtype = pick_dtype(device, source.fp16, source.quantization) if dtype is None else dtype
+    dtype = pick_dtype(device, source.fp16, source.quantization, source.bf16) if dtype is None else dtype
     tokenizer = load_tokenizer(source.base if adapter == "none" else source.tokenizer or source.base)
     model = load_base(source.base, device, dtype, source.quantization)
     if source.adapter and adapter != "none":

@@ -28,6 +28,7 @@ class ModelSource:
     prompt_form: str = "chat"
     max_length: int = 1560  # tokens, prompt and answer; train.py's MAX_LENGTH
     fp16: bool = True
+    bf16: bool = False
     quantization: str = ""  # of the base
 
 
@@ -84,7 +85,9 @@ def exported_settings(path: Path) -> dict[str, Any]:
 def source_of(c: SimpleNamespace, adapter: Path | None = None) -> ModelSource:
     """Return the source that a training's constants describe. adapter: the folder where it has left one."""
     tokenizer = tokenizer_of(adapter) if adapter else ""
-    return ModelSource(c.BASE_MODEL, adapter, tokenizer, c.PROMPT_FORM, c.MAX_LENGTH, c.FP16, c.BASE_QUANTIZATION)
+    return ModelSource(
+        c.BASE_MODEL, adapter, tokenizer, c.PROMPT_FORM, c.MAX_LENGTH, c.FP16, c.BF16, c.BASE_QUANTIZATION
+    )
 
 
 def tokenizer_of(adapter: Path) -> str:
