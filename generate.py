@@ -26,7 +26,7 @@ INTERACTIVE: bool = False  # a chat, in which drawings are changed
 INPUT: str = ""  # descriptions to draw: .txt, one to a line; .jsonl or .csv with description and, if wanted, id
 OUTPUT: str = ""  # .jsonl for the drawings of INPUT; one that exists is gone on with; "" = named after INPUT
 # With what
-MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run
+MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run, or ours
 BASE_MODEL: str = ""  # where the base of a run or adapter lies; "" = where its training says
 ENGINE: Literal["auto", "transformers", "llama.cpp"] = "auto"  # "auto": llama.cpp for .gguf files on CPUs, if installed
 # How

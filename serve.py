@@ -20,7 +20,7 @@ from qwen_svg.common.constants import Between, NonNegativeFloat, NonNegativeInt,
 from qwen_svg.common.errors import UserError, run
 
 # Model
-MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run
+MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run, or ours
 BASE_MODEL: str = ""  # where the base of a run or adapter lies; "" = where its training says
 ENGINE: Literal["auto", "transformers", "llama.cpp"] = "auto"  # "auto": llama.cpp for .gguf files on CPUs, if installed
 CONSTRAINED: bool = True  # by the grammar of legal drawings; without it an illegal answer is refused (502)

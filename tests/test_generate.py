@@ -11,6 +11,7 @@ import sys
 import termios
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -29,6 +30,7 @@ from qwen_svg.generation.drawings import save, slug
 from qwen_svg.generation.engine import rows_for
 from qwen_svg.generation.predictor import Drawing, Predictor, Settings
 from qwen_svg.generation.terminal import Reasoning
+from qwen_svg.model import source
 from qwen_svg.model.source import find_model
 from svg_constraint import check
 from tests.paths import ROOT
@@ -52,6 +54,7 @@ def predictor(tiny_base):
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(source, "SHIPPED", Path("nowhere"))
     return tmp_path
 
 

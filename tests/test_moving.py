@@ -10,8 +10,10 @@ import pytest
 
 import train
 from prompt_template import build_prompt, format_prompt
+from qwen_svg.common.errors import UserError
 from qwen_svg.common.run_folder import open_run
 from qwen_svg.generation.llama_cpp import is_installed
+from qwen_svg.model import source as source_module
 from qwen_svg.model.chat_template import trained_chat_template
 from qwen_svg.model.gguf_reading import first_fields
 from qwen_svg.model.source import find_source
@@ -61,6 +63,23 @@ def test_a_run_is_opened_from_anywhere_and_after_being_copied(place, tmp_path, m
     shutil.copytree(place / "outputs" / "r", tmp_path / "alone")
     assert find_source("alone").base == "tiny"  # nowhere: as it is written
     assert find_source("alone", base=str(place / "tiny")).base == str(place / "tiny")
+
+
+def test_before_there_is_a_run_the_projects_own_adapter_draws(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(place / "outputs" / "r", tmp_path / "adapters" / "ours")
+    (tmp_path / "adapters" / "ours" / "config.yml").unlink()
+    config = tmp_path / "adapters" / "ours" / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"base_model_name_or_path": "models/base.gguf"}))
+    monkeypatch.setattr(source_module, "SHIPPED", tmp_path / "adapters" / "ours")
+    with pytest.raises(UserError, match="holds no run"):  # its base is not there
+        find_source("")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "base.gguf").touch()
+    source = find_source("")
+    assert source.adapter == tmp_path / "adapters/ours" and Path(source.base).samefile("models/base.gguf")
+    shutil.copytree(place / "outputs", tmp_path / "outputs")
+    assert find_source("").adapter == Path("outputs/r")
 
 
 def test_every_script_that_opens_a_run_takes_the_base(place, tmp_path):

@@ -64,12 +64,16 @@ def nearest_run(name: str) -> str:
     return f"; perhaps {nearest[0]} is meant" if nearest else ""
 
 
+def ended_runs() -> list[Path]:
+    """Return the folders of the runs whose training has ended, the last one last."""
+    return [path.parent for path in sorted(OUTPUTS.glob(f"*/{ADAPTER}"), key=lambda path: path.stat().st_mtime)]
+
+
 def newest_run() -> Path:
     """Return the folder of the run that was finished last. Raises UserError where none is."""
-    runs = sorted(OUTPUTS.glob(f"*/{ADAPTER}"), key=lambda path: path.stat().st_mtime)
-    if not runs:
-        raise UserError(f"{OUTPUTS}/ holds no run whose training has ended; train one, or give a model with `--model`.")
-    return runs[-1].parent
+    if runs := ended_runs():
+        return runs[-1]
+    raise UserError(f"{OUTPUTS}/ holds no run whose training has ended; train one, or give a model with `--model`.")
 
 
 def run_to_resume(name: str) -> Path:
