@@ -20,10 +20,11 @@ from qwen_svg.common.tokens import encode, stop_tokens
 from qwen_svg.generation import llama_cpp, llama_cpp_decoder, transformers_decoder
 from qwen_svg.generation.constrained import _automaton, grammar_for, tokens_needed
 from qwen_svg.generation.decoder import GivenUp
-from qwen_svg.generation.engine import Engine, _sample, answer_from_tokens, generate_answers, rows_for
+from qwen_svg.generation.engine import Engine, answer_from_tokens, generate_answers, rows_for
 from qwen_svg.generation.llama_cpp import Weights, exported, is_installed
 from qwen_svg.generation.llama_cpp_decoder import LlamaCppDecoder
 from qwen_svg.generation.pick_engine import pick_engine as pick_drawing
+from qwen_svg.generation.sampling import sample
 from qwen_svg.generation.transformers_decoder import TransformersDecoder
 from qwen_svg.model.gguf import write_gguf
 from qwen_svg.model.load import load_base
@@ -408,7 +409,7 @@ def test_sampling_survives_any_finite_scores():
     for scores in ([3e38, -3e38, 0.0], [-torch.inf, 3e38, -torch.inf], [1e-45, 0.0, -1e-45]):
         values = torch.tensor(scores)
         for temperature in (1e-3, 1.0, 1e300, math.inf):
-            token = _sample(values - values.max(), temperature, torch.Generator().manual_seed(1))
+            token = sample(values - values.max(), temperature, torch.Generator().manual_seed(1))
             assert scores[token] > -torch.inf
 
 

@@ -14,7 +14,7 @@ class RowState:
 
     prompt: list[int]
     limit: int  # tokens of the answer
-    temperature: float  # below engine.py's GREEDY_BELOW: greedy
+    temperature: float  # below sampling.py's GREEDY_BELOW: greedy
     sampler: torch.Generator
     constraint: GrammarConstraint | None = None  # None = free
     tokens: list[int] = field(default_factory=list)

@@ -22,11 +22,11 @@ from qwen_svg.generation.constrained import GrammarConstraint, grammar_for, toke
 from qwen_svg.generation.decoder import Decoder, RowState
 from qwen_svg.generation.llama_cpp import Weights
 from qwen_svg.generation.llama_cpp_decoder import LlamaCppDecoder
+from qwen_svg.generation.sampling import GREEDY_BELOW, Chance, chance_of, next_tokens, sample
 from qwen_svg.generation.transformers_decoder import TransformersDecoder
 
 CLOSING = "</svg>"
 CLOSING_WINDOW = 8  # tokens looked back over for `</svg>`; no tokenizer needs more than 6 for these 6 characters
-GREEDY_BELOW = 1e-3  # a temperature so low leaves nothing to chance but rounding
 
 
 @dataclass(frozen=True)
@@ -199,25 +199,28 @@ class Engine:
     def _choose(self, scores: torch.Tensor, rows: list[RowState]) -> None:
         """Append the next token to each row; one that has none, or cannot go on behind it, fails. scores: (rows, V)."""
         scores = scores.float()
-        not_numbers = scores.isnan().any(dim=-1).tolist()
+        forbidden = torch.zeros(scores.shape, dtype=torch.bool) if any(row.constraint for row in rows) else None
+        chances: list[Chance | None] = [None] * len(rows)
         for i, row in enumerate(rows):
             with self._failing(row):
-                if not_numbers[i]:
-                    raise ArithmeticError("the model's scores are not numbers")
                 if row.constraint:
-                    allowed = row.constraint.mask(scores.shape[1])
-                    scores[i].masked_fill_(torch.from_numpy(~allowed).to(scores.device), -torch.inf)
-        largest, best = (values.tolist() for values in scores.max(dim=-1))
+                    forbidden[i] = torch.from_numpy(~row.constraint.mask(scores.shape[1]))
+                if scores.device.type != "cpu":
+                    chances[i] = chance_of(row)
+        largest, tokens = next_tokens(scores, forbidden, chances)
         for i, row in enumerate(rows):
             with self._failing(row):
                 if not row.ended:
-                    self._append(row, scores[i], largest[i], best[i])
+                    self._append(row, scores[i], largest[i], tokens[i])
 
-    def _append(self, row: RowState, scores: torch.Tensor, largest: float, best: int) -> None:
-        """scores: (V,), -inf = not allowed."""
+    def _append(self, row: RowState, scores: torch.Tensor, largest: float, token: int) -> None:
+        """scores: (V,), -inf = not allowed. token: of `next_tokens`."""
+        if math.isnan(largest):
+            raise ArithmeticError("the model's scores are not numbers")
         if not math.isfinite(largest):
             raise ArithmeticError("the model's scores are infinite, or no token may come next")
-        token = best if row.temperature < GREEDY_BELOW else _sample(scores - largest, row.temperature, row.sampler)
+        if scores.device.type == "cpu" and not row.temperature < GREEDY_BELOW:
+            token = sample(scores - largest, row.temperature, row.sampler)
         row.tokens.append(token)
         if row.constraint:
             row.constraint.take(token)
@@ -241,12 +244,6 @@ def raise_first_error(rows: Iterable[RowState]) -> None:
     for row in rows:
         if row.error:
             raise row.error
-
-
-def _sample(scores: torch.Tensor, temperature: float, sampler: torch.Generator) -> int:
-    """scores: (V,), the largest 0, so that no temperature makes them overflow; -inf = not allowed."""
-    heated = (scores / temperature).masked_fill(scores == -torch.inf, -torch.inf)  # -inf / inf is no number
-    return int(torch.multinomial(torch.softmax(heated, dim=-1).cpu(), 1, generator=sampler))
 
 
 def answer_from_tokens(tokenizer: Any, tokens: list[int], stops: list[int], seconds: float) -> Answer:

@@ -86,6 +86,8 @@ class KVCache(Cache):
 
     def trim(self) -> None:
         """Forget columns on the left that no row uses any more, once there are many."""
+        if self.length % GROWTH:  # to look for them is to wait for a GPU
+            return
         unused = int(self.mask.any(dim=0).int().argmax())
         if unused >= GROWTH:
             self._shift(-unused)

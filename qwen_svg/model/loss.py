@@ -51,7 +51,9 @@ def _losses(
         states = model.get_decoder()(
             input_ids=input_ids.gather(1, order), attention_mask=no_padding(input_ids), use_cache=False
         ).last_hidden_state
-        hidden = states[logits_to_keep.gather(1, order)]
+        # There are as many as labels. Indexing by a mask would wait for a GPU to count them, forward and backward.
+        kept = logits_to_keep.gather(1, order).flatten().nonzero_static(size=len(shift_labels)).squeeze(-1)
+        hidden = states.flatten(0, 1).index_select(0, kept)
         with gathered(model.get_output_embeddings()):
             head = output_layer(model)
             return _FrozenHeadLoss.apply(hidden, head.weight, shift_labels, head.ids, head.rows)

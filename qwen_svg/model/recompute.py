@@ -12,6 +12,7 @@ their like); others stay as they are, and only keep more.
 """
 
 from collections.abc import Callable
+from functools import partial
 from types import MethodType
 from typing import Any
 
@@ -21,6 +22,7 @@ from peft.tuners import lora
 from peft.tuners.trainable_tokens import TrainableTokensLayer
 from torch.autograd.function import once_differentiable
 
+from qwen_svg.model.lora_factors import scaled, share_casts
 from qwen_svg.model.onednn import linear
 
 
@@ -48,6 +50,7 @@ class Recipe:
 def recompute_cheap_inputs(model: torch.nn.Module) -> None:
     """Replace, in place, the forward methods of RMSNorm, SwiGLU, LoRA and new tokens' modules."""
     linear = (lora.Linear, lora.Linear4bit) if hasattr(lora, "Linear4bit") else lora.Linear  # 4-bit: with bitsandbytes
+    share_casts(model, {name: module for name, module in model.named_modules() if isinstance(module, linear)})
     for module in model.modules():
         if isinstance(module, linear):
             module.forward = MethodType(_lora_forward, module)
@@ -60,6 +63,10 @@ def recompute_cheap_inputs(model: torch.nn.Module) -> None:
 
 
 def _norm_forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+    if x.device.type == "cuda" and x.dtype == self.weight.dtype:
+        out = _fused_norm(x, self.weight, self.variance_epsilon)
+        out.recipe = Recipe(partial(_fused_norm, eps=self.variance_epsilon), x, self.weight)
+        return out
     out, scale = _RMSNorm.apply(x, self.weight, self.variance_epsilon)
     out.recipe = Recipe(_scaled, x, self.weight, scale)
     return out
@@ -85,7 +92,7 @@ def _lora_forward(self: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torc
     keep = torch.rand_like(x, dtype=torch.float32).ge_(dropout).bool() if dropout else None
     return _LoRALinear.apply(
         x, getattr(x, "recipe", None), weight, base.bias, self.lora_A[name].weight, self.lora_B[name].weight,
-        self.scaling[name], keep, dropout,
+        self.scaling[name], keep, dropout, partial(self.block.of, self, name),
     )  # fmt: skip
 
 
@@ -120,21 +127,23 @@ class _LoRALinear(torch.autograd.Function):
     """x Wᵀ + b + scale · dropout(x) Aᵀ Bᵀ, with W and b frozen."""
 
     @staticmethod
-    def forward(ctx, x, recipe, weight_of, bias, a, b, scale, keep, dropout):
+    def forward(ctx, x, recipe, weight_of, bias, a, b, scale, keep, dropout, cast=None):
         """x (..., in), weight_of() (out, in), a (rank, in), b (out, rank), keep bool like x or None → (..., out).
 
-        The weight is asked for again in the backward pass: one that is unpacked from 4 bits is not kept.
+        The weight is asked for again in the backward pass: one that is unpacked from 4 bits is not kept. cast: the
+        layer's `BlockFactors.of`.
         """
         # Of the two products only s A x is kept (rank wide, small); x itself is kept, or what the recipe makes it from.
         weight = weight_of()
         dtype = weight.dtype  # fp32 adapters on a half-precision base are multiplied in its dtype, as under autocast
+        a_factor, b_factor = _factors(cast, a, b, scale, dtype, backward=False)
         out = linear(x, weight, bias)
-        middle = linear(_dropped(x, keep, dropout), (a * scale).to(dtype))  # the scale: with the smallest tensor
-        out.view(-1, out.shape[-1]).addmm_(middle.view(-1, len(a)), b.to(dtype).T)
+        middle = linear(_dropped(x, keep, dropout), a_factor)
+        out.view(-1, out.shape[-1]).addmm_(middle.view(-1, len(a)), b_factor.T)
         sources, ctx.again = (recipe.tensors, recipe.again) if recipe else ((x,), None)
         if recipe:
             recipe.again.asking += 1
-        ctx.scale, ctx.dropout, ctx.weight_of = scale, dropout, weight_of
+        ctx.scale, ctx.dropout, ctx.weight_of, ctx.cast = scale, dropout, weight_of, cast
         ctx.save_for_backward(a, b, middle, keep, *sources)
         return out
 
@@ -143,20 +152,21 @@ class _LoRALinear(torch.autograd.Function):
     def backward(ctx, grad):
         a, b, middle, keep, *sources = ctx.saved_tensors
         x = ctx.again(*sources) if ctx.again else sources[0]  # made again: an element-wise pass, no product
-        # With y = W x + B (s A) x:  dB = dy (s A x)ᵀ,  dA = s Bᵀ dy xᵀ,  dx = Wᵀ dy + (s A)ᵀ Bᵀ dy. W is frozen.
+        # With y = W x + B (s A) x:  dB = dy (s A x)ᵀ,  dA = (s B)ᵀ dy xᵀ,  dx = Wᵀ dy + Aᵀ (s B)ᵀ dy. W is frozen.
         grad = grad.reshape(-1, grad.shape[-1])
-        middle_grad = linear(grad, b.to(grad.dtype).T)
-        b_grad = (grad.T @ middle.view(-1, len(a))).to(b.dtype)
-        a_grad = (middle_grad.T @ _dropped(x, keep, ctx.dropout).reshape(-1, x.shape[-1])).to(a.dtype).mul_(ctx.scale)
+        a_factor, b_factor = _factors(ctx.cast, a, b, ctx.scale, grad.dtype, backward=True)
+        middle_grad = linear(grad, b_factor.T)
+        b_grad = _product(grad.T, middle.view(-1, len(a)), b.dtype)
+        a_grad = _product(middle_grad.T, _dropped(x, keep, ctx.dropout).reshape(-1, x.shape[-1]), a.dtype)
         x_grad = None
         if ctx.needs_input_grad[0]:
-            x_grad, a = linear(grad, ctx.weight_of().T), (a * ctx.scale).to(grad.dtype)
+            x_grad = linear(grad, ctx.weight_of().T)
             if keep is None:
-                x_grad.addmm_(middle_grad, a)
+                x_grad.addmm_(middle_grad, a_factor)
             else:
-                x_grad += _dropped(middle_grad @ a, keep.view_as(x_grad), ctx.dropout)
+                x_grad += _dropped(middle_grad @ a_factor, keep.view_as(x_grad), ctx.dropout)
             x_grad = x_grad.view_as(x)
-        return x_grad, None, None, None, a_grad, b_grad, None, None, None
+        return x_grad, None, None, None, a_grad, b_grad, None, None, None, None
 
 
 class _RMSNorm(torch.autograd.Function):
@@ -211,6 +221,25 @@ def _scaled(x: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor) -> torch
     # widened first: an operation on two dtypes takes a CPU six times as long.
     wide = x * scale if x.dtype == torch.float32 else x.float().mul_(scale)
     return wide.to(x.dtype).mul_(weight)
+
+
+def _factors(cast, a, b, scale, dtype, backward) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what `scaled` does: cast with those of the block where that is due and can be done."""
+    of_block = cast(dtype, backward) if cast and dtype != a.dtype else None
+    return of_block or scaled(a, b, scale, dtype, backward)
+
+
+def _fused_norm(x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
+    """What `_RMSNorm` gives, by a single kernel of CUDA each way. Sums are fp32 there too."""
+    with torch.autocast(x.device.type, enabled=False):  # which would cast x to fp32 first
+        return F.rms_norm(x, weight.shape, weight, eps)
+
+
+def _product(x: torch.Tensor, y: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """x y in another dtype. A GPU adds up in fp32 and can leave it so, which saves a rounding and a pass."""
+    if x.device.type == "cuda" and x.dtype != dtype == torch.float32:
+        return torch.mm(x, y, out_dtype=dtype)
+    return (x @ y).to(dtype)
 
 
 def _dropped(x: torch.Tensor, keep: torch.Tensor | None, dropout: float) -> torch.Tensor:
