@@ -58,7 +58,8 @@ def share_casts(model: torch.nn.Module, layers: dict[str, torch.nn.Module]) -> N
         block = BlockFactors(members, latest)
         for layer in members:
             layer.block = block
-    model.get_decoder().register_forward_pre_hook(latest.forget)
+    decoder = model.get_decoder() if hasattr(model, "get_decoder") else model  # the loss calls it by itself
+    decoder.register_forward_pre_hook(latest.forget)
 
 
 def _block_of(name: str) -> str:
