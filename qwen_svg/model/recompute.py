@@ -22,7 +22,7 @@ from peft.tuners import lora
 from peft.tuners.trainable_tokens import TrainableTokensLayer
 from torch.autograd.function import once_differentiable
 
-from qwen_svg.model.lora_factors import scaled, share_casts
+from qwen_svg.model.lora_factors import pays, scaled, share_casts
 from qwen_svg.model.onednn import linear
 
 
@@ -225,7 +225,7 @@ def _scaled(x: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor) -> torch
 
 def _factors(cast, a, b, scale, dtype, backward) -> tuple[torch.Tensor, torch.Tensor]:
     """Return what `scaled` does: cast with those of the block where that is due and can be done."""
-    of_block = cast(dtype, backward) if cast and dtype != a.dtype else None
+    of_block = cast(dtype, backward) if cast and dtype != a.dtype and pays(a.device) else None
     return of_block or scaled(a, b, scale, dtype, backward)
 
 
