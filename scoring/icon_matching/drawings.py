@@ -25,7 +25,6 @@ from scoring.icon_matching.matcher import SIDE
 CACHE = Path("outputs/icon_match/cache")
 CHUNK = 4096  # drawings or texts in a file
 HELD_OUT, COPIES = "held out", ("a", "b")
-TENTHS = 1  # of the concepts held out, by hash; the others are A's and B's by halves
 MOST_OF_ONE = 12  # drawings of a concept: the largest is a chain of words that holds a fifth of all drawings
 
 _PAINTED = re.compile(rf"^(?:an? )?(?:{'|'.join(PAINTS)}) (.+)$", re.IGNORECASE)
@@ -48,7 +47,7 @@ class Drawing:
     @property
     def name(self) -> str:
         """Its short wording, without the colour it was painted in by rule."""
-        return without_paint(min(self.texts, key=len))
+        return min(self.texts, key=len)
 
 
 def without_paint(text: str) -> str:
@@ -64,16 +63,16 @@ def names_colour(text: str) -> bool:
 def side_of(group: str) -> str:
     """Return who may see a concept: HELD_OUT, "a" or "b". It depends on its name alone."""
     number = _number(group) % 20
-    if number < 2 * TENTHS:
+    if number < 2:  # a tenth
         return HELD_OUT
     return COPIES[number % 2]
 
 
-def read_drawings(path: str) -> list[Drawing]:
+def read_drawings(path: str, most: int) -> list[Drawing]:
     """Return the drawings of a table with columns id (DRAWING:WORDING), description, svg_content and group.
 
-    Of a concept there are MOST_OF_ONE, by hash; of a drawing its short wording, with and without paint, and one other,
-    by hash: its tags or its sentence. Raises UserError for a row that lacks a column.
+    There are `most` of them or fewer, and MOST_OF_ONE of a concept, by hash. Each has its short wording, with and
+    without paint, and its tags or its sentence, by hash. Raises UserError for a row that lacks a column.
     """
     found: dict[str, Drawing] = {}
     for row in rows(path):
@@ -96,7 +95,7 @@ def read_drawings(path: str) -> list[Drawing]:
             other = others[_number(drawing.id) % len(others)] if others else short
             drawing.texts = list(dict.fromkeys((short, without_paint(short), other)))
             kept.append(drawing)
-    return kept
+    return kept[:most]
 
 
 def _number(text: str) -> int:
@@ -122,12 +121,12 @@ def in_chunks(what: str, items: Sequence[Any], keys: Sequence[str], make: Callab
 
     what: names it on the terminal and in CACHE. keys: a text for each item that says all it depends on.
     """
-    mark = hashlib.sha256("\0".join(keys).encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    folder = CACHE / f"{what}-{mark}"
+    folder = CACHE / what
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
     for start in range(0, len(items), CHUNK):
-        path = folder / f"{start // CHUNK:03}.npy"
+        mark = hashlib.sha256("\0".join(keys[start : start + CHUNK]).encode("utf-8", "surrogatepass"))
+        path = folder / f"{mark.hexdigest()[:16]}.npy"
         if not path.is_file():
             made = make(items[start : start + CHUNK])
             with atomic_write(path) as part, part.open("wb") as file:

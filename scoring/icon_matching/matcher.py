@@ -41,7 +41,7 @@ class Block(nn.Module):
 class Matcher(nn.Module):
     """Pictures and words as directions whose cosine says how well they go together.
 
-    The scale and the bias make a probability of a cosine (`calibration`); temperature is the training's.
+    calibration: the slope and the bias that make a probability of a cosine. The temperature is the training's.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Matcher(nn.Module):
         self.stem = nn.Sequential(nn.Conv2d(3, stem, 8, 4, 2, bias=False), nn.BatchNorm2d(stem), nn.ReLU())
         self.blocks = nn.Sequential(*(Block(*shape) for shape in zip(CHANNELS, CHANNELS[1:], (2, 2, 1), strict=False)))
         self.picture_head = nn.Linear(CHANNELS[-1], SHARED)
-        self.words_head = nn.Sequential(nn.Linear(WIDTH, 512), nn.GELU(), nn.Dropout(0.1), nn.Linear(512, SHARED))
+        self.words_head = nn.Linear(WIDTH, SHARED)
         self.log_temperature = nn.Parameter(torch.tensor(0.07).log())
         self.register_buffer("calibration", torch.tensor([10.0, -3.0]))
 
@@ -97,3 +97,8 @@ def as_ink(pixels: torch.Tensor) -> torch.Tensor:
 
 def folder_for(use: str) -> Path:
     return ADAPTERS / COPY_FOR[use]
+
+
+def matchers_trained() -> bool:
+    """Are both copies there?"""
+    return all((folder_for(use) / WEIGHTS).is_file() for use in COPY_FOR)

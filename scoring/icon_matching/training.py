@@ -56,7 +56,6 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = RATE * _pace((step + 1) / steps)
         matcher.train()
-        torch.manual_seed(seed * 1_000_003 + step)  # of dropout
         loss = loss_of(matcher, *draw(step))
         optimizer.zero_grad()
         loss.backward()
