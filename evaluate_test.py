@@ -268,10 +268,11 @@ def compare_with_labels(c: SimpleNamespace) -> None:
 
 def follow_scores(c: SimpleNamespace, folder: Path, records: list[dict]) -> list[float]:
     """Return FOLLOWS_SCORE of each drawing: as the test wrote it, or made now."""
-    name, score = find_score(c.FOLLOWS_SCORE, drawn_by=str(folder))
+    name = c.FOLLOWS_SCORE.partition("=")[0]
     written = [record[c.LABELS_OF].get("scores", {}).get(name) for record in records]
     if None not in written:
         return written
+    _, score = find_score(c.FOLLOWS_SCORE, drawn_by=str(folder), use="report")
     return score([Candidate(r[c.LABELS_OF]["answer"], r["description"], r["reference"]["answer"]) for r in records])
 
 

@@ -24,12 +24,16 @@ if __name__ == "__main__":
     c = start(__file__, positional="FILES")
 
 import torch
+from huggingface_hub import try_to_load_from_cache
 from PIL import Image
 
+from qwen_svg.common.hub import hub_reachable
 from scoring.batches import in_batches
 from scoring.candidate import Candidate, require
 from scoring.command import score_files
 from scoring.hub_model import PICTURE, load_pretrained, picture_directions
+from scoring.icon_matching.matcher import matchers_trained
+from scoring.icon_matching.words import words_folder
 from scoring.pictures import picture
 
 
@@ -47,6 +51,12 @@ def score(candidates: Sequence[Candidate], model: str = MODEL, batch_size: int =
         return cosine.clamp(0, 1).tolist()
 
     return in_batches(candidates, batch_size, see, cosines, "text_match")
+
+
+def needs_stand_in() -> bool:
+    """Is there no CLIP to be had, neither from the hub nor from its cache, and is there what icon_match needs?"""
+    cached = isinstance(try_to_load_from_cache(MODEL, "config.json"), str)
+    return not cached and words_folder() is not None and matchers_trained() and not hub_reachable()
 
 
 def text_directions(model: str, texts: list[str]) -> torch.Tensor:

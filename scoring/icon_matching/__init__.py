@@ -1,0 +1,1 @@
+"""The parts of scoring.icon_match and of its training."""
