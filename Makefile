@@ -5,7 +5,9 @@ QWEN := models/Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf
 RUN := outputs/quickstart
 COMPAT := tests/test_lean.py tests/test_checkpoints.py tests/test_recipes.py tests/test_resume.py
 
-.PHONY: help quickstart data icons model model-qwen test lint compat peers vllm clean-quickstart
+DESCRIPTION := a red heart
+
+.PHONY: help quickstart draw data icons model model-qwen test lint compat peers vllm clean-quickstart
 
 help:  ## what there is to make
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 | /p' Makefile | awk -F ' \\| ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -14,6 +16,9 @@ quickstart: .venv/installed $(MODEL) data/scenes.jsonl clean-quickstart  ## from
 	$(PY) preprocess_token_lengths.py --data-path data/scenes.jsonl --tokenizer $(MODEL)
 	$(PY) train.py --config configs/quickstart.yml
 	$(PY) evaluate_test.py --model $(RUN) --generate-samples 48
+
+draw: .venv/installed $(QWEN)  ## a drawing: make draw DESCRIPTION="a red heart"
+	$(PY) generate.py --model adapters/scenes --base-model $(QWEN) "$(DESCRIPTION)"
 
 test: .venv/installed-dev  ## the whole test suite
 	$(PY) -m pytest
@@ -84,7 +89,7 @@ $(QWEN): .venv/installed
 
 # Plain shapes with colour, size and place: what a small model can learn in minutes.
 data/scenes.jsonl: .venv/installed $(wildcard corpus/*.py corpus/composing/*)
-	$(PY) -m corpus.compose --output $@ --samples 420 --level 1
+	$(PY) -m corpus.compose --output $@ --samples 500 --level 1 --unseen 0.05
 
 data/twemoji.jsonl: .venv/installed $(shell find corpus -name '*.py')
 	$(PY) -m corpus.build_dataset --output $@
