@@ -145,6 +145,7 @@ def main(c: SimpleNamespace) -> None:
 
     # 3. Memory: an estimate from shapes alone decides about activation checkpointing.
     device, config = pick_device(c.DEVICE), load_config(c.BASE_MODEL)
+    init_distributed(device)
     dtype, measured = pick_precision(c, device, config)
     rows, adapter = data.parts["train"], adapter_arguments(c, new_tokens)
     if c.DRY_RUN:
@@ -156,7 +157,6 @@ def main(c: SimpleNamespace) -> None:
     # 4. The model, then the run folder: a base that cannot be loaded leaves none behind.
     facts = environment("train.py", device, dtype, c.DATA_PATH, data.fingerprint) | measured
     facts["data"]["split_sha256"] = split_sha256(data.ids)
-    init_distributed(device)
     checkpoint = pick_checkpoint(c, data) if c.RESUME else None
     set_seed(c.SEED)
     loaded = build_model(c, tokenizer, new_tokens, device, dtype)

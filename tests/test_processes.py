@@ -29,7 +29,7 @@ from tests.tiny import make_base
 
 # 36 samples in steps of 8: the last step of an epoch has 4, and only one of two processes has samples for it.
 FLAGS = "--epochs 2 --max-length 1100 --lora-rank 4 --lora-alpha 8 --learning-rate 0.02 --batch-size 4 --no-wandb"
-FLAGS += " --logging-steps 1 --eval-steps 3 --save-steps 6"
+FLAGS += " --logging-steps 1 --eval-steps 3 --save-steps 6 --cpu-dtype fp32"  # of a tiny base either may measure faster
 # The Trainer counts epochs and operations in batches, of which fillers make some.
 APART = {
     "epoch",
