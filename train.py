@@ -114,7 +114,7 @@ from transformers import EarlyStoppingCallback, set_seed
 
 from qwen_svg.common.plots import draw_loss
 from qwen_svg.common.run_split import read_split, refuse_other_data, split_sha256
-from qwen_svg.common.tracking import finish_run, log_data, start_run, wandb_mode
+from qwen_svg.common.tracking import asked_mode, finish_run, log_data, start_run
 from qwen_svg.model.adapter import add_adapter
 from qwen_svg.model.batches import LeftPaddingCollator
 from qwen_svg.model.device import pick_device, pick_precision
@@ -182,7 +182,7 @@ def main(c: SimpleNamespace) -> None:
 def check_machine(c: SimpleNamespace) -> None:
     """Refuse what this machine or launch cannot do, and what accelerate would pass over in silence."""
     if c.WANDB:
-        wandb_mode()
+        asked_mode()  # a wrong word is said before there is a run
     if not c.DRY_RUN:
         for name, plain in (("BASE_QUANTIZATION", ""), ("OPTIMIZER", "adamw")):
             if getattr(c, name) != plain:

@@ -19,15 +19,17 @@ from qwen_svg.common.hub import answers
 MODES = ("online", "offline", "disabled")
 
 
-def wandb_mode() -> str:
-    """Return "online", "offline" or "disabled": WANDB_MODE if it is set, else by login and network.
-
-    Raises UserError for another word in WANDB_MODE.
-    """
+def asked_mode() -> str:
+    """Return what WANDB_MODE says, "" where it is not set. Raises UserError for a word that wandb does not know."""
     asked = os.environ.get("WANDB_MODE", "").lower()
     if asked and asked not in MODES:
         raise UserError(f"WANDB_MODE is {asked!r}; it may be {', '.join(MODES)}, or not set.")
-    if asked:
+    return asked
+
+
+def wandb_mode() -> str:
+    """Return "online", "offline" or "disabled": WANDB_MODE if it is set, else by login and network."""
+    if asked := asked_mode():
         return asked
     host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
     if not (os.environ.get("WANDB_API_KEY") or _in_netrc(host)):
