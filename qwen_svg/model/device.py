@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.processes import broadcast
+from qwen_svg.common.processes import broadcast, is_main
 
 CPU_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 ROWS = 256  # of the product that is measured: a quarter of a batch
@@ -97,7 +97,7 @@ def pick_precision(c: Any, device: torch.device, config: Any) -> tuple[torch.dty
     if device.type == "cuda" or c.BASE_QUANTIZATION:  # in 4 bits a CPU multiplies by bitsandbytes' own kernels
         return pick_dtype(device, c.FP16, c.BASE_QUANTIZATION, c.BF16), {}
     # One measures for all: of a small model two processes of a launch could choose two dtypes.
-    c.CPU_DTYPE, measured = broadcast(pick_cpu_dtype(c.CPU_DTYPE, config))
+    c.CPU_DTYPE, measured = broadcast(pick_cpu_dtype(c.CPU_DTYPE, config) if is_main() else None)
     return CPU_DTYPES[c.CPU_DTYPE], {"cpu_gflops": measured}
 
 
