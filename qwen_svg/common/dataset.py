@@ -151,13 +151,13 @@ def stream_samples(result: ReadResult, on_fault: str = "skip", answers: str = "k
         ) from None
     if not result.read:
         first = f" (first fault, line {result.faults[0].line}: {result.faults[0].message})" if result.faults else ""
+        way_out = f"each line must be a JSON object with {', '.join(FIELDS)}"
         if result.faults and result.faults[0].kind == "no <reasoning>":
-            raise UserError(
-                f"data file {path} holds no usable sample{first}; `python -m corpus.build_dataset --sources "
-                f"{quote(str(path))} --svg-column svg_content --output data/with-reasoning.jsonl` writes it."
+            way_out = (
+                f"`python -m corpus.build_dataset --sources {quote(str(path))} --svg-column svg_content "
+                "--output data/with-reasoning.jsonl` writes it"
             )
-        raise UserError(f"data file {path} holds no usable sample{first}; each line must be a JSON object "
-                        f"with {', '.join(FIELDS)}.")  # fmt: skip
+        raise UserError(f"data file {path} holds no usable sample{first}; {way_out}.")
 
 
 def _lines(file: BinaryIO, bar: tqdm) -> Iterator[bytes | None]:
