@@ -47,9 +47,7 @@ def _end(error: BaseException) -> None:
     if isinstance(error, KeyboardInterrupt):
         if not rank():
             print("\nstopped by Ctrl-C.", file=sys.stderr)
-        signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        )  # another one, which a launcher sends too, ends this without a word
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a launcher sends another one: that ends this without a word
         sys.exit(130)
     if isinstance(error, BrokenPipeError):  # `… | head` closed our output: not worth a word
         sys.stderr.close()

@@ -58,10 +58,7 @@ def described(error: Exception, seconds: float) -> tuple[int, dict[str, Any]]:
         case Closing():
             status, message = 503, "the server is being stopped"
         case GPULost():
-            status, message = (
-                503,
-                "the GPU answers nothing more after an error (see the log); restart the server",
-            )
+            status, message = 503, "the GPU answers nothing more after an error (see the log); restart the server"
             more = {"type": "gpu_lost"}
         case TimeUp():
             status, message = 504, f"the drawing was not finished within {seconds:g} s"
