@@ -4,7 +4,6 @@ MODEL := models/SmolLM2-135M-Instruct.Q4_1.gguf
 QWEN := models/Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf
 RUN := outputs/quickstart
 COMPAT := tests/test_lean.py tests/test_checkpoints.py tests/test_recipes.py tests/test_resume.py
-
 DESCRIPTION := a red heart
 
 .PHONY: help quickstart draw data icons model model-qwen test lint compat peers vllm clean-quickstart
@@ -18,7 +17,7 @@ quickstart: .venv/installed $(MODEL) data/scenes.jsonl clean-quickstart  ## from
 	$(PY) evaluate_test.py --model $(RUN) --generate-samples 48
 
 draw: .venv/installed $(QWEN)  ## a drawing: make draw DESCRIPTION="a red heart"
-	$(PY) generate.py --model adapters/scenes --base-model $(QWEN) "$(DESCRIPTION)"
+	$(PY) generate.py --model adapters/scenes "$(DESCRIPTION)"
 
 test: .venv/installed-dev  ## the whole test suite
 	$(PY) -m pytest
