@@ -2,7 +2,8 @@
 
 A padding position in front of a row may attend to nothing at all. Fused kernels answer such a position with NaN in half
 precision, and 0 × NaN spreads it into the real ones. Here the padding is cut off before the kernel: it takes its
-causal path (1.6 times faster on a CPU than the same with a mask), and a batch needs no B × T × T mask.
+causal path (1.6 times faster on a CPU than the same with a mask), and a batch needs no B × T × T mask. The loss puts
+the padding behind the rows beforehand (loss.py): then nothing is cut off, and all rows are one call.
 
 Registered with transformers as ROWS_SDPA. What is not plain causal attention over whole rows (a step of decoding, a
 sliding window) goes the library's way, with a mask in which padding positions see everything: harmless, since nothing
