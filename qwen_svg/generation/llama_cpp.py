@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from qwen_svg.common.errors import UserError
+from qwen_svg.generation.free_cores import FreeCores
 from qwen_svg.model.gguf import write_gguf
 
 INSTALL = "`pip install -r requirements/llama_cpp.txt`"
@@ -67,6 +68,7 @@ FUNCTIONS = {  # by name: what it returns, and what it takes
     "llama_init_from_model": (pointer, pointer, _ContextParams),
     "llama_get_memory": (pointer, pointer),
     "llama_set_abort_callback": (None, pointer, _Abort, pointer),
+    "llama_set_n_threads": (None, pointer, int32, int32),
     "llama_decode": (int32, pointer, _Batch),
     "llama_get_logits": (array(ctypes.c_float), pointer),
     "llama_memory_seq_rm": (ctypes.c_bool, pointer, int32, int32, int32),
@@ -152,8 +154,11 @@ class Context:
     """Keys and values of several sequences, each with a store of its own."""
 
     def __init__(self, weights: Weights, sequences: int, cells: int, batch: int, threads: int):
-        """cells: tokens that each sequence may have. batch: tokens of the largest `decode`. Raises MemoryError."""
-        self.weights, self.api, self.cells = weights, weights.api, cells
+        """cells: tokens that each sequence may have. batch: tokens of the largest `decode`. threads: at most.
+
+        Raises MemoryError.
+        """
+        self.weights, self.api, self.cells, self.cores = weights, weights.api, cells, FreeCores(threads)
         params = self.api.llama_context_default_params()
         params.n_ctx, params.n_seq_max, params.n_batch, params.n_ubatch = cells * sequences, sequences, batch, batch
         params.n_threads = params.n_threads_batch = threads
@@ -183,6 +188,8 @@ class Context:
             (self.lists, "seq_id"), (self.scored, "logits"))))  # fmt: skip
         asked = _Abort(lambda _: abort()) if abort else NEVER
         self.api.llama_set_abort_callback(self.pointer, asked, None)
+        threads = self.cores.count()
+        self.api.llama_set_n_threads(self.pointer, threads, threads)
         status = self.api.llama_decode(self.pointer, batch)
         if status == ABORTED:
             raise Aborted
