@@ -105,7 +105,9 @@ def write_job(scratch: Path, base: Path, data: str, batches: int) -> Path:
 
 def run(name: str, python: str | Path, job: Path) -> dict:
     script = str(ROOT / "benchmarks/training_contenders.py")
-    done = subprocess.run([str(python), script, name, str(job)], capture_output=True, text=True, cwd=job.parent)
+    # -P: else the files beside the script would stand before packages of the same names (kernels is one).
+    command = [str(python), "-P", script, name, str(job)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=job.parent)
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr[-3000:]}")
     result = json.loads(done.stdout.splitlines()[-1])
