@@ -1,5 +1,6 @@
 """Kinds of files that once became other pictures, or raised: each is right now, or refused by name."""
 
+import json
 import os
 import re
 from itertools import islice
@@ -9,9 +10,11 @@ import pytest
 from corpus.mining.extract import extract
 from corpus.optimization.pipeline import optimize_svg_string
 from corpus.optimization.refusal import Refused
+from qwen_svg.generation.grammar import Automaton
+from qwen_svg.generation.svg_grammar import answer_grammar
 from qwen_svg.svg.render import picture_difference, render_rgb
 from svg_constraint import SVG_OPEN, check
-from tests.paths import ROOT
+from tests.paths import ROOT, SHARED
 from tests.random_drawings import random_drawings
 
 
@@ -33,6 +36,42 @@ def test_a_pair_shows_one_picture_and_it_stays_without_comparing(path):
         assert optimize_svg_string(after, "prompt+gradients") == after.strip()
         error, worst_tile = picture_difference(picture, render_rgb(after))
         assert error <= 0.01 and worst_tile <= 0.10
+
+
+FAULTS = SHARED / "corpora/faults"
+
+
+def reported(tool: str) -> list:
+    manifest = FAULTS / "manifest.jsonl"
+    lines = manifest.read_text(encoding="utf-8").splitlines() if manifest.is_file() else []
+    names = [fault["file"] for fault in map(json.loads, lines) if tool in fault["tool"]]
+    return names or [pytest.param("", marks=pytest.mark.skip(f"there is no {manifest}"))]
+
+
+@pytest.mark.parametrize("dialect", ["prompt", "prompt+gradients"])
+@pytest.mark.parametrize("name", reported("corpus.optimize"))
+def test_a_reported_file_shows_what_it_should_or_is_refused_by_name(name, dialect):
+    text = (FAULTS / name).read_text(encoding="utf-8")
+    wanted = FAULTS / name.replace(".svg", ".expected.svg")
+    try:
+        after = optimize_svg_string(text, dialect)
+    except Refused as refusal:
+        assert not str(refusal).startswith("cannot be converted")
+        return
+    picture = render_rgb(wanted.read_text(encoding="utf-8") if wanted.is_file() else text)
+    error, worst_tile = picture_difference(picture, render_rgb(after))
+    assert error <= 0.01 and worst_tile <= 0.10
+    assert optimize_svg_string(after, dialect) == after
+
+
+@pytest.mark.parametrize("name", reported("svg_grammar"))
+def test_a_reported_answer_belongs_to_the_grammar_where_it_is_legal(name):
+    automaton = Automaton(answer_grammar())
+    text = (FAULTS / name).read_text(encoding="utf-8").strip()
+    legal = check(text[text.index("<svg") :]).valid
+    assert (
+        automaton.is_complete(automaton.advance(automaton.start, text)) == legal == (name != "grammar-1001-points.txt")
+    )
 
 
 @pytest.mark.parametrize(
