@@ -5,10 +5,12 @@
 
 A SET is an Iconify icons.json or a folder of .svg files (or SVGO's .svg.txt test cases); ICONS of each are drawn with a
 fixed seed. Fidelity: resvg at 256 pixels, mean absolute error ≤ 0.01 and ≤ 0.10 in the worst 16 × 16 tile. Tokens: of
-the raw file over those of the result, comments included and without. Time: CPU time of optimize_svg_string alone,
-without any rendering, the better of two runs. picosvg, where it is installed: on the first 50 icons, beside ours in
-turn, the ratio is the median of the icons' own. Growth: drawings of the set, 1 to 64 of them in one file; the exponent
-fitted to CPU time against bytes.
+the raw file over those of the result, comments included and without. Time: CPU milliseconds of optimize_svg_string
+without comparing pictures, the better of two runs; "compared" is how many times as long all icons take with it, the
+renderer's process included. In doubt: by how much resvg finds more difference than LunaSVG, at most, in the mean and in
+the worst tile of plain files (corpus/optimization/compare.py). picosvg, where it is installed: on the first 50 icons,
+beside ours in turn, the ratio is the median of the icons' own. Growth: drawings of the set, 1 to 64 of them in one
+file; the exponent fitted to CPU time against bytes.
 """
 
 import argparse
@@ -18,19 +20,23 @@ import random
 import statistics
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.measure import report
 from corpus.optimization.compare import MAX_ERROR, MAX_TILE_ERROR
 from corpus.optimization.document import write_document
+from corpus.optimization.luna import luna_difference
+from corpus.optimization.plain import is_plain
 from corpus.optimization.refusal import Refused
 from corpus.optimization.resolve import resolve
 from corpus.optimization.shorten import shorten
+from corpus.optimization.svg_document import parse
 from corpus.optimize import optimize_svg_string
 from qwen_svg.model.tokenizer import load_tokenizer
 from qwen_svg.svg.render import picture_difference, render_rgb
 
-HEAD_MS = f"{'ms p50':>8}{'p90':>7}{'max':>7}"
+HEAD_MS = f"{'ms p50':>8}{'p90':>7}{'max':>7}{'compared':>10}"
 
 
 def main() -> None:
@@ -54,9 +60,10 @@ def main() -> None:
             f"{Path(path).parent.parent.name[:23] if path.endswith('.json') else Path(path).name[:23]:<24}"
             f"{f['converted']:>10.1%}{f['faithful']:>10.1%}{f['stable']:>8.1%}"
             f"{f['token_ratio']:>8.2f}x{f['bare_token_ratio']:>7.2f}x"
-            f"{f['ms_median']:>8.1f}{f['ms_p90']:>7.1f}{f['ms_max']:>7.0f}"
+            f"{f['ms_median']:>8.1f}{f['ms_p90']:>7.1f}{f['ms_max']:>7.0f}{f['compared']:>9.2f}x"
         )
         print(f"    refused: {f['refused']}; worst: {f['worst']}; memory grew by {f['memory_mb']} MB")
+        print(f"    plain: {f['plain']:.1%}; in doubt: {f['in_doubt']}")
         f["growth"] = growth(list(icons.values()), arguments.dialect)
         print(f"    growth: {f['growth']}")
         if peer := picosvg(list(icons.values())[:50], arguments.dialect):
@@ -98,13 +105,14 @@ def measure(icons: dict[str, str], tokenizer, dialect: str) -> dict:
         if i == len(icons) // 4:  # everything is imported, the caches are warm
             before = psutil.Process().memory_info().rss
         try:
-            taken, results[name] = cpu_ms(lambda svg=svg: optimize_svg_string(svg, dialect))
+            results[name] = optimize_svg_string(svg, dialect)
         except Refused as refusal:
             refused[str(refusal)] += 1
             continue
-        times.append(min(taken, cpu_ms(lambda svg=svg: optimize_svg_string(svg, dialect))[0]))
+        times.append(min(cpu_ms(lambda svg=svg: optimize_svg_string(svg, dialect, compare=False))[0] for _ in "12"))
     memory = psutil.Process().memory_info().rss - before
-    ratios, bare, errors, stable = [], [], [], 0
+    alone, compared = (min(seconds_for(icons, dialect, compare) for _ in "12") for compare in (False, True))
+    ratios, bare, errors, in_doubt, stable = [], [], [], [], 0
     for name, result in results.items():
         svg = icons[name]
         stable += optimize_svg_string(result, dialect) == result
@@ -117,6 +125,12 @@ def measure(icons: dict[str, str], tokenizer, dialect: str) -> dict:
             continue
         error = picture_difference(picture, render_rgb(result))
         errors.append((error[1], error[0], name))
+        if is_plain(parse(svg)):
+            try:
+                by_luna = luna_difference(svg, result)
+            except ValueError:  # a size that resvg rounds
+                continue
+            in_doubt.append((error[0] - by_luna[0], error[1] - by_luna[1]))
     faithful = sum(tile <= MAX_TILE_ERROR and mean <= MAX_ERROR for tile, mean, _ in errors)
     return {
         "icons": len(icons),
@@ -128,6 +142,9 @@ def measure(icons: dict[str, str], tokenizer, dialect: str) -> dict:
         "ms_median": statistics.median(times),
         "ms_p90": statistics.quantiles(times, n=10)[-1],
         "ms_max": max(times),
+        "compared": compared / alone,
+        "plain": len(in_doubt) / len(results),
+        "in_doubt": tuple(round(max(more), 4) for more in zip(*in_doubt, strict=True)),
         "memory_mb": round(memory / 2**20, 1),
         "refused": dict(refused),
         "worst": [(name, round(tile, 3), round(mean, 4)) for tile, mean, name in sorted(errors)[:-4:-1]],
@@ -143,6 +160,21 @@ def cpu_ms(run):
     start = time.process_time()
     result = run()
     return 1000 * (time.process_time() - start), result
+
+
+def seconds_for(icons: dict[str, str], dialect: str, compare: bool) -> float:
+    """Return the CPU time for all icons, the renderer's process included."""
+    import psutil
+
+    def spent() -> float:
+        others = [process.cpu_times() for process in psutil.Process().children()]
+        return time.process_time() + sum(times.user + times.system for times in others)
+
+    start = spent()
+    for svg in icons.values():
+        with suppress(Refused):
+            optimize_svg_string(svg, dialect, compare=compare)
+    return spent() - start
 
 
 def growth(icons: list[str], dialect: str) -> dict:

@@ -64,10 +64,13 @@ def is_blank(png: bytes | None) -> bool:
 
 
 def picture_difference(a: Any, b: Any, tile: int = 16) -> tuple[float, float]:
-    """Return (mean absolute error, that of the worst tile) of two uint8 arrays (S, S, 3), both in [0, 1]."""
+    """Return (mean absolute error, that of the worst tile) of two uint8 arrays (S, S, 3), both in [0, 1].
+
+    tile: its side in pixels, at most 257. A fourth channel may be there, the same in both.
+    """
     error = np.maximum(a, b) - np.minimum(a, b)  # bytes all along: a fifth of the time
-    rows = error.reshape(len(error) // tile, tile, -1).sum(axis=1, dtype=np.uint32)
-    tiles = rows.reshape(len(rows), -1, 3 * tile).sum(axis=2) / (3 * 255 * tile * tile)
+    rows = error.reshape(len(error) // tile, tile, -1).sum(axis=1, dtype=np.uint16)
+    tiles = rows.reshape(len(rows), -1, a.shape[2] * tile).sum(axis=2, dtype=np.uint32) / (3 * 255 * tile * tile)
     return float(tiles.mean()), float(tiles.max())
 
 

@@ -1,0 +1,55 @@
+"""Is a file written so that all renderers agree on what it shows? Then one that is quick may speak for resvg.
+
+Plain are elements, attributes and values that have one reading. Not plain, though read: style sheets and attributes,
+clips and masks, symbols and nested pictures, gradients that refer to another or have a focus, dashes, units, words like
+`inherit`, numbers that may exceed what a float tells apart, and whatever is not listed.
+"""
+
+import re
+from typing import Any
+
+from corpus.optimization.gradients import GRADIENTS
+from corpus.optimization.svg_document import XLINK, tag_of
+from qwen_svg.svg.values import NAMED_COLOURS
+from svg_constraint import SHAPES
+
+_TAGS = {"svg", "g", "defs", "use", "title", "desc", "stop", *GRADIENTS, *SHAPES}
+_UNSIGNED = r"(?:[0-9]{1,5}\.?[0-9]*|\.[0-9]+)(?:e-[0-9])?"
+_LARGE = r"(?:(?<![0-9.])[0-9]{6}|[0-9.][eE]\+?[0-9])"
+_COLOUR = "|".join(["#(?:[0-9a-fA-F]{3}){1,2}", *NAMED_COLOURS])
+_VALUES = {  # attributes, and what they may hold
+    "x y cx cy x1 y1 x2 y2 offset": rf"[+-]?{_UNSIGNED}%?",
+    "width height": rf"(?=.*[1-9]){_UNSIGNED}(?:px)?",
+    "r rx ry": rf"(?=.*[1-9]){_UNSIGNED}%?",
+    "stroke-miterlimit": rf"(?=[1-9]){_UNSIGNED}",
+    "stroke-width opacity fill-opacity stroke-opacity stop-opacity": _UNSIGNED,
+    "fill stroke": rf"none|url\(#[\w.-]+\)|{_COLOUR}",
+    "stop-color": _COLOUR,
+    "fill-rule clip-rule": "nonzero|evenodd",
+    "stroke-linecap": "butt|round|square",
+    "stroke-linejoin": "miter|round|bevel",
+    "gradientUnits": "userSpaceOnUse|objectBoundingBox",
+    "d points viewBox transform gradientTransform": rf"(?s:(?!.*{_LARGE}).*)",
+    "id class version": "(?s:.*)",
+}
+_PATTERNS = {name: re.compile(values, re.ASCII) for names, values in _VALUES.items() for name in names.split()}
+
+
+def is_plain(root: Any) -> bool:
+    """Is all that the tree of a file holds plain?"""
+    return ("width" in root.attrib) == ("height" in root.attrib) and all(
+        _is_plain(element, element is root) for element in root.iter()
+    )
+
+
+def _is_plain(element: Any, is_root: bool) -> bool:
+    tag = tag_of(element)
+    if tag not in _TAGS or (tag == "svg") != is_root:
+        return False
+    for name, value in element.attrib.items():
+        if name in ("href", XLINK):
+            if tag in GRADIENTS:
+                return False
+        elif name[0] != "{" and not ((said := _PATTERNS.get(name)) and said.fullmatch(value)):
+            return False
+    return True
