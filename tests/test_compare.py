@@ -21,9 +21,10 @@ BODIES = {
 PLAIN = [
     '<path d="M1 1h9v9a5 5 0 0 1-3-3z" fill-rule="evenodd"/>',
     '<g fill="none" stroke="#123456" stroke-width="1.5" stroke-linecap="round">'
-    '<path d="M1-1e-3h9" stroke-linejoin="bevel"/></g>',
+    '<path d="M1-.003h9" stroke-linejoin="bevel"/></g>',
     '<defs><path id="a" d="M0 0h9v9"/></defs><use href="#a" x="5" transform="rotate(45)"/><title>a</title>',
     '<linearGradient id="a" x2="100%" gradientUnits="userSpaceOnUse"/><rect width="9" height="9" fill="url(#a)"/>',
+    '<g id="a"><circle id="a" r="2"/></g>',
 ]
 NOT_PLAIN = [
     "<style>path{fill:red}</style>",
@@ -37,6 +38,9 @@ NOT_PLAIN = [
     '<path d="M1 1h9" stroke="red" stroke-miterlimit=".5"/>',
     '<path d="M1 1h123456v9"/>',
     '<path d="M1 1h1e9v9"/>',
+    '<path d="M1 1h.0002v9" stroke="red"/>',
+    '<rect width=".0001" height="9" stroke="red"/>',
+    '<circle id="a" r="1"/><circle id="a" r="2"/><use href="#a"/>',
     '<rect width="2em" height="9"/>',
     '<rect width="9" height="9" rx="-3"/>',
     '<circle r="0"/>',

@@ -2,7 +2,7 @@
 
 Plain are elements, attributes and values that have one reading. Not plain, though read: style sheets and attributes,
 clips and masks, symbols and nested pictures, gradients that refer to another or have a focus, dashes, units, words like
-`inherit`, numbers that may exceed what a float tells apart, and whatever is not listed.
+`inherit`, an id that two have, very large and small numbers, and whatever is not listed.
 """
 
 import re
@@ -14,13 +14,14 @@ from qwen_svg.svg.values import NAMED_COLOURS
 from svg_constraint import SHAPES
 
 _TAGS = {"svg", "g", "defs", "use", "title", "desc", "stop", *GRADIENTS, *SHAPES}
-_UNSIGNED = r"(?:[0-9]{1,5}\.?[0-9]*|\.[0-9]+)(?:e-[0-9])?"
-_LARGE = r"(?:(?<![0-9.])[0-9]{6}|[0-9.][eE]\+?[0-9])"
+_UNSIGNED = r"(?:[0-9]{1,5}\.?[0-9]*|\.[0-9]+)"
+_SIZE = rf"(?=[0-9]*[1-9]|[0-9]*\.[0-9]?[1-9]){_UNSIGNED}"  # 0.01 or more
+_EXTREME = r"(?:(?<![0-9.])[0-9]{6}|[0-9.][eE]|[HhVvLl] *-?0?\.000)"
 _COLOUR = "|".join(["#(?:[0-9a-fA-F]{3}){1,2}", *NAMED_COLOURS])
 _VALUES = {  # attributes, and what they may hold
     "x y cx cy x1 y1 x2 y2 offset": rf"[+-]?{_UNSIGNED}%?",
-    "width height": rf"(?=.*[1-9]){_UNSIGNED}(?:px)?",
-    "r rx ry": rf"(?=.*[1-9]){_UNSIGNED}%?",
+    "width height": rf"{_SIZE}(?:px)?",
+    "r rx ry": rf"{_SIZE}%?",
     "stroke-miterlimit": rf"(?=[1-9]){_UNSIGNED}",
     "stroke-width opacity fill-opacity stroke-opacity stop-opacity": _UNSIGNED,
     "fill stroke": rf"none|url\(#[\w.-]+\)|{_COLOUR}",
@@ -29,7 +30,7 @@ _VALUES = {  # attributes, and what they may hold
     "stroke-linecap": "butt|round|square",
     "stroke-linejoin": "miter|round|bevel",
     "gradientUnits": "userSpaceOnUse|objectBoundingBox",
-    "d points viewBox transform gradientTransform": rf"(?s:(?!.*{_LARGE}).*)",
+    "d points viewBox transform gradientTransform": rf"(?s:(?!.*{_EXTREME}).*)",
     "id class version": "(?s:.*)",
 }
 _PATTERNS = {name: re.compile(values, re.ASCII) for names, values in _VALUES.items() for name in names.split()}
@@ -37,9 +38,15 @@ _PATTERNS = {name: re.compile(values, re.ASCII) for names, values in _VALUES.ite
 
 def is_plain(root: Any) -> bool:
     """Is all that the tree of a file holds plain?"""
-    return ("width" in root.attrib) == ("height" in root.attrib) and all(
-        _is_plain(element, element is root) for element in root.iter()
-    )
+    elements = list(root.iter())
+    one_side = ("width" in root.attrib) != ("height" in root.attrib)  # resvg and browsers disagree about the other
+    return not one_side and all(_is_plain(e, e is root) for e in elements) and not _refers_to_one_of_two(elements)
+
+
+def _refers_to_one_of_two(elements: list[Any]) -> bool:
+    """Have two elements one id, where references may be? The first is meant; resvg takes the last."""
+    ids = [element.get("id") for element in elements if "id" in element.attrib]
+    return len({*ids}) < len(ids) and any(tag_of(element) in ("use", *GRADIENTS) for element in elements)
 
 
 def _is_plain(element: Any, is_root: bool) -> bool:
