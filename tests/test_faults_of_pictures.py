@@ -96,6 +96,16 @@ def test_what_browsers_honour_and_this_does_not_is_refused_by_name(body, reason)
         optimize_svg_string(svg(body))
 
 
+def test_stripes_thinner_than_a_unit_are_drawn_in_more_detail():
+    """On the whole numbers each of them has no inside, so that nothing would be left."""
+    stripes = "".join(f"M{x}.2435 0v500" for x in range(12, 500, 42))
+    before = svg(f'<path d="{stripes}" stroke="green" stroke-width="2.3"/>', 'viewBox="0 0 1000 500"')
+    after = optimize_svg_string(before)
+    error, worst_tile = picture_difference(render_rgb(before), render_rgb(after))
+    assert error <= 0.01 and worst_tile <= 0.10
+    assert optimize_svg_string(after) == after
+
+
 def test_a_turned_radial_gradient_stays_as_it_is_written():
     gradient = '<radialGradient id="a" r="1" gradientUnits="userSpaceOnUse" gradientTransform="{}">' + STOPS
     body = gradient.format("rotate(223.79 7.898 5.156)scale(6.27697 6.27698)") + "</radialGradient>"

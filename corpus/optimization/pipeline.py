@@ -53,7 +53,7 @@ def _optimized(
         if not fault:
             return text
         reason = reason or fault
-        if not compare:
+        if text and not compare:
             break
     raise Refused(reason)
 
@@ -80,8 +80,11 @@ def _written(
     comments: bool,
     svgo_config: str,
 ) -> tuple[str, str]:
-    """Return the document, and what is not legal in it."""
-    shapes = shorten(drawn, decimals, gradients=dialect != "prompt", exact=exact, cubic=cubic_only)
+    """Return the document, and what is not legal in it, or why there is none in so little detail."""
+    try:
+        shapes = shorten(drawn, decimals, gradients=dialect != "prompt", exact=exact, cubic=cubic_only)
+    except Refused as refusal:
+        return "", str(refusal)
     text = write_document(shapes, comments)
     if svgo_config:
         text = run_svgo(text, svgo_config)
