@@ -24,6 +24,7 @@ PLAIN = [
     '<path d="M1-.003h9" stroke-linejoin="bevel"/></g>',
     '<defs><path id="a" d="M0 0h9v9"/></defs><use href="#a" x="5" transform="rotate(45)"/><title>a</title>',
     '<linearGradient id="a" x2="100%" gradientUnits="userSpaceOnUse"/><rect width="9" height="9" fill="url(#a)"/>',
+    '<path d="M1 1c0-.0002 3e-4 5-2 5"/>',
     '<g id="a"><circle id="a" r="2"/></g>',
 ]
 NOT_PLAIN = [
@@ -39,6 +40,7 @@ NOT_PLAIN = [
     '<path d="M1 1h123456v9"/>',
     '<path d="M1 1h1e9v9"/>',
     '<path d="M1 1h.0002v9" stroke="red"/>',
+    '<path d="M1 1l-.0002 3e-4v9" stroke="red"/>',
     '<rect width=".0001" height="9" stroke="red"/>',
     '<circle id="a" r="1"/><circle id="a" r="2"/><use href="#a"/>',
     '<rect width="2em" height="9"/>',

@@ -16,7 +16,9 @@ from svg_constraint import SHAPES
 _TAGS = {"svg", "g", "defs", "use", "title", "desc", "stop", *GRADIENTS, *SHAPES}
 _UNSIGNED = r"(?:[0-9]{1,5}\.?[0-9]*|\.[0-9]+)"
 _SIZE = rf"(?=[0-9]*[1-9]|[0-9]*\.[0-9]?[1-9]){_UNSIGNED}"  # 0.01 or more
-_EXTREME = r"(?:(?<![0-9.])[0-9]{6}|[0-9.][eE]|[HhVvLl] *-?0?\.000)"
+# Numbers from 100,000 on, and lines of no length to speak of, where resvg leaves out a corner of a stroke.
+_TINY = r" *-?(?:0?\.000|[0-9.]+[eE]-)"
+_EXTREME = rf"(?:(?<![0-9.])[0-9]{{6}}|[0-9.][eE](?!-)|[HhVv]{_TINY}|[Ll]{_TINY}[0-9]*[ ,]*{_TINY})"
 _COLOUR = "|".join(["#(?:[0-9a-fA-F]{3}){1,2}", *NAMED_COLOURS])
 _VALUES = {  # attributes, and what they may hold
     "x y cx cy x1 y1 x2 y2 offset": rf"[+-]?{_UNSIGNED}%?",
