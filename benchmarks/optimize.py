@@ -7,10 +7,10 @@ A SET is an Iconify icons.json or a folder of .svg files (or SVGO's .svg.txt tes
 fixed seed. Fidelity: resvg at 256 pixels, mean absolute error ≤ 0.01 and ≤ 0.10 in the worst 16 × 16 tile. Tokens: of
 the raw file over those of the result, comments included and without. Time: CPU milliseconds of optimize_svg_string
 without comparing pictures, the better of two runs; "compared" is how many times as long all icons take with it, the
-renderer's process included. In doubt: by how much resvg finds more difference than LunaSVG, at most, in the mean and in
-the worst tile of plain files (corpus/optimization/compare.py). picosvg, where it is installed: on the first 50 icons,
-beside ours in turn, the ratio is the median of the icons' own. Growth: drawings of the set, 1 to 64 of them in one
-file; the exponent fitted to CPU time against bytes.
+renderer's process included, the best of three rounds in turn. In doubt: by how much resvg finds more difference than
+LunaSVG, at most, in the mean and in the worst tile of plain files (corpus/optimization/compare.py). picosvg, where it is
+installed: on the first 50 icons, beside ours in turn, the ratio is the median of the icons' own. Growth: drawings of the
+set, 1 to 64 of them in one file; the exponent fitted to CPU time against bytes.
 """
 
 import argparse
@@ -111,7 +111,8 @@ def measure(icons: dict[str, str], tokenizer, dialect: str) -> dict:
             continue
         times.append(min(cpu_ms(lambda svg=svg: optimize_svg_string(svg, dialect, compare=False))[0] for _ in "12"))
     memory = psutil.Process().memory_info().rss - before
-    alone, compared = (min(seconds_for(icons, dialect, compare) for _ in "12") for compare in (False, True))
+    rounds = [[seconds_for(icons, dialect, compare) for compare in (False, True)] for _ in range(3)]
+    alone, compared = map(min, zip(*rounds, strict=True))
     ratios, bare, errors, in_doubt, stable = [], [], [], [], 0
     for name, result in results.items():
         svg = icons[name]
