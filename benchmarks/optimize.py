@@ -8,9 +8,9 @@ fixed seed. Fidelity: resvg at 256 pixels, mean absolute error ≤ 0.01 and ≤ 
 the raw file over those of the result, comments included and without. Time: CPU milliseconds of optimize_svg_string
 without comparing pictures, the better of two runs; "compared" is how many times as long all icons take with it, the
 renderer's process included, the best of three rounds in turn. In doubt: by how much resvg finds more difference than
-LunaSVG, at most, in the mean and in the worst tile of plain files (corpus/optimization/compare.py). picosvg, where it is
-installed: on the first 50 icons, beside ours in turn, the ratio is the median of the icons' own. Growth: drawings of the
-set, 1 to 64 of them in one file; the exponent fitted to CPU time against bytes.
+LunaSVG, at most, in the mean and in the worst tile of plain files (corpus/optimization/compare.py). picosvg, where it
+is installed: on the first 50 icons, beside ours in turn, the ratio is the median of the icons' own. Growth: drawings of
+the set, 1 to 64 of them in one file; the exponent fitted to CPU time against bytes.
 """
 
 import argparse
