@@ -16,7 +16,7 @@ from qwen_svg.common.errors import UserError, run
 # Input
 DATA_PATH: str = "data/svg_results.jsonl"  # the samples: JSON lines with id, description, svg_content
 TOKENIZER: str = "Qwen/Qwen2.5-1.5B-Instruct"  # hub id, local folder or .gguf file
-SVG_TOKENS: bool = False  # count with the new tokens that train.py adds with its constant of this name
+SVG_TOKENS: Literal["", "markup", "numbers"] = ""  # count with the new tokens that train.py adds
 PROMPT_FORM: Literal["chat", "raw"] = "chat"  # "chat" (instruct bases) or "raw" (the template alone), as in train.py
 ON_BAD_LINE: Literal["skip", "stop"] = "skip"  # "skip" bad lines and count them, or "stop" at the first
 MEND_ANSWERS: Literal["keep", "mend", "drop"] = "keep"  # those with fences, chatter …; as in train.py
@@ -44,7 +44,7 @@ CANDIDATE_LIMITS = (512, 768, 1024, 1280, 1560, 2048, 3072, 4096)
 def main(c: SimpleNamespace) -> None:
     tokenizer = load_tokenizer(c.TOKENIZER)
     if c.SVG_TOKENS:
-        add_svg_tokens(tokenizer)
+        add_svg_tokens(tokenizer, c.SVG_TOKENS)
     data, lengths, over = ReadResult(Path(c.DATA_PATH)), {part: [] for part in PARTS}, []
     beyond: list[str] = []  # longer than any limit of the table, and not measured
     samples = stream_samples(data, c.ON_BAD_LINE, c.MEND_ANSWERS)

@@ -42,7 +42,7 @@ TRAIN_DIALECT: Literal["", "prompt", "prompt+gradients", "kaggle"] = ""  # keep 
 # Model
 BASE_MODEL: str = "Qwen/Qwen2.5-1.5B-Instruct"  # hub id, local folder, or a .gguf file
 BASE_QUANTIZATION: Literal["", "nf4"] = ""  # "nf4": the base in 4 bits (requirements/gpu.txt); "" = whole
-SVG_TOKENS: bool = False  # add tags, attribute names and path commands to the tokenizer, and train their embeddings
+SVG_TOKENS: Literal["", "markup", "numbers"] = ""  # new tokens: "markup" (tags, attributes); "numbers": 0 to 256 too
 PROMPT_FORM: Literal["chat", "raw"] = "chat"  # "chat" (instruct bases) or "raw" (the template alone)
 MAX_LENGTH: Annotated[int, Above(0, 10**6)] = 1560  # tokens, prompt + answer; longer samples are dropped, never cut
 LOSS_ON: Literal["answer", "all"] = "answer"  # reasoning, SVG and end of turn; "all": the prompt too
@@ -201,7 +201,7 @@ def pick_tokenizer(c: SimpleNamespace) -> tuple[Any, dict[int, list[int]]]:
     if c.RESUME:
         tokenizer = load_tokenizer(tokenizer_of(run_to_resume(c.RUN_NAME)))
     else:
-        add_svg_tokens(tokenizer)
+        add_svg_tokens(tokenizer, c.SVG_TOKENS)
     return tokenizer, pieces_of_new(tokenizer, load_tokenizer(c.BASE_MODEL))
 
 

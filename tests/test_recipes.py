@@ -185,7 +185,7 @@ def test_a_resumed_run_remembers_the_best_and_how_long_ago_it_was(run_train, scr
     with monkeypatch.context() as patch:
         patch.setattr(trainer.SafeStop, "on_save", cut_at_6, raising=False)  # killed when checkpoint-6 is written
         with pytest.raises(Cut):
-            run_train(*STOPPING, "--svg-tokens")
+            run_train(*STOPPING, "--svg-tokens", "numbers")
     scripted += [4.75, 3.0]
     run = run_train(resume=True)
     assert list(validation(run)) == [0, 2, 4, 6, 8]  # the one without improvement before the cut counts
@@ -227,10 +227,10 @@ def test_without_bitsandbytes_the_requirement_is_named(monkeypatch, arguments):
         ("FSDP", ["--base-quantization", "nf4"], "BASE_QUANTIZATION 'nf4'"),
         ("DeepSpeed", ["--base-quantization", "nf4"], "BASE_QUANTIZATION 'nf4'"),
         ("FSDP", ["--optimizer", "paged_adamw_8bit"], "OPTIMIZER"),
-        ("FSDP", ["--svg-tokens"], "output layer is its embeddings"),
-        ("DeepSpeed", ["--svg-tokens"], ""),
+        ("FSDP", ["--svg-tokens", "numbers"], "output layer is its embeddings"),
+        ("DeepSpeed", ["--svg-tokens", "markup"], ""),
         ("DeepSpeed", ["--optimizer", "adamw_8bit"], ""),
-        ("", ["--optimizer", "adamw_8bit", "--svg-tokens"], ""),
+        ("", ["--optimizer", "adamw_8bit", "--svg-tokens", "markup"], ""),
     ],
 )
 def test_what_cannot_be_divided_is_refused_before_it_is_loaded(tiny_base, sharding, arguments, words):
@@ -339,14 +339,14 @@ def test_a_4bit_base_keeps_its_adapter_beside_it(quantized, llama, tmp_path):
 def test_token_lengths_can_be_counted_with_new_tokens(tmp_path, monkeypatch, tiny_base, data_file):
     monkeypatch.setattr("preprocess_token_lengths.draw", lambda *_: None)
     figures = []
-    for flag in ("--no-svg-tokens", "--svg-tokens"):
+    for kind in ("", "markup", "numbers"):
         arguments = ["--data-path", str(data_file), "--tokenizer", str(tiny_base), "--output-dir", str(tmp_path)]
-        run_main(preprocess_token_lengths, *arguments, flag)
+        run_main(preprocess_token_lengths, *arguments, "--svg-tokens", kind)
         figures.append(json.loads((tmp_path / "token_lengths.json").read_text()))
     tokenizer = load_tokenizer(str(tiny_base))
-    add_svg_tokens(tokenizer)
+    add_svg_tokens(tokenizer, "markup")
     assert figures[1]["template_tokens"] == preprocess_token_lengths.template_tokens(tokenizer)
-    assert figures[1]["svg"]["mean"] < figures[0]["svg"]["mean"]
+    assert figures[2]["svg"]["mean"] < figures[1]["svg"]["mean"] < figures[0]["svg"]["mean"]
 
 
 def test_a_run_of_the_past_without_the_new_constants_still_opens(tmp_path):
@@ -355,3 +355,12 @@ def test_a_run_of_the_past_without_the_new_constants_still_opens(tmp_path):
     (tmp_path / "config.yml").write_text(yaml.safe_dump(old))
     source = find_source(str(tmp_path))
     assert source.quantization == "" and source.tokenizer == ""
+
+
+def test_new_tokens_that_were_off_when_they_were_a_switch_are_off(tmp_path):
+    config = tmp_path / "config.yml"
+    config.write_text("svg_tokens: false\n")
+    assert constants_of(train, "--config", str(config)).SVG_TOKENS == ""
+    config.write_text("svg_tokens: true\n")
+    with pytest.raises(UserError, match=r"one of '', 'markup', 'numbers', not 'true' \(.*config.yml: svg_tokens"):
+        constants_of(train, "--config", str(config))

@@ -87,7 +87,7 @@ def test_other_texts_have_the_ids_that_the_tokenizer_gives_them(any_tokenizer):
 def test_added_tokens_that_are_no_control_tokens_stay_tokens():
     tokenizer = make_tokenizer()
     few = text_ids(tokenizer, ["<|im_end|>" + answer()])[0]
-    add_svg_tokens(tokenizer)
+    add_svg_tokens(tokenizer, "numbers")
     (row,) = encode(tokenizer, [Sample("1", "<|im_end|>", "<|im_end|>" + answer())], "chat")
     assert len(row.answer) < len(few) - 9 and control_ids(tokenizer, row.answer) == row.answer[-1:]
     assert tokenizer.decode(row.answer[:-1]) == "<|im_end|>" + answer()

@@ -202,7 +202,9 @@ def read_config(path: Path, declared: list[Constant], formerly: dict[str, str] |
         name = (formerly or {}).get(name, name)
         if name not in by_name:
             raise UserError(f"{path}: unknown constant {_shown(key)}{_nearest(name, by_name)}.")
-        if value is not None and by_name[name].type is str and isinstance(written, str):
+        if value is False and "" in by_name[name].choices:
+            value = ""  # a switch that is off: so it stands in runs from when SVG_TOKENS was one
+        elif value is not None and by_name[name].type is str and isinstance(written, str):
             value = written
         if by_name[name].type is list and isinstance(value, list):
             value = [item.value for item in written]

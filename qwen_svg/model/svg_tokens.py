@@ -1,26 +1,35 @@
-"""New tokens for SVG: tags, attribute names and path commands, each one token instead of several pieces.
+"""New tokens for SVG: tags, attribute names, path commands and whole numbers, each one token instead of several pieces.
 
 A tokenizer made for prose spells ` stroke-width="` in four pieces. The tokens below are added to it, and a row for each
 to the model's embeddings, which begins as the mean of its pieces' rows; only these rows are trained (PEFT's trainable
 token indices). They are written so that they are found in drawings and hardly ever in prose: an attribute with its
 equals sign and quote, a path command between spaces. A run keeps its tokenizer beside its adapter.
+
+A number is one token where it is whole: between characters that are no letters or digits, or behind a space. The 30 of
+`L30`, `#303030` and `1300` stays digits, which the base knows; so do the decimals of `0.05`, while `12.75` is 12, a
+point and 75. Behind a space only the first digits of a number above the largest token may be a token (` 300` is ` 30`
+and a 0): tokenizers cannot look ahead there, and the text comes back the same.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from tokenizers import AddedToken
 
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import ids_behind
-from svg_constraint import CHILDREN, GRADIENT_TABLE, PROMPT_ATTRIBUTES, PROMPT_TAGS, SVG_OPEN
+from svg_constraint import CANVAS, CHILDREN, GRADIENT_TABLE, PROMPT_ATTRIBUTES, PROMPT_TAGS, SVG_OPEN
 
 # What a path begins with, what is common in it, what it ends with. Not the rare commands: " A " is an English word.
 PATH_TOKENS = (' d="M', " L ", " C ", " Q ", ' Z"')
+NUMBERS = tuple(f"{space}{number}" for space in ("", " ") for number in range(CANVAS + 1))
 
 
-def svg_tokens() -> list[str]:
-    """Return the texts of all tokens that are added where a tokenizer has not got them, in a fixed order."""
+def svg_tokens(kind: Literal["markup", "numbers"]) -> list[str]:
+    """Return the texts of all tokens that are added where a tokenizer has not got them, in a fixed order.
+
+    kind: "markup" (tags, attribute names, path commands), or "numbers", which has those and the numbers too.
+    """
     attributes = dict.fromkeys([*PROMPT_ATTRIBUTES, *sorted(set().union(*GRADIENT_TABLE.values()))])
     return [
         SVG_OPEN,
@@ -29,18 +38,28 @@ def svg_tokens() -> list[str]:
         *(f' {name}="' for name in attributes),  # behind a tag
         *(f'" {name}="' for name in attributes),  # behind another attribute's value
         *PATH_TOKENS,
+        *(NUMBERS if kind == "numbers" else ()),
     ]
 
 
-def add_svg_tokens(tokenizer: Any) -> None:
-    """Add the tokens to a tokenizer. Raises UserError where it then changes a text that it encodes and decodes."""
-    new = [text for text in svg_tokens() if len(ids_behind(tokenizer, text)) > 1]
-    tokenizer.add_tokens([AddedToken(text, normalized=False, special=False) for text in new])
-    text = f'{SVG_OPEN}\n<g fill="red">\n <path stroke="none" d="M1 2 L 3.5 -4 Z" opacity=".5"/>\n</g>\n</svg>'
+def add_svg_tokens(tokenizer: Any, kind: Literal["markup", "numbers"]) -> None:
+    """Add the tokens to a tokenizer; kind as of `svg_tokens`.
+
+    Raises UserError where it then changes a text that it encodes and decodes.
+    """
+    texts = svg_tokens(kind)
+    known = [text for text in texts if len(ids_behind(tokenizer, text)) == 1]
+    kept = {text for text in texts if not text.isdecimal() and any(other.startswith(text) for other in known)}
+    new = [text for text in texts if text not in kept.union(known)]  # " 25" would be cut out of a known " 256"
+    # A "single word" must not touch letters or digits; a space in front of one would touch what stands before it.
+    tokenizer.add_tokens(
+        [AddedToken(text, normalized=False, special=False, single_word=text.isdecimal()) for text in new]
+    )
+    text = f'{SVG_OPEN}\n<g fill="red">\n <path stroke="none" d="M10 20 L 3.5 -47,300 Z" opacity=".5"/>\n</g>\n</svg>'
     if tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) != text:
         raise UserError(
             "SVG_TOKENS: this base's tokenizer does not give back a text with new tokens as it was; train without them "
-            "(`--no-svg-tokens`)."
+            "(leave out `--svg-tokens`)."
         )
 
 

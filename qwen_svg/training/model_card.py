@@ -43,7 +43,7 @@ Answers a description with a short reasoning and an SVG of 256 × 256. Made by Q
 
 The licences of the base model and of the training data apply to this adapter too. All constants of the run
 are in `config.yml`; `python evaluate_test.py --model {quote(folder.name)}` scores it.\
-{" The tokenizer in this folder has the new SVG tokens." * c.SVG_TOKENS}
+{" The tokenizer in this folder has the new SVG tokens." * bool(c.SVG_TOKENS)}
 """,
         encoding="utf-8",
     )
