@@ -119,7 +119,9 @@ def main(c: SimpleNamespace) -> None:
     base = load_model(find_source(str(tested.folder), c.BASE_MODEL), "none", *place_and_dtype(c, tested))
     if not c.SKIP_BASE:
         draws = drawing_model(base, engine)
-        columns["base"] = free_column(c, base, draws, samples, asked, scores, "base", vllm, engine)
+        # What vLLM has loaded has the rows of new tokens, which the base has not.
+        by = (None, "transformers") if vllm and tested.constants.SVG_TOKENS else (vllm, engine)
+        columns["base"] = free_column(c, base, draws, samples, asked, scores, "base", *by)
 
     # 4. The fine-tuned model: the adapter goes into the same weights, the plain base is not needed any more.
     tokenizer = load_tokenizer(base.source.tokenizer or base.source.base)  # with the new tokens, if it has any
@@ -174,7 +176,7 @@ def open_vllm(c: SimpleNamespace, tested: Run) -> VLLMEngine:
     trained = tested.constants
     dtype = pick_dtype(pick_device(), trained.FP16, bf16=trained.BF16)
     base = find_source(str(tested.folder), c.BASE_MODEL).base
-    return VLLMEngine(base, trained.LORA_RANK, dtype, trained.MAX_LENGTH, c.SEED)
+    return VLLMEngine(base, trained.LORA_RANK, dtype, trained.MAX_LENGTH, c.SEED, tested.folder)
 
 
 def free_column(

@@ -27,11 +27,10 @@ from reinforce.shared_constants import FORMERLY
 def open_origin(c: SimpleNamespace) -> Run:
     """Return the run to begin with; fills in MODEL and DATA_PATH."""
     origin = open_run(c.MODEL)
-    for name in ("SVG_TOKENS", "BASE_QUANTIZATION"):  # the reference would lack the new rows
-        if getattr(origin.constants, name):
-            raise UserError(
-                f"{origin.folder} was trained with {name}, which reinforcement cannot go on from; give another."
-            )
+    if origin.constants.BASE_QUANTIZATION:
+        raise UserError(
+            f"{origin.folder} was trained with BASE_QUANTIZATION, which reinforcement cannot go on from; give another."
+        )
     c.MODEL, c.DATA_PATH = str(origin.folder), c.DATA_PATH or origin.constants.DATA_PATH
     return origin
 
@@ -58,6 +57,8 @@ def open_folder(
     write_config(folder / f"{method}.yml", c)
     write_json(folder / "environment.json", about)
     shutil.copy(origin.folder / "split.json", folder)
+    if loaded.source.tokenizer:  # the base's own lacks the new tokens
+        loaded.tokenizer.save_pretrained(folder)
     return folder, None
 
 

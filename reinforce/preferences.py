@@ -13,6 +13,7 @@ from qwen_svg.common.run_folder import Run
 from qwen_svg.common.run_split import kin_of_held_out
 from qwen_svg.common.tables import rows, text_in
 from qwen_svg.common.tokens import encode
+from qwen_svg.model.source import tokenizer_of
 from qwen_svg.model.tokenizer import load_tokenizer
 from qwen_svg.training.trainer import CompleteCheckpoints
 
@@ -70,7 +71,7 @@ def prepare_pairs(path: str, origin: Run, data_path: str) -> TokenisedPairs:
     validation or test split, or kin of them, so that evaluate_test.py goes on testing what was never seen.
     """
     pairs, c = list(read_pairs(path)), origin.constants
-    tokenizer = load_tokenizer(c.BASE_MODEL)
+    tokenizer = load_tokenizer(tokenizer_of(origin.folder) or c.BASE_MODEL)
     held_out = kin_of_held_out(origin.folder, [pair.chosen for pair in pairs], data_path)
     chosen, rejected = (encode(tokenizer, [pair[side] for pair in pairs], c.PROMPT_FORM) for side in (0, 1))
     sha256 = fingerprint([sample for pair in pairs for sample in pair])

@@ -96,6 +96,7 @@ from qwen_svg.common.tokens import encode, stop_tokens
 from qwen_svg.common.tracking import start_run
 from qwen_svg.generation.vllm_engine import VLLMEngine, pick_engine
 from qwen_svg.model.load import LoadedModel, load_model
+from qwen_svg.model.source import tokenizer_of
 from qwen_svg.model.tokenizer import load_tokenizer
 from reinforce.continued_run import open_folder, open_origin, print_next_steps, train_and_save, trl_arguments
 from reinforce.report import draw_rewards, first_and_last, records_with, write_card
@@ -149,7 +150,8 @@ def prepare_prompts(c: SimpleNamespace, origin: Run) -> Prompts:
             f"the training split of {origin.folder} has {len(samples)} descriptions and a step takes {wanted}; use a "
             "smaller GRADIENT_ACCUMULATION or more GENERATIONS."
         )
-    tokenizer, form = load_tokenizer(origin.constants.BASE_MODEL), origin.constants.PROMPT_FORM
+    tokenizer = load_tokenizer(tokenizer_of(origin.folder) or origin.constants.BASE_MODEL)
+    form = origin.constants.PROMPT_FORM
     longest = max(len(row.prompt) for row in encode(tokenizer, samples, form))
     room = origin.constants.MAX_LENGTH - longest
     rows = Dataset.from_dict(
@@ -170,7 +172,7 @@ def weights(c: SimpleNamespace) -> list[float]:
 
 def open_vllm(c: SimpleNamespace, origin: Run, loaded: LoadedModel, prompts: Prompts) -> VLLMEngine:
     rank, tokens = origin.constants.LORA_RANK, prompts.longest + prompts.room
-    return VLLMEngine(loaded.source.base, rank, loaded.dtype, tokens, c.SEED)
+    return VLLMEngine(loaded.source.base, rank, loaded.dtype, tokens, c.SEED, origin.folder)
 
 
 def build_trainer(

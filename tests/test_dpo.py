@@ -229,7 +229,6 @@ ERRORS = {
     "no such pairs": (["--model", "outputs/sft", "--pairs", "nowhere.jsonl"], "nowhere.jsonl does not exist"),
     "no such run": (["--model", "outputs/nowhere"], "is not a run"),
     "unfinished run": (["--model", "outputs/unfinished"], "train_dpo --resume --run-name unfinished"),
-    "new tokens": (["--model", "outputs/svg_tokens"], "SVG_TOKENS"),
     "base in 4 bits": (["--model", "outputs/base_quantization"], "BASE_QUANTIZATION"),
     "run exists": (["--model", "outputs/sft", "--run-name", "dpo"], "outputs/dpo exists"),
     "no beta": (["--model", "outputs/sft", "--beta", "0"], "BETA must be above 0"),
@@ -240,11 +239,10 @@ ERRORS = {
 @pytest.mark.parametrize("kind", ERRORS)
 def test_errors_are_one_sentence_and_write_nothing(workplace, monkeypatch, kind):
     outputs = workplace / "outputs"
-    for name in ("svg_tokens", "base_quantization"):
-        (outputs / name).mkdir(exist_ok=True)
-        shutil.copy(outputs / "sft/adapter_model.safetensors", outputs / name)
-        config = yaml.safe_load((outputs / "sft/config.yml").read_text()) | {name: "nf4"}
-        (outputs / name / "config.yml").write_text(yaml.safe_dump(config))
+    (outputs / "base_quantization").mkdir(exist_ok=True)
+    shutil.copy(outputs / "sft/adapter_model.safetensors", outputs / "base_quantization")
+    config = yaml.safe_load((outputs / "sft/config.yml").read_text()) | {"base_quantization": "nf4"}
+    (outputs / "base_quantization/config.yml").write_text(yaml.safe_dump(config))
     (outputs / "unfinished").mkdir(exist_ok=True)
     for name in ("config.yml", "dpo.yml", "environment.json"):
         shutil.copy(outputs / "dpo" / name, outputs / "unfinished")

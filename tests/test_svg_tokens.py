@@ -1,16 +1,22 @@
 """New tokens: texts come back as they were, the loss is the libraries', only new rows are saved, everything reloads."""
 
 import copy
+import json
+import math
 import shutil
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 import torch
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import Qwen2ForCausalLM
+from transformers import AutoModelForCausalLM, Qwen2ForCausalLM
 
+import train
 from prompt_template import format_prompt
 from qwen_svg.common.dataset import Sample, read_samples
 from qwen_svg.common.errors import UserError
@@ -18,8 +24,10 @@ from qwen_svg.common.tokens import encode, ids_behind
 from qwen_svg.evaluation.judge import judge
 from qwen_svg.generation.constrained import tokens_needed
 from qwen_svg.generation.engine import generate_answers
+from qwen_svg.generation.predictor import Predictor, Settings
+from qwen_svg.generation.vllm_engine import base_with_rows
 from qwen_svg.model import loss
-from qwen_svg.model.adapter import add_adapter, merge_adapter, with_adapter
+from qwen_svg.model.adapter import add_adapter, merge_adapter, train_adapter, with_adapter
 from qwen_svg.model.batches import LeftPaddingCollator
 from qwen_svg.model.cross_entropy import cross_entropy
 from qwen_svg.model.export import compare, load, write_folder
@@ -28,9 +36,13 @@ from qwen_svg.model.load import load_base
 from qwen_svg.model.loss import summed_loss
 from qwen_svg.model.source import find_source, tokenizer_of
 from qwen_svg.model.svg_tokens import add_svg_tokens, init_new_embeddings, make_rows, pieces_of_new, svg_tokens
+from qwen_svg.model.token_rows import copy_without_rows
 from qwen_svg.model.tokenizer import load_tokenizer
+from reinforce import train_dpo, train_grpo
 from svg_constraint import SVG_OPEN
 from tests.paths import SHARED
+from tests.test_end_to_end import metrics_of
+from tests.test_reinforce import GRPO, SFT, call, chance
 from tests.tiny import answer, make_llama_tokenizer, make_tokenizer, qwen2_config
 
 CPU = torch.device("cpu")
@@ -243,6 +255,42 @@ def test_a_checkpoint_finds_the_runs_tokenizer_and_an_orphan_is_refused(saved, t
         tokenizer_of(checkpoint)
 
 
+def test_an_adapter_to_train_on_has_its_rows_in_the_base_and_is_saved_with_them(saved, tmp_path):
+    """Where it is compared with a copy of it, as TRL does, or with no adapter, they are there too."""
+    folder, ids, expected = saved
+    model = train_adapter(load_base(str(folder / "base"), CPU, torch.float32), folder / "adapter")
+    model.add_adapter("copy", model.peft_config["default"])
+    for name, p in model.named_parameters():
+        if ".default." in name:
+            model.get_parameter(name.replace(".default.", ".copy.")).data.copy_(p.data)
+    with torch.no_grad():
+        found = model.eval()(ids).logits
+        model.set_adapter("copy")
+        copied = model(ids).logits
+        model.set_adapter("default")
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(copied, expected, rtol=1e-4, atol=1e-4)
+    assert all("lora" in name for name, p in model.named_parameters() if p.requires_grad)
+    model.save_pretrained(tmp_path, selected_adapters=["default"])
+    before, after = (load_file(place / "adapter_model.safetensors") for place in (folder / "adapter", tmp_path))
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    with torch.no_grad():
+        again = with_adapter(load_base(str(folder / "base"), CPU, torch.float32), tmp_path)(ids).logits
+    torch.testing.assert_close(again, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_base_with_the_rows_and_lora_alone_are_the_adapted_model(saved, tmp_path):
+    """What vLLM is given."""
+    folder, ids, expected = saved
+    written = base_with_rows(str(folder / "base"), folder / "adapter", tmp_path / "base", torch.float32)
+    lora = copy_without_rows(folder / "adapter", tmp_path)
+    assert all("lora" in name for name in load_file(lora / "adapter_model.safetensors"))
+    plain = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(written), lora).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(plain(ids).logits, expected, rtol=1e-4, atol=1e-4)
+    assert load_tokenizer(written).decode(ids[0]) == load_tokenizer(str(folder / "adapter")).decode(ids[0])
+
+
 @pytest.mark.parametrize("kind", TOKENIZERS)
 def test_constrained_answers_are_legal_and_use_new_tokens(kind):
     """A random model over the whole vocabulary, in just enough tokens and in more."""
@@ -273,3 +321,55 @@ def test_a_tokenizer_that_changes_texts_is_refused():
 
     with pytest.raises(UserError, match="leave out `--svg-tokens`"):
         add_svg_tokens(Spaced(), "numbers")
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory, tiny_base, data_file):
+    """A folder with a run that has number tokens, "sft", and one that went on from it, "grpo"."""
+    folder = tmp_path_factory.mktemp("work")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        numbers = {"svg_tokens": "numbers", "run_name": "sft", "data_path": data_file, "base_model": tiny_base}
+        call(train, "--no-wandb", **numbers, **SFT)
+        patch.setattr("reinforce.rewards.answer_format", chance)
+        call(train_grpo, "--no-wandb", model="sft", run_name="grpo", **GRPO | {"steps": 2, "save_steps": 1})
+    return folder
+
+
+def test_a_run_with_number_tokens_draws_what_is_legal(workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    predictor = Predictor("sft")
+    drawn = predictor.draw("a red circle", Settings(max_new=400, temperature=1.5, seed=1))
+    ids = predictor.tokenizer.encode(drawn.answer, add_special_tokens=False)
+    assert drawn.legal and max(ids) >= 719 and "tokenizer" in (workplace / "outputs/sft/README.md").read_text()
+
+
+def test_grpo_goes_on_from_it_and_is_resumed(workplace, tmp_path, monkeypatch):
+    sft, grpo = (workplace / "outputs" / name for name in ("sft", "grpo"))
+    kl = [record["kl"] for record in metrics_of(grpo) if "kl" in record]
+    assert kl[0] == pytest.approx(0, abs=1e-7) and kl[1] > 1e-7
+    before, after = (load_file(run / "adapter_model.safetensors") for run in (sft, grpo))
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    assert before.keys() == after.keys() and same == {name for name in before if "token_adapter" in name}
+    shutil.copytree(workplace / "outputs", tmp_path / "outputs", symlinks=True)
+    shutil.rmtree(tmp_path / "outputs/grpo/checkpoint-2")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("reinforce.rewards.answer_format", chance)
+    call(train_grpo, "--resume", run_name="grpo")
+    resumed = load_file(tmp_path / "outputs/grpo/adapter_model.safetensors")
+    assert resumed.keys() == after.keys() and all(torch.equal(resumed[name], after[name]) for name in after)
+
+
+def test_dpo_goes_on_from_what_grpo_has_left(workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    ids = json.loads(Path("outputs/sft/split.json").read_text())["train"]
+    data = yaml.safe_load(Path("outputs/sft/config.yml").read_text())["data_path"]
+    rows = [row for row in map(json.loads, Path(data).read_text().splitlines()) if row["id"] in ids][:8]
+    sides = {"chosen": answer("gold", 256), "rejected": answer("navy", 7)}
+    pairs = [sides | {"id": row["id"], "description": row["description"]} for row in rows]
+    Path("pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
+    call(train_dpo, "--no-wandb", model="grpo", run_name="dpo", pairs="pairs.jsonl", batch_size=4, epochs=1,
+         gradient_accumulation=1)  # fmt: skip
+    losses = [record["loss"] for record in metrics_of(Path("outputs/dpo")) if "loss" in record]
+    assert losses[0] == pytest.approx(math.log(2), abs=1e-4)  # the reference is the adapter it began as
+    assert Predictor("dpo").draw("a red circle", Settings(max_new=400)).legal

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import stop_tokens
@@ -20,6 +21,7 @@ from qwen_svg.generation import vllm_engine
 from qwen_svg.generation.engine import generate_answers, rows_for
 from qwen_svg.generation.vllm_engine import VLLMEngine, pick_engine
 from qwen_svg.model.load import load_base
+from qwen_svg.model.token_rows import copy_without_rows
 from reinforce.rollouts import sample_by_vllm
 from tests.tiny import make_prompts
 
@@ -124,7 +126,7 @@ def test_an_end_of_vllm_is_one_sentence(base, capfd):
 
 
 def test_engine_is_vllm_only_where_it_can_run(monkeypatch, tmp_path):
-    plain = {"BASE_MODEL": "owner/name", "BASE_QUANTIZATION": "", "SVG_TOKENS": False}
+    plain = {"BASE_MODEL": "owner/name", "BASE_QUANTIZATION": ""}
     trained = SimpleNamespace(**plain)
     monkeypatch.setattr(vllm_engine, "PYTHON", tmp_path / "python")
     assert pick_engine("auto", trained) == "transformers"
@@ -133,7 +135,7 @@ def test_engine_is_vllm_only_where_it_can_run(monkeypatch, tmp_path):
     (tmp_path / "python").touch()
     assert pick_engine("auto", trained) == pick_engine("vllm", trained) == "vllm"
     assert pick_engine("transformers", trained) == "transformers"
-    for odd in ({"BASE_MODEL": "models/small.gguf"}, {"SVG_TOKENS": True}, {"BASE_QUANTIZATION": "nf4"}):
+    for odd in ({"BASE_MODEL": "models/small.gguf"}, {"BASE_QUANTIZATION": "nf4"}):
         assert pick_engine("auto", SimpleNamespace(**plain | odd)) == "transformers"
         with pytest.raises(UserError, match="cannot load"):
             pick_engine("vllm", SimpleNamespace(**plain | odd))
@@ -149,3 +151,26 @@ def test_grpo_lets_vllm_draw_with_the_adapter_as_it_is_now(base, tokenizer, prom
     params, request = written(base, "asked")
     assert saved == [(request[2], ["default"])] and not Path(request[2]).exists()
     assert {(p["temperature"], tuple(p["stop_token_ids"])) for p in params} == {(1.0, tuple(stop_tokens(tokenizer)))}
+
+
+def test_an_adapter_with_new_tokens_is_drawn_with_by_a_base_that_has_them(base, tokenizer, prompts, monkeypatch):
+    adapter, written = base.parent / "adapter", []
+    adapter.mkdir()
+    rows = "base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta"
+    save_file({rows: torch.ones(2, 8), "x.lora_A.weight": torch.ones(1)}, adapter / "adapter_model.safetensors")
+    config = {"r": 1, "trainable_token_indices": {"model.embed_tokens": [7, 8]}}
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+
+    def lora_alone(*arguments):
+        written.append(copy_without_rows(*arguments))
+        assert load_file(written[-1] / "adapter_model.safetensors").keys() == {"x.lora_A.weight"}
+        told = json.loads((written[-1] / "adapter_config.json").read_text())
+        assert told == config | {"trainable_token_indices": None}
+        return written[-1]
+
+    monkeypatch.setattr(vllm_engine, "copy_without_rows", lora_alone)
+    monkeypatch.setattr(vllm_engine, "base_with_rows", lambda name, run, *_: str(base) if run == adapter else name)
+    engine = VLLMEngine("owner/name", 8, torch.float16, 1560, 0, adapter)
+    engine.generate(rows_for(prompts[:1], 1560, 9, 0.0, 3), [], adapter)
+    (_, _, path) = json.loads(Path(f"{base}.asked").read_text())[1]
+    assert Path(path) == written[0] and not written[0].exists()

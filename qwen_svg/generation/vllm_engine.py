@@ -2,8 +2,8 @@
 
 vLLM brings a torch and a transformers of its own, with which train.py would not run. So it has an environment beside
 this one, in which a process (vllm_worker.py) draws. It loads hub ids and folders, not .gguf files, and knows nothing of
-closing an answer before its budget ends: constrained decoding stays with qwen_svg/generation/engine.py. Written for
-vLLM 0.33.
+closing an answer before its budget ends: constrained decoding stays with qwen_svg/generation/engine.py. It takes LoRA
+alone for an adapter: where that has rows of new tokens too, a base is written that has them. Written for vLLM 0.33.
 """
 
 import json
@@ -20,10 +20,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
+import torch
+
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import stop_tokens
 from qwen_svg.generation.decoder import RowState
 from qwen_svg.generation.engine import Answer, answer_from_tokens, rows_for
+from qwen_svg.model.export import write_folder
+from qwen_svg.model.load import load_base
+from qwen_svg.model.source import new_rows, tokenizer_of
+from qwen_svg.model.token_rows import copy_without_rows, put_into_base
+from qwen_svg.model.tokenizer import load_tokenizer
 
 PYTHON = Path(__file__).resolve().parents[2] / ".venv-vllm/bin/python"
 WORKER = Path(__file__).with_name("vllm_worker.py")
@@ -44,9 +51,9 @@ def pick_engine(engine: Literal["auto", "transformers", "vllm"], constants: Simp
 
 
 def _obstacle(constants: SimpleNamespace) -> str:
-    """Say why vLLM cannot run, or ""; it has no rows for tokens of an adapter's own."""
-    if constants.BASE_MODEL.endswith(".gguf") or constants.BASE_QUANTIZATION or constants.SVG_TOKENS:
-        return f"it cannot load {constants.BASE_MODEL} with this run's adapter, but a whole base without new tokens"
+    """Say why vLLM cannot run, or ""."""
+    if constants.BASE_MODEL.endswith(".gguf") or constants.BASE_QUANTIZATION:
+        return f"it cannot load {constants.BASE_MODEL} as this run had it, but a whole base"
     if not PYTHON.exists():
         return "its environment is missing: `make vllm` installs it, on a machine with a GPU"
     return ""
@@ -55,11 +62,16 @@ def _obstacle(constants: SimpleNamespace) -> str:
 class VLLMEngine:
     """A base in vLLM, answering with adapters or without one."""
 
-    def __init__(self, base: str, rank: int, dtype: Any, max_total: int, seed: int):
-        """rank: of the adapters. dtype: torch.float16 or torch.float32. max_total: tokens of prompt + answer."""
+    def __init__(self, base: str, rank: int, dtype: Any, max_total: int, seed: int, run: Path | None = None):
+        """rank: of the adapters. dtype: torch.float16 or torch.float32. max_total: tokens of prompt + answer.
+
+        run: whose rows of new tokens, if it has any, the adapters have too.
+        """
         if rank > RANKS[-1]:
             raise UserError(f"vLLM takes adapters up to rank {RANKS[-1]}, not {rank}; use `--engine transformers`.")
         folder = tempfile.mkdtemp(prefix="vllm-")  # of its sockets, whose paths must be short
+        if run and new_rows(run):
+            base = base_with_rows(base, run, Path(folder) / "base", dtype)
         environment = {name: value for name, value in os.environ.items() if not name.endswith("ALLOC_CONF")}
         self.process = subprocess.Popen(
             [str(PYTHON), "-I", str(WORKER)],
@@ -112,8 +124,12 @@ class VLLMEngine:
             }
             for row in rows
         ]
-        which = [next(self.adapters), str(adapter.resolve())] if adapter else None
-        return self._ask({"prompts": [row.prompt for row in rows], "settings": settings, "adapter": which})["tokens"]
+        with tempfile.TemporaryDirectory() as folder:
+            if adapter and new_rows(adapter):
+                adapter = copy_without_rows(adapter, Path(folder))
+            which = [next(self.adapters), str(adapter.resolve())] if adapter else None
+            asked = {"prompts": [row.prompt for row in rows], "settings": settings, "adapter": which}
+            return self._ask(asked)["tokens"]
 
     def _ask(self, request: dict) -> dict:
         answer = ""
@@ -127,6 +143,14 @@ class VLLMEngine:
             f"vLLM has ended (exit code {self.process.returncode}), and what it said is above; `--engine transformers` "
             "does without it."
         )
+
+
+def base_with_rows(base: str, run: Path, folder: Path, dtype: Any) -> str:
+    """Write the base with the rows of the run's new tokens to `folder`, and return it."""
+    model = load_base(base, torch.device("cpu"), dtype)
+    put_into_base(model, run)
+    write_folder(folder, model, load_tokenizer(tokenizer_of(run)), str(dtype).removeprefix("torch."))
+    return str(folder)
 
 
 def _end(process: subprocess.Popen, folder: str) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 
 from qwen_svg.common.errors import UserError, one_line
 from qwen_svg.model.recompute import recompute_cheap_inputs
 from qwen_svg.model.source import new_rows
 from qwen_svg.model.svg_tokens import make_rows
+from qwen_svg.model.token_rows import copy_rows, put_into_base
 
 # peft's word for all linear layers of the blocks. The output layer stays frozen: it is huge, and often tied.
 ALL_LINEAR = "all-linear"
@@ -46,8 +47,21 @@ def add_adapter(
 
 
 def train_adapter(model: Any, adapter: str | Path) -> Any:
-    """Return `model` with the adapter saved in folder `adapter`, to be trained on. Raises what `with_adapter` does."""
-    return _to_train(with_adapter(model, adapter, is_trainable=True))
+    """Return `model` with the adapter saved in folder `adapter`, to be trained on. Raises what `with_adapter` does.
+
+    Rows of new tokens stay as they are: the base has them, and they are saved with the adapter again.
+    """
+    adapter = Path(adapter)
+    model = _to_train(with_adapter(model, adapter, is_trainable=True))
+    if new_rows(adapter):
+        save = model.save_pretrained
+
+        def save_with_rows(folder: str, **options: Any) -> None:
+            save(folder, **options)
+            copy_rows(adapter, Path(folder))
+
+        model.save_pretrained = save_with_rows
+    return model
 
 
 def _to_train(model: Any) -> Any:
@@ -93,11 +107,18 @@ def is_quantized(model: Any) -> bool:
 def with_adapter(model: Any, adapter: str | Path, is_trainable: bool = False) -> Any:
     """Return `model` with the adapter saved in folder `adapter` beside its weights.
 
-    Raises UserError when the folder holds no usable adapter for this base.
+    is_trainable: rows of new tokens are put into the weights, where no step has to copy them. Raises UserError when
+    the folder holds no usable adapter for this base.
     """
-    make_rows(model, new_rows(Path(adapter)))
+    adapter = Path(adapter)
+    make_rows(model, new_rows(adapter))
     try:
-        return PeftModel.from_pretrained(model, str(adapter), is_trainable=is_trainable, torch_device="cpu").eval()
+        config = PeftConfig.from_pretrained(str(adapter))
+        if is_trainable:
+            put_into_base(model, adapter)
+            config.trainable_token_indices = None
+        options = {"config": config, "is_trainable": is_trainable, "torch_device": "cpu"}
+        return PeftModel.from_pretrained(model, str(adapter), **options).eval()
     except Exception as error:  # peft raises a different type for each thing that can be wrong with the files
         raise UserError(
             f"the adapter in {adapter} cannot be loaded ({one_line(error, 200)}); train again, or copy "
