@@ -24,13 +24,14 @@ from qwen_svg.common.tokens import encode, ids_behind
 from qwen_svg.evaluation.judge import judge
 from qwen_svg.generation.constrained import tokens_needed
 from qwen_svg.generation.engine import generate_answers
+from qwen_svg.generation.llama_cpp import Context, exported, is_installed
 from qwen_svg.generation.predictor import Predictor, Settings
 from qwen_svg.generation.vllm_engine import base_with_rows
 from qwen_svg.model import loss
 from qwen_svg.model.adapter import add_adapter, merge_adapter, train_adapter, with_adapter
 from qwen_svg.model.batches import LeftPaddingCollator
 from qwen_svg.model.cross_entropy import cross_entropy
-from qwen_svg.model.export import compare, load, write_folder
+from qwen_svg.model.export import TOLERANCE, compare, load, write_folder
 from qwen_svg.model.gguf import write_gguf
 from qwen_svg.model.load import load_base
 from qwen_svg.model.loss import summed_loss
@@ -242,6 +243,18 @@ def test_both_exports_are_the_adapted_model(saved, tmp_path):
     compare(tmp_path / "gguf" / "m.gguf", prompt, expected, "float32")
     write_folder(tmp_path / "merged", loaded, tokenizer, "float32")
     compare(tmp_path / "merged", prompt, expected, "float32")
+
+
+@pytest.mark.skipif(not is_installed(), reason="xllamacpp is not installed")
+def test_llama_cpp_reads_the_rows(saved):
+    folder, ids, expected = saved
+    loaded, tokenizer, *_ = load(find_source(str(folder / "adapter")))
+    weights, tokens = exported(loaded, tokenizer), ids[0].tolist()
+    n = len(tokens)
+    context = Context(weights, 1, n, n, 1)  # the scores are its memory
+    found = torch.tensor(context.decode(tokens, range(n), [0] * n, [True] * n))
+    assert weights.vocabulary == expected.shape[-1] and max(tokens) >= min(TOKENIZERS["byte-level"][1])
+    assert (found - expected[0]).abs().max() < TOLERANCE["float16"] * expected.abs().max()
 
 
 def test_a_checkpoint_finds_the_runs_tokenizer_and_an_orphan_is_refused(saved, tmp_path):
