@@ -1,13 +1,13 @@
 """Do new tokens pay? Trained for the same CPU time without them, with markup's and with numbers', what comes out?
 
-    python -m benchmarks.number_tokens [ARM …] [--data FILE] [--minutes 6] [--drawings 48] [--json]
+    python -m benchmarks.number_tokens [--arms ARM …] [--data FILE] [--minutes 6] [--drawings 48] [--json]
 
-ARM: none, markup, numbers; all without one. Each is trained as configs/quickstart.yml says, with its SVG_TOKENS, for so
-many minutes of this process's CPU time in training steps (all threads; validation is not counted), while the learning
-rate falls to 0. FILE: plain scenes (`corpus.compose --samples 500 --level 1 --unseen 0.05`). Then, with the same
-held-out samples for all arms: bits per byte of the validation split's answers, since tokens differ and bytes do not;
-and of the first drawings of the test split, greedy and without constraint, the share that is legal and the claims that
-hold, of combinations that training had and had not. What a training writes is in a temporary folder.
+ARM: none, markup or numbers; all of them by default. Each is trained as configs/quickstart.yml says, with its
+SVG_TOKENS, for so many minutes of this process's CPU time in training steps (all threads; validation is not counted),
+while the learning rate falls to 0. FILE: plain scenes (`corpus.compose --samples 500 --level 1 --unseen 0.05`). Then,
+with the same held-out samples for all arms: bits per byte of the validation split's answers, since tokens differ and
+bytes do not; and of the first drawings of the test split, greedy and without constraint, the share that is legal and
+the claims that hold, of combinations that training had and had not. What a training writes is in a temporary folder.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from transformers import TrainerCallback, set_seed
+from transformers import Trainer, TrainerCallback, set_seed
 
 import train
 from benchmarks.measure import report
@@ -36,6 +36,7 @@ from qwen_svg.training.data import TrainingData, prepare_data
 from qwen_svg.training.trainer import run_training
 
 ARMS = ("none", "markup", "numbers")
+RECIPE = ("--config", "quickstart")
 CPU = torch.device("cpu")
 MOST_STEPS = 10**6  # before EPOCHS or an evaluation comes, the time is over
 
@@ -43,9 +44,9 @@ MOST_STEPS = 10**6  # before EPOCHS or an evaluation comes, the time is over
 class ByCpuTime(TrainerCallback):
     """A training that ends after so many seconds of CPU time in its steps, by when its learning rate is 0."""
 
-    def __init__(self, seconds: float, peak: float, warmup: float, optimizer_of: Any):
-        """warmup: steps. optimizer_of: the trainer."""
-        self.seconds, self.peak, self.warmup, self.trainer = seconds, peak, warmup, optimizer_of
+    def __init__(self, seconds: float, peak: float, warmup: float, trainer: Trainer):
+        """warmup: steps. trainer: whose optimizer has the learning rate."""
+        self.seconds, self.peak, self.warmup, self.trainer = seconds, peak, warmup, trainer
         self.spent = self.began = 0.0
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -61,7 +62,7 @@ class ByCpuTime(TrainerCallback):
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("arms", nargs="*", default=ARMS, choices=ARMS)
+    parser.add_argument("--arms", nargs="+", default=ARMS, choices=ARMS)
     parser.add_argument("--data", default="data/scenes.jsonl")
     parser.add_argument("--minutes", type=float, default=6.0)
     parser.add_argument("--drawings", type=int, default=48)
@@ -95,14 +96,14 @@ def trained(arm: str, data_path: str, seconds: float, folder: Path) -> tuple[Loa
     start = time.perf_counter()
     run_training(trainer, stop)
     steps, rows = trainer.state.global_step, data.parts["train"]
-    made = {"steps": steps, "epochs": round(steps * c.BATCH_SIZE / len(rows), 2), "cpu_seconds": round(clock.spent)}
+    made = {"steps": steps, "epochs": round(steps * c.BATCH_SIZE / len(rows), 2), "cpu_seconds": round(clock.spent, 1)}
     made |= {"wall_seconds": round(time.perf_counter() - start), "tokens_a_sample": sum(rows.lengths) / len(rows)}
     model = loaded.model.merge_and_unload().eval()
     return LoadedModel(model, tokenizer, loaded.source, CPU, dtype), data, made
 
 
 def constants_of(arm: str, data_path: str) -> SimpleNamespace:
-    c = constants_in_force(train.__file__, ["--config", "quickstart", "--data-path", data_path, "--no-wandb"])
+    c = constants_in_force(train.__file__, [*RECIPE, "--data-path", data_path, "--no-wandb"])
     c.SVG_TOKENS = "" if arm == "none" else arm
     c.EPOCHS, c.EVAL_STEPS, c.SAVE_STEPS = float(MOST_STEPS), MOST_STEPS, MOST_STEPS
     return c

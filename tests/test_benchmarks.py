@@ -111,6 +111,17 @@ def measure(monkeypatch, capsys, tmp_path):
     return run
 
 
+def test_new_tokens_are_trained_for_the_same_time_and_held_to_the_same_samples(measure, tiny_base, data_file):
+    recipe = ("--base-model", tiny_base, "--batch-size", 2, "--warmup", 2, "--max-length", 900, "--cpu-dtype", "fp32")
+    asked = ("--arms", "none", "numbers", "--data", data_file, "--minutes", 0.01, "--drawings", 1)
+    found = measure("number_tokens", *asked, RECIPE=tuple(map(str, recipe)))
+    assert list(found) == ["none", "numbers"] and {arm["samples"] for arm in found.values()} == {1}
+    lengths = [arm["tokens_a_sample"] for arm in found.values()]
+    assert lengths == sorted(lengths, reverse=True) and all(0.6 <= arm["cpu_seconds"] < 3 for arm in found.values())
+    for arm in found.values():  # a random model of 900 tokens: some bits a byte, and no drawing
+        assert arm["steps"] > 0 and 0 < arm["bits_per_byte"] < 20 and arm["legal"] == 0
+
+
 @pytest.fixture(scope="module")
 def tested(tmp_path_factory, tiny_base, data_file):
     """The folder of a run whose answers in the test are the right ones."""
