@@ -6,7 +6,7 @@ import inspect
 import json
 import sys
 from collections.abc import Iterator
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 import torch
 
+import benchmarks.icons
 import train
 from benchmarks import training
 from benchmarks.vectorize import PLAIN
 from corpus.sources import drawings
 from qwen_svg.common.run_split import samples_of
 from qwen_svg.generation.engine import Answer
+from scoring.icon_matching.drawings import HELD_OUT, side_of
 from tests.paths import ROOT
 from tests.scripts import run_main
 from tests.tiny import answer
@@ -197,6 +199,23 @@ def test_what_reads_a_run(measure, tested, tmp_path):
     (tmp_path / "docs").mkdir()
     figures = measure("scenes", tested, "--picture")
     assert figures["claims"] == 1 and (tmp_path / "docs/drawings.png").exists()
+
+
+def test_what_asks_the_judge(measure, tmp_path, monkeypatch):
+    """Of the two things that nobody has met, one is drawn and the other answered in words."""
+    unmet = (group for group in (f"concept:{i}" for i in count()) if side_of(group) == HELD_OUT)
+    icons = {"a red star": "star", "a blue kite": "kite", "a blue ladder": next(unmet), "a green comb": next(unmet)}
+    legal = [answer(colour) for colour in ("red", "blue", "navy", "green")]
+    lines = [
+        {"id": f"{i}:short", "description": text, "svg_content": legal[i], "group": group}
+        for i, (text, group) in enumerate(icons.items())
+    ]
+    (tmp_path / "icons.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    monkeypatch.setattr(benchmarks.icons, "draw", lambda *_: [*legal, legal[2], "a comb"])
+    figures = measure("icons", "--data", "icons.jsonl", "--samples", 2, "--sheet", "sheet.png", OF=2, FIRST=2)
+    assert figures["blank"] == 1 / 6 and figures["legal"] == 5 / 6
+    assert figures["known_at10"] == figures["reference_at10"] == 1 and figures["unseen_at10"] == 0.5
+    assert (tmp_path / "sheet.png").exists()
 
 
 def in_this_process(bench, *command: str) -> None:
