@@ -24,9 +24,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Literal
 
-from corpus.optimization.svgo import check_svgo
 from qwen_svg.common.constants import Above, Between, start
 from qwen_svg.common.errors import UserError, run
+
+# isort: split
+from corpus.optimization.svgo import check_svgo
 
 # Input: a folder or a file
 INPUT_DIR: str = ""  # folder of .svg files, read with its subfolders

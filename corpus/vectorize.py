@@ -25,9 +25,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Literal
 
-from corpus.vectorizing.limits import Limits, limits_of, refuse_larger
 from qwen_svg.common.constants import Above, NonNegativeInt, PositiveInt, start
 from qwen_svg.common.errors import UserError, run
+
+# isort: split
+from corpus.vectorizing.limits import Limits, limits_of, refuse_larger
 
 # Input and output
 INPUT: str = ""  # image file, folder, or "pattern*.png"
