@@ -22,9 +22,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal, NamedTuple
 
-from corpus.vectorizing.limits import Limits, limits_of, refuse_larger
 from qwen_svg.common.constants import Above, NonNegativeFloat, NonNegativeInt, PositiveInt, Seed, start
 from qwen_svg.common.errors import UserError, first_sentence, run
+
+# isort: split
+from corpus.vectorizing.limits import Limits, limits_of, refuse_larger
 
 # Input and output
 INPUT: str = ""  # descriptions: .txt, .jsonl or .csv
@@ -149,11 +151,9 @@ def seed_of(asked: Asked, seed: int) -> int:
 
 def open_pipeline(model: str, fp16: bool) -> Any:
     """Return a diffusers text-to-image pipeline on the GPU, if there is one. UserError when it cannot be loaded."""
-    try:  # not at the top: optional, and ten seconds that a run with nothing left to paint need not wait
-        from diffusers import AutoPipelineForText2Image
-        from diffusers.utils import logging
-    except ImportError:
-        raise UserError("diffusers is not installed; run `pip install -r requirements/corpus.txt`.") from None
+    # Not at the top: optional, and ten seconds that a run with nothing left to paint need not wait.
+    from diffusers import AutoPipelineForText2Image
+    from diffusers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()

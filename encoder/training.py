@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import optimi  # noqa: F401 - StableAdamW: the Trainer would miss it only when a run has its folder
 import torch
 from transformers import TrainingArguments
 

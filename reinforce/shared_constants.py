@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
-from qwen_svg.common.errors import UserError
+from qwen_svg.common.errors import UserError, missing_package
 from qwen_svg.common.run_folder import check_run_name, run_to_resume
 from qwen_svg.training.resume import constants_to_resume
 
@@ -31,5 +31,5 @@ def constants_of(script: str, c: SimpleNamespace, argv: list[str] | None = None)
 def check_constants(c: SimpleNamespace) -> None:
     """Refuse a missing library, and a RUN_NAME that is taken."""
     if find_spec("trl") is None:
-        raise UserError("GRPO and DPO need TRL; run `pip install -r requirements/reinforce.txt`.")
+        raise UserError(missing_package("trl"))
     check_run_name(c.RUN_NAME, is_new=not c.RESUME)

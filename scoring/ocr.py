@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from qwen_svg.common.constants import NonNegativeInt, start
-from qwen_svg.common.errors import UserError, run
+from qwen_svg.common.errors import run
 
 FILES: list[str] = []  # .svg files, and tables with a column svg_content; the flag may be left out
 FREE: NonNegativeInt = 4  # characters that cost nothing, as in the competition: circles are read as 0
@@ -51,10 +51,8 @@ def read(picture: Image.Image) -> str:
 
 @lru_cache(1)
 def _reader() -> Any:
-    try:  # an optional package
-        from rapidocr import RapidOCR
-    except ImportError:
-        raise UserError("ocr needs RapidOCR; run `pip install -r requirements/scoring.txt`.") from None
+    from rapidocr import RapidOCR  # an optional package
+
     return RapidOCR(params={"Global.log_level": "error"})
 
 

@@ -1,5 +1,6 @@
 """What people get wrong first: one sentence that names it and the way out, said before anything heavy is loaded."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -62,3 +63,61 @@ def test_what_the_sentence_about_reasoning_says_works(tmp_path):
     )  # fmt: skip
     (line,) = (tmp_path / "with.jsonl").read_text().splitlines()
     assert json.loads(line)["svg_content"].startswith("<reasoning>")
+
+
+MISSING = {  # script, with arguments → module that is not installed, file of requirements that brings it
+    "serve.py": ("fastapi", "requirements/serve.txt"),
+    "train.py": ("torch", "requirements.txt"),
+    "corpus/mine.py --dataset u.txt": ("aiohttp", "requirements/corpus.txt"),
+    "corpus/vectorize.py --input {svg} --output o": ("skimage", "requirements/corpus.txt"),
+    "scoring/similarity.py {svg} --reference {svg}": ("skimage", "requirements/scoring.txt"),
+    "scoring/ocr.py {svg}": ("rapidocr", "requirements/scoring.txt"),
+    "encoder/pretrain.py --data d.jsonl": ("optimi", "requirements/encoder.txt"),
+    "reinforce/train_dpo.py": ("trl", "requirements/reinforce.txt"),
+}
+
+
+@pytest.mark.parametrize("command", MISSING)
+def test_a_missing_package_is_named_with_the_file_that_brings_it(command, tmp_path):
+    module, file = MISSING[command]
+    script, *arguments = command.format(svg=ROOT / "tests/svg/a-dot.svg").split()
+    without = (
+        "import runpy, sys; sys.modules[sys.argv[1]] = None; sys.argv[:2] = []; "
+        "sys.path[0] = sys.argv[0].rpartition('/')[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", without, module, ROOT / script, *arguments],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert f"`pip install -r {file}` brings it" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+COMMANDS = [
+    path
+    for path in [*ROOT.glob("*.py"), *(p for room in ("corpus", "encoder", "reinforce", "scoring", "qwen_svg/model")
+                                      for p in (ROOT / room).glob("*.py"))]
+    if " = start(__file__" in path.read_text(encoding="utf-8")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("script", COMMANDS, ids=lambda path: path.name)
+def test_a_script_starts_by_its_path_and_without_any_package(script, tmp_path):
+    """-S: as with a Python that nothing has been installed for."""
+    done = subprocess.run(
+        [sys.executable, "-S", script, "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.startswith("usage: python ")
+
+
+def test_an_old_python_is_told(tmp_path):
+    old = "import runpy, sys; sys.version_info = (3, 10, 12); runpy.run_path(sys.argv[1], run_name='__main__')"
+    for script in ("train.py", "corpus/optimize.py"):
+        done = subprocess.run(
+            [sys.executable, "-c", old, ROOT / script],
+            cwd=ROOT, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: Qwen-SVG needs Python 3.11 or newer, and this is 3.10;")
+        ast.parse((ROOT / script).read_text(encoding="utf-8"), feature_version=(3, 9))  # it is read before it runs

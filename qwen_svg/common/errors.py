@@ -1,10 +1,12 @@
 """Errors a user can act on: one sentence, a non-zero exit code, no traceback."""
 
 import errno
+import re
 import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 from qwen_svg.common.processes import processes, rank
@@ -53,6 +55,8 @@ def _end(error: BaseException) -> None:
         sys.stderr.close()
     elif isinstance(error, UserError):
         _say(str(error))
+    elif isinstance(error, ModuleNotFoundError) and (way_out := missing_package(error.name or "")):
+        _say(way_out)
     elif disk_full(error):
         _say(f"the disk is full ({_where(error)}); free some space and run again.")
     elif in_the_way(error):
@@ -70,6 +74,31 @@ def _say(sentence: str) -> None:
         time.sleep(10)  # time for process 0 to say the same and to end, whereupon the launcher ends this one
         sentence = f"process {rank()}: {sentence}"
     print(f"error: {sentence}", file=sys.stderr)
+
+
+# Modules that have another name than the package they come in.
+PACKAGE_OF = {
+    "PIL": "pillow", "yaml": "pyyaml", "skimage": "scikit-image", "pathops": "skia-pathops", "optimi": "torch-optimi"
+}  # fmt: skip
+
+
+def missing_package(module: str) -> str:
+    """Return which file of requirements brings a module that is not installed, in a sentence; "" where none does.
+
+    Of several files it is the one of the script's own room.
+    """
+    root, script = Path(__file__).resolve().parents[2], Path(sys.argv[0])
+    package = PACKAGE_OF.get(name := module.partition(".")[0], name.replace("_", "-")).lower()
+    files = [root / "requirements.txt", *sorted((root / "requirements").glob("*.txt"))]
+    pinned = re.compile(rf"^{re.escape(package)}==", re.MULTILINE)
+    files = [file for file in files if pinned.search(file.read_text(encoding="utf-8"))]
+    files.sort(key=lambda file: file.stem not in (script.stem, script.parent.name))
+    if not files:
+        return ""
+    way_out = f"{script.name} needs {package}; `pip install -r {files[0].relative_to(root).as_posix()}` brings it"
+    ours = root / ".venv"
+    is_elsewhere = ours.is_dir() and Path(sys.prefix).resolve() != ours.resolve()
+    return way_out + (f", and {ours} may have it: `. {ours}/bin/activate`." if is_elsewhere else ".")
 
 
 def one_line(error: BaseException | str, limit: int = 160) -> str:

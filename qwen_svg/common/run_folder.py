@@ -11,8 +11,6 @@ from shlex import quote
 from types import SimpleNamespace
 from typing import Any
 
-import yaml
-
 from qwen_svg.common.constants import ROOT, declared_constants
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.files import read_json
@@ -131,6 +129,8 @@ def open_run(name: str) -> Run:
 
 def constants_of(run: Path) -> SimpleNamespace:
     """Return the constants of a run's training, BASE_MODEL and DATA_PATH as the paths where they lie now."""
+    import yaml  # as in `read_config`: before `start` nothing is imported that may not be installed
+
     written = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))
     # A constant that is newer than the run has its default.
     values = {constant.name: constant.default for constant in declared_constants(ROOT / "train.py")}
