@@ -19,7 +19,9 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 from qwen_svg.common.constants import NonNegativeFloat, NonNegativeInt, PositiveInt, Seed, start
+from qwen_svg.common.environment import asked_wandb_mode
 from qwen_svg.common.errors import UserError, run
+from qwen_svg.common.files import require_data_file, require_writable, write_json
 from qwen_svg.common.run_folder import Run, open_run
 
 # Input
@@ -51,7 +53,11 @@ FOLLOWS_FROM: float = 0.28  # the least of FOLLOWS_SCORE; what would agree best 
 
 def check_constants(c: SimpleNamespace) -> None:
     """Refuse a run that cannot be opened, and labels that are not there, before anything heavy is imported."""
-    open_run(c.MODEL)
+    tested = open_run(c.MODEL)
+    if not c.LABELS:
+        require_data_file(c.DATA_PATH or tested.constants.DATA_PATH)
+    if tested.constants.WANDB:
+        asked_wandb_mode()
     if c.LABELS and not Path(c.LABELS).is_file():
         raise UserError(f"LABELS {c.LABELS} does not exist; give a .csv or .jsonl file with id and label.")
 
@@ -66,7 +72,6 @@ from functools import partial
 import torch
 
 from qwen_svg.common.dataset import Sample
-from qwen_svg.common.files import require_writable, write_json
 from qwen_svg.common.jsonl import read_jsonl
 from qwen_svg.common.kinship import unseen_kind
 from qwen_svg.common.run_split import samples_of

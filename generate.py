@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 
 from qwen_svg.common.constants import Above, NonNegativeFloat, NonNegativeInt, PositiveInt, Seed, start
 from qwen_svg.common.errors import UserError, run
+from qwen_svg.model.find import find_model
 
 # What
 DESCRIPTION: str = ""  # what to draw; the flag may be left out
@@ -53,6 +54,7 @@ def check_constants(c: SimpleNamespace) -> None:
         raise UserError("OUTPUT is for the drawings of a file; give one with `--input`.")
     if not (c.INPUT or c.INTERACTIVE or c.DESCRIPTION.strip()):
         raise UserError("the description is empty; say in a few words what to draw.")
+    find_model(c.MODEL)
 
 
 if __name__ == "__main__":
@@ -70,7 +72,7 @@ from qwen_svg.generation.drawings import DRAWINGS
 from qwen_svg.generation.pick_engine import pick_engine
 from qwen_svg.generation.predictor import Predictor, Settings
 from qwen_svg.generation.terminal import draw_one, show
-from qwen_svg.model.source import find_model, find_source
+from qwen_svg.model.source import find_source
 from scoring.candidate import Candidate
 from scoring.scores import find_score
 from svg_constraint import SVG_OPEN

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from qwen_svg.common.constants import Above, start
 from qwen_svg.common.errors import UserError, run
+from qwen_svg.common.files import require_data_file, write_json
+from qwen_svg.model.find import require_base
 
 # Input
 DATA_PATH: str = "data/svg_results.jsonl"  # the samples: JSON lines with id, description, svg_content
@@ -25,14 +27,21 @@ MAX_LENGTH: Annotated[int, Above(0, 10**6)] = 1560  # prompt + answer; drawn and
 # Output
 OUTPUT_DIR: str = "outputs/token_lengths"  # created when missing
 
+
+def check_constants(c: SimpleNamespace) -> None:
+    """Refuse what is not there, before anything heavy is imported."""
+    require_data_file(c.DATA_PATH)
+    require_base(c.TOKENIZER)
+
+
 if __name__ == "__main__":
     c = start(__file__)
+    check_constants(c)
 
 import numpy as np
 
 from prompt_template import build_prompt
 from qwen_svg.common.dataset import ReadResult, in_batches, stream_samples
-from qwen_svg.common.files import write_json
 from qwen_svg.common.tokens import token_ids, within_reach
 from qwen_svg.model.svg_tokens import add_svg_tokens
 from qwen_svg.model.tokenizer import load_tokenizer

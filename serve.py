@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 
 from qwen_svg.common.constants import Between, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, start
 from qwen_svg.common.errors import UserError, run
+from qwen_svg.model.find import find_model
 
 # Model
 MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run, or ours
@@ -45,6 +46,7 @@ def check_constants(c: SimpleNamespace) -> None:
     c.TOKEN = c.TOKEN or os.environ.get("SERVE_TOKEN", "")
     if not c.TOKEN.isascii():
         raise UserError("TOKEN must be ASCII: HTTP headers are.")
+    find_model(c.MODEL)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -63,7 +65,7 @@ if __name__ == "__main__":
 
 from qwen_svg.generation.pick_engine import pick_engine
 from qwen_svg.generation.predictor import Predictor, Settings
-from qwen_svg.model.source import find_model, find_source
+from qwen_svg.model.source import find_source
 from qwen_svg.serving.app import make_app
 from qwen_svg.serving.guard import is_local
 from qwen_svg.serving.metrics import Metrics

@@ -28,9 +28,10 @@ from qwen_svg.common.constants import (
     write_config,
 )
 from qwen_svg.common.errors import LossIsNotANumber, UserError, run
-from qwen_svg.common.files import write_json
+from qwen_svg.common.files import require_data_file, write_json
 from qwen_svg.common.processes import broadcast, init_distributed, is_main, processes, sharding
 from qwen_svg.common.run_folder import check_run_name, environment, new_run_folder, run_to_resume
+from qwen_svg.model.find import require_base
 from qwen_svg.training.resume import constants_to_resume
 
 # Data
@@ -102,6 +103,8 @@ def check_constants(c: SimpleNamespace) -> None:
             "give the hub id or folder it was made from, or leave BASE_QUANTIZATION empty."
         )
     check_run_name(c.RUN_NAME, is_new=not (c.RESUME or c.DRY_RUN))
+    require_data_file(c.DATA_PATH)
+    require_base(c.BASE_MODEL)
 
 
 if __name__ == "__main__":  # what is wrong with the constants is said here, before seconds of imports
@@ -114,7 +117,7 @@ from transformers import EarlyStoppingCallback, set_seed
 
 from qwen_svg.common.plots import draw_loss
 from qwen_svg.common.run_split import read_split, refuse_other_data, split_sha256
-from qwen_svg.common.tracking import asked_mode, finish_run, log_data, start_run
+from qwen_svg.common.tracking import finish_run, log_data, start_run
 from qwen_svg.model.adapter import add_adapter
 from qwen_svg.model.batches import LeftPaddingCollator
 from qwen_svg.model.device import pick_device, pick_precision
@@ -181,8 +184,6 @@ def main(c: SimpleNamespace) -> None:
 
 def check_machine(c: SimpleNamespace) -> None:
     """Refuse what this machine or launch cannot do, and what accelerate would pass over in silence."""
-    if c.WANDB:
-        asked_mode()  # a wrong word is said before there is a run
     if not c.DRY_RUN:
         for name, plain in (("BASE_QUANTIZATION", ""), ("OPTIMIZER", "adamw")):
             if getattr(c, name) != plain:

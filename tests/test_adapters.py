@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from qwen_svg.common.files import read_json
-from qwen_svg.model.source import SHIPPED
+from qwen_svg.model.find import SHIPPED
 from tests.paths import ROOT
 
 BASE = read_json(SHIPPED / "adapter_config.json")["base_model_name_or_path"]

@@ -10,20 +10,46 @@ import pytest
 from qwen_svg.common.constants import ROOT
 
 SAMPLE = {"id": "1", "description": "a dot", "svg_content": '<svg viewBox="0 0 9 9"><circle r="3"/></svg>'}
-MISTAKES = {
+MISTAKES = {  # what is typed, what is said
     "a short flag": ("train.py --lr 1e-3", "unknown argument --lr; did you mean --lora-rank or --learning-rate?"),
     "a config that is not there": (
         "train.py --config quickstrt",
         "no config file quickstrt, here or in configs/",
     ),
-    "a misspelt run": ("generate.py --model frist fox", "MODEL frist does not exist; perhaps first is meant; give"),
+    "a misspelt run": ("generate.py --model frist fox", "; perhaps first is meant; give the name of a run"),
+    "a misspelt run with its folder": ("generate.py --model outputs/frist fox", "; perhaps first is meant; give"),
+    "a misspelt run to serve": ("serve.py --model outputs/frist", "; perhaps first is meant; give"),
+    "a misspelt run to export": ("qwen_svg/model/export.py --output o --model frist", "; perhaps first is meant; give"),
     "a misspelt run to test": ("evaluate_test.py --model frist", "in outputs/frist; perhaps first is meant)"),
-    "no reasoning": ("train.py --data-path d.jsonl --base-model {base} --dry-run", "`python -m corpus.build_dataset"),
-    "a misspelt WANDB_MODE": (
-        "train.py --data-path d.jsonl --base-model {base}",
+    "a misspelt run to resume": (
+        "train.py --resume --run-name frist",
+        "in outputs/frist; perhaps first is meant; name",
+    ),
+    "a misspelt run to reinforce": (
+        "reinforce/train_dpo.py --model frist",
+        "in outputs/frist; perhaps first is meant)",
+    ),
+    "a run without adapter": ("serve.py --model first", "outputs/first has no adapter yet"),
+    "a folder without model": ("generate.py --model pictures fox", "MODEL pictures is a folder without a model"),
+    "another folder": ("train.py", "data/svg_results.jsonl does not exist in {here} (the project is in {project});"),
+    "without runs": (
+        "evaluate_test.py",
+        "has ended in {here} (the project is in {project}); train one",
+    ),
+    "a folder of drawings": ("train.py --data-path pictures", "--sources pictures --output"),
+    "no data to count": ("preprocess_token_lengths.py --data-path d.json", "data file d.json does not exist"),
+    "no base": (
+        "train.py --data-path d.jsonl --base-model models/q.gguf",
+        "base model file models/q.gguf does not exist",
+    ),
+    "a misspelt WANDB_MODE": ("train.py --data-path d.jsonl", "WANDB_MODE is 'onlin'; it may be online"),
+    "WANDB_MODE in a room": (
+        "encoder/pretrain.py --data d.jsonl",
         "WANDB_MODE is 'onlin'; it may be online",
     ),
+    "no reasoning": ("train.py --data-path d.jsonl --base-model {base} --dry-run", "`python -m corpus.build_dataset"),
 }
+NEEDS_TORCH = ("no reasoning",)  # all others are answered before it is imported
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -32,14 +58,19 @@ def test_a_first_mistake_is_one_sentence(mistake, tiny_base, tmp_path, monkeypat
     (tmp_path / "d.jsonl").write_text(json.dumps(SAMPLE) + "\n")
     (tmp_path / "outputs/first").mkdir(parents=True)
     (tmp_path / "outputs/first/config.yml").write_text("rank: 8\n")
+    (tmp_path / "pictures").mkdir()
     if "WANDB" in mistake:
         monkeypatch.setenv("WANDB_MODE", "onlin")
+    if mistake not in NEEDS_TORCH:
+        (tmp_path / "first_on_the_path").mkdir()
+        (tmp_path / "first_on_the_path/torch.py").write_text("raise AssertionError('imported too early')")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path / "first_on_the_path"))
     script, *arguments = command.format(base=tiny_base).split()
     done = subprocess.run(
         [sys.executable, ROOT / script, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
     assert done.returncode != 0
-    assert sentence in done.stderr
+    assert sentence.format(here=tmp_path, project=ROOT) in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["first"]
 
@@ -67,7 +98,7 @@ def test_what_the_sentence_about_reasoning_says_works(tmp_path):
 
 MISSING = {  # script, with arguments → module that is not installed, file of requirements that brings it
     "serve.py": ("fastapi", "requirements/serve.txt"),
-    "train.py": ("torch", "requirements.txt"),
+    "train.py --data-path {svg} --base-model owner/name": ("torch", "requirements.txt"),
     "corpus/mine.py --dataset u.txt": ("aiohttp", "requirements/corpus.txt"),
     "corpus/vectorize.py --input {svg} --output o": ("skimage", "requirements/corpus.txt"),
     "scoring/similarity.py {svg} --reference {svg}": ("skimage", "requirements/scoring.txt"),

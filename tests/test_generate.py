@@ -30,8 +30,8 @@ from qwen_svg.generation.drawings import save, slug
 from qwen_svg.generation.engine import rows_for
 from qwen_svg.generation.predictor import Drawing, Predictor, Settings
 from qwen_svg.generation.terminal import Reasoning
-from qwen_svg.model import source
-from qwen_svg.model.source import find_model
+from qwen_svg.model import find
+from qwen_svg.model.find import find_model
 from svg_constraint import check
 from tests.paths import ROOT
 from tests.scripts import run_main
@@ -54,7 +54,7 @@ def predictor(tiny_base):
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(source, "SHIPPED", Path("nowhere"))
+    monkeypatch.setattr(find, "SHIPPED", Path("nowhere"))
     return tmp_path
 
 
@@ -104,7 +104,7 @@ def test_a_description_becomes_files_and_their_paths(tiny_base, tmp_path):
     ],
 )
 def test_what_is_wrong_is_one_sentence(here, capsys, arguments, words):
-    model = ["--model", "."] if "d.pdf" in arguments else []
+    model = ["--model", "a/b"] if "d.pdf" in arguments else []
     with pytest.raises(SystemExit) as stopped:
         run(lambda _: run_main(generate, *arguments, *model, positional="DESCRIPTION"), SimpleNamespace())
     said = capsys.readouterr().err

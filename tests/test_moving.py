@@ -13,7 +13,7 @@ from prompt_template import build_prompt, format_prompt
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.run_folder import open_run
 from qwen_svg.generation.llama_cpp import is_installed
-from qwen_svg.model import source as source_module
+from qwen_svg.model import find
 from qwen_svg.model.chat_template import trained_chat_template
 from qwen_svg.model.gguf_reading import first_fields
 from qwen_svg.model.source import find_source
@@ -71,7 +71,7 @@ def test_before_there_is_a_run_the_projects_own_adapter_draws(place, tmp_path, m
     (tmp_path / "adapters" / "ours" / "config.yml").unlink()
     config = tmp_path / "adapters" / "ours" / "adapter_config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"base_model_name_or_path": "models/base.gguf"}))
-    monkeypatch.setattr(source_module, "SHIPPED", tmp_path / "adapters" / "ours")
+    monkeypatch.setattr(find, "SHIPPED", tmp_path / "adapters" / "ours")
     with pytest.raises(UserError, match="holds no run"):  # its base is not there
         find_source("")
     (tmp_path / "models").mkdir()

@@ -47,3 +47,21 @@ def test_a_word_that_is_no_mode_is_refused(clean):
     clean.setenv("WANDB_MODE", "onlin")
     with pytest.raises(UserError, match="WANDB_MODE is 'onlin'"):
         wandb_mode()
+
+
+@pytest.mark.parametrize(
+    "url, address",
+    [
+        ("", ("api.wandb.ai", 443)),
+        ("http://wandb.lan:8080", ("wandb.lan", 8080)),
+        ("http://wandb.lan", ("wandb.lan", 80)),
+        ("https://wandb.lan/", ("wandb.lan", 443)),
+    ],
+)
+def test_a_server_of_ones_own_is_asked_at_its_own_port(clean, url, address):
+    asked = []
+    clean.setattr("qwen_svg.common.tracking.answers", lambda *where: asked.append(where) or True)
+    clean.setenv("WANDB_API_KEY", "x" * 40)
+    if url:
+        clean.setenv("WANDB_BASE_URL", url)
+    assert wandb_mode() == "online" and asked == [address]

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import NoneType, SimpleNamespace
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from qwen_svg.common.environment import configure_environment
+from qwen_svg.common.environment import asked_wandb_mode, configure_environment
 from qwen_svg.common.errors import UserError, install_error_hook, one_line, print_in_any_encoding
 from qwen_svg.common.processes import quiet_unless_main
 
@@ -119,6 +119,8 @@ def start(script: str | Path, positional: str = "", formerly: dict[str, str] | N
     install_error_hook()
     quiet_unless_main()
     constants = constants_in_force(script, positional=positional, formerly=formerly)
+    if getattr(constants, "WANDB", False):
+        asked_wandb_mode()
     configure_environment()
     return constants
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from prompt_template import extract_reasoning, extract_svg
 from qwen_svg.common.answers import KINDS, tidied
 from qwen_svg.common.errors import UserError
+from qwen_svg.common.files import require_data_file
 from qwen_svg.common.kinship import description_key, drawing_key, group_of, unseen_kind
 from qwen_svg.common.union_find import UnionFind
 
@@ -128,6 +129,7 @@ def stream_samples(result: ReadResult, on_fault: str = "skip", answers: str = "k
     if on_fault not in ("skip", "stop"):
         raise UserError(f"ON_BAD_LINE must be 'skip' or 'stop', not {on_fault!r}.")
     path = result.path
+    require_data_file(path)
     ids: dict[str, int] = {}
     try:
         with path.open("rb") as file, _bar(path) as bar:
@@ -144,11 +146,7 @@ def stream_samples(result: ReadResult, on_fault: str = "skip", answers: str = "k
                     result.read += 1
                     yield sample
     except OSError as error:
-        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-        raise UserError(
-            f"data file {path} {reason}; give the path of a JSONL file with `--data-path`, or build the "
-            "demo set with `make data`."
-        ) from None
+        raise UserError(f"data file {path} cannot be read ({error.strerror}); mend that, or give another.") from None
     if not result.read:
         first = f" (first fault, line {result.faults[0].line}: {result.faults[0].message})" if result.faults else ""
         way_out = f"each line must be a JSON object with {', '.join(FIELDS)}"

@@ -7,6 +7,10 @@ import time
 import warnings
 from pathlib import Path
 
+from qwen_svg.common.errors import UserError
+
+WANDB_MODES = ("online", "offline", "disabled")
+
 
 def configure_environment() -> None:
     """Called by `constants.start`, before the first heavy import of a script. Errors and our own lines still show."""
@@ -36,6 +40,14 @@ def configure_environment() -> None:
     if not sys.stderr.isatty():  # bars are for people; a log file would hold each of their states
         os.environ.setdefault("TQDM_DISABLE", "1")
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+def asked_wandb_mode() -> str:
+    """Return what WANDB_MODE says, "" where it is not set. Raises UserError for a word that wandb does not know."""
+    asked = os.environ.get("WANDB_MODE", "").lower()
+    if asked and asked not in WANDB_MODES:
+        raise UserError(f"WANDB_MODE is {asked!r}; it may be {', '.join(WANDB_MODES)}, or not set.")
+    return asked
 
 
 def cores_are_wanted() -> bool:

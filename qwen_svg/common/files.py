@@ -7,8 +7,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
+from qwen_svg.common.constants import ROOT
 from qwen_svg.common.errors import UserError
 
 
@@ -62,6 +64,25 @@ def require_writable(*files: Path) -> None:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UserError(f"{file} cannot be written ({reason}); give another path, or mend this one.") from None
+
+
+def folder_note() -> str:
+    """Return "" in the project's folder; elsewhere which folder a name was looked up in, as a part of a sentence."""
+    return "" if Path.cwd() == ROOT else f" in {Path.cwd()} (the project is in {ROOT})"
+
+
+def require_data_file(path: str | Path) -> None:
+    """Raise UserError where DATA_PATH is no file: said before seconds of imports."""
+    if not Path(path).exists():
+        raise UserError(
+            f"data file {path} does not exist{folder_note()}; give the path of a JSONL file with `--data-path`, or "
+            "build the demo set with `make data`."
+        )
+    if Path(path).is_dir():
+        raise UserError(
+            f"DATA_PATH {path} is a folder; give a JSONL file with `--data-path`. `python -m corpus.build_dataset "
+            f"--sources {quote(str(path))} --output data/drawings.jsonl` makes one of .svg files."
+        )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from qwen_svg.common.constants import ROOT, declared_constants
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.files import read_json
+from qwen_svg.common.files import folder_note, read_json
 from qwen_svg.common.processes import processes, sharding
 
 OUTPUTS = Path("outputs")
@@ -71,7 +71,9 @@ def newest_run() -> Path:
     """Return the folder of the run that was finished last. Raises UserError where none is."""
     if runs := ended_runs():
         return runs[-1]
-    raise UserError(f"{OUTPUTS}/ holds no run whose training has ended; train one, or give a model with `--model`.")
+    raise UserError(
+        f"{OUTPUTS}/ holds no run whose training has ended{folder_note()}; train one, or give a model with `--model`."
+    )
 
 
 def run_to_resume(name: str) -> Path:
@@ -82,7 +84,7 @@ def run_to_resume(name: str) -> Path:
         runs = sorted(OUTPUTS.glob(f"*/{CONFIG}"), key=lambda path: path.stat().st_mtime)
         folder = runs[-1].parent if runs else OUTPUTS / "(none)"
     if not is_run(folder):
-        raise UserError(f"there is no run to resume in {folder}; name one with `--run-name`.")
+        raise UserError(f"there is no run to resume in {folder}{nearest_run(name)}; name one with `--run-name`.")
     return folder
 
 
@@ -117,6 +119,12 @@ def open_run(name: str) -> Run:
     if folder is None:
         places = f"no {CONFIG} there or in {OUTPUTS}/{name}"
         raise UserError(f"{name} is not a run ({places}{nearest_run(name)}); give one with `--model`.")
+    require_ended(folder)
+    return Run(folder, constants_of(folder))
+
+
+def require_ended(folder: Path) -> None:
+    """Raise UserError where a run's training has not left an adapter."""
     if not (folder / ADAPTER).is_file():
         facts = folder / "environment.json"
         script = read_json(facts).get("script", "train.py") if facts.is_file() else "train.py"
@@ -124,14 +132,13 @@ def open_run(name: str) -> Run:
             f"{folder} has no adapter yet: its training has not ended; go on with "
             f"`python {script} --resume --run-name {quote(folder.name)}`."
         )
-    return Run(folder, constants_of(folder))
 
 
 def constants_of(run: Path) -> SimpleNamespace:
     """Return the constants of a run's training, BASE_MODEL and DATA_PATH as the paths where they lie now."""
     import yaml  # as in `read_config`: before `start` nothing is imported that may not be installed
 
-    written = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))
+    written = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8")) or {}
     # A constant that is newer than the run has its default.
     values = {constant.name: constant.default for constant in declared_constants(ROOT / "train.py")}
     c = SimpleNamespace(**values | {key.upper(): value for key, value in written.items()})

@@ -13,28 +13,19 @@ from urllib.parse import urlsplit
 
 import wandb
 
-from qwen_svg.common.errors import UserError
+from qwen_svg.common.environment import asked_wandb_mode
 from qwen_svg.common.hub import answers
-
-MODES = ("online", "offline", "disabled")
-
-
-def asked_mode() -> str:
-    """Return what WANDB_MODE says, "" where it is not set. Raises UserError for a word that wandb does not know."""
-    asked = os.environ.get("WANDB_MODE", "").lower()
-    if asked and asked not in MODES:
-        raise UserError(f"WANDB_MODE is {asked!r}; it may be {', '.join(MODES)}, or not set.")
-    return asked
 
 
 def wandb_mode() -> str:
     """Return "online", "offline" or "disabled": WANDB_MODE if it is set, else by login and network."""
-    if asked := asked_mode():
+    if asked := asked_wandb_mode():
         return asked
-    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    server = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
+    host, port = server.hostname or "", server.port or (80 if server.scheme == "http" else 443)
     if not (os.environ.get("WANDB_API_KEY") or _in_netrc(host)):
         return "offline"
-    return "online" if answers(host, 443) else "offline"
+    return "online" if answers(host, port) else "offline"
 
 
 def start_run(project: str, run_folder: Path, job_type: str, config: dict) -> Any:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
+from qwen_svg.model.find import find_model
 
 MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run
 BASE_MODEL: str = ""  # where the base of a run or adapter lies; "" = where its training says
@@ -33,6 +34,7 @@ def check_constants(c: SimpleNamespace) -> None:
         raise UserError(f"OUTPUT {c.OUTPUT} exists; name another folder with `--output`.")
     if c.DTYPE == "q8_0" and c.FORMAT != "gguf":
         raise UserError(f"DTYPE {c.DTYPE} is a format of GGUF files alone; add `--format gguf`, or take float16.")
+    find_model(c.MODEL)
 
 
 if __name__ == "__main__":
@@ -48,7 +50,7 @@ from qwen_svg.common.tokens import stop_tokens
 from qwen_svg.model.chat_template import trained_chat_template
 from qwen_svg.model.gguf import require_known, write_gguf
 from qwen_svg.model.load import load_base, load_config, load_model
-from qwen_svg.model.source import EXPORTED, KEY, SETTINGS, ModelSource, find_model, find_source
+from qwen_svg.model.source import EXPORTED, KEY, SETTINGS, ModelSource, find_source
 from qwen_svg.model.tokenizer import load_tokenizer
 
 # Largest difference of a logit, as a share of the largest logit. Half precision rounds each weight by up to 2^-11 of

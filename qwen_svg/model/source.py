@@ -7,26 +7,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from qwen_svg.common.constants import ROOT
 from qwen_svg.common.errors import UserError, first_sentence
 from qwen_svg.common.files import read_json
 from qwen_svg.common.hub import hub_reachable
-from qwen_svg.common.run_folder import (
-    constants_of,
-    ended_runs,
-    find_run,
-    is_run,
-    located,
-    nearest_run,
-    newest_run,
-    open_run,
-)
+from qwen_svg.common.run_folder import constants_of, is_run, open_run
+from qwen_svg.model.find import base_of, find_model, require_base
 from qwen_svg.model.gguf_reading import first_fields, hasten_reading
 
 EXPORTED = ("prompt_form", "max_length")  # what travels with a model that leaves its run
 SETTINGS = "qwen_svg.json"  # holds them in a folder
 KEY = "qwen_svg."  # stands before their names in a GGUF file
-SHIPPED = ROOT / "adapters/scenes"  # drawn with before there is a run
 
 
 @dataclass(frozen=True)
@@ -41,25 +31,6 @@ class ModelSource:
     fp16: bool = True
     bf16: bool = False
     quantization: str = ""  # of the base
-
-
-def find_model(model: str) -> str:
-    """Return the path or hub id that MODEL names: the folder of the run of that name; of the newest run where it is "".
-
-    Before there is a run, "" is the adapter that comes with the project, once its base is there (`make draw`).
-    Raises UserError where there is no such thing.
-    """
-    if not model:
-        return str((not ended_runs() and _shipped()) or newest_run())
-    if folder := find_run(model):
-        return str(folder)
-    path = Path(model).expanduser()
-    if not path.exists() and (path.suffix == ".gguf" or model.count("/") != 1 or model[0] in "./~"):
-        raise UserError(
-            f"MODEL {model} does not exist{nearest_run(model)}; give the name of a run, a folder, a .gguf file or a "
-            "hub id with `--model`."
-        )
-    return str(path)
 
 
 def find_source(model: str, base: str = "") -> ModelSource:
@@ -79,18 +50,8 @@ def _named(found: str) -> ModelSource:
     if (folder / "adapter_config.json").is_file():
         if is_run(folder.parent):  # a checkpoint draws as its run does
             return source_of(constants_of(folder.parent), folder)
-        return ModelSource(_base_of(folder), folder, tokenizer_of(folder))
+        return ModelSource(base_of(folder), folder, tokenizer_of(folder))
     return replace(ModelSource(found), **exported_settings(folder))
-
-
-def _shipped() -> Path | None:
-    """Return the folder of the adapter that comes with the project, where its base is there too."""
-    is_there = (SHIPPED / "adapter_config.json").is_file() and Path(_base_of(SHIPPED)).is_file()
-    return SHIPPED if is_there else None
-
-
-def _base_of(adapter: Path) -> str:
-    return located(read_json(adapter / "adapter_config.json")["base_model_name_or_path"], adapter)
 
 
 def exported_settings(path: Path) -> dict[str, Any]:
@@ -137,22 +98,13 @@ def new_rows(adapter: Path) -> int:
 
 def pretrained_arguments(base: str) -> dict[str, Any]:
     """Turn the BASE_MODEL constant into arguments of `from_pretrained`."""
+    require_base(base)
     path = Path(base).expanduser()
     if path.suffix == ".gguf":
-        if not path.is_file():
-            raise UserError(
-                f"base model file {base} does not exist; give another in its place, or get the small one with "
-                "`make model` (Qwen2.5-Coder-0.5B: `make model-qwen`)."
-            )
         hasten_reading()
         return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     if path.is_dir():
         return {"pretrained_model_name_or_path": str(path)}
-    if base.startswith((".", "/", "~")) or base.count("/") != 1:
-        raise UserError(
-            f"base model folder {base} does not exist; give a folder, a .gguf file or a hub id (owner/name) with "
-            "`--base-model`."
-        )
     if not hub_reachable():
         # Straight to the cache: the hub client would retry for the better part of a minute.
         return {"pretrained_model_name_or_path": base, "local_files_only": True}
