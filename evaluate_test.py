@@ -279,8 +279,14 @@ def follow_scores(c: SimpleNamespace, folder: Path, records: list[dict]) -> list
     written = [record[c.LABELS_OF].get("scores", {}).get(name) for record in records]
     if None not in written:
         return written
-    _, score = find_score(c.FOLLOWS_SCORE, drawn_by=str(folder), use="report")
-    return score([Candidate(r[c.LABELS_OF]["answer"], r["description"], r["reference"]["answer"]) for r in records])
+    found, score = find_score(c.FOLLOWS_SCORE, drawn_by=str(folder), use="report")
+    if found != name:
+        print(f"note: FOLLOWS_FROM {c.FOLLOWS_FROM:g} is a limit for {name}; take the one that is printed as the best")
+    drawn = [Candidate(r[c.LABELS_OF]["answer"], r["description"], r["reference"]["answer"]) for r in records]
+    try:
+        return score(drawn)
+    except UserError as error:
+        raise UserError(f"{error} Without that question, by legality alone: `--follows-score ''`.") from None
 
 
 if __name__ == "__main__":

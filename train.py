@@ -278,6 +278,8 @@ def build_trainer(
 
 def sweep_rates(c: SimpleNamespace, loaded: LoadedModel, data: TrainingData, folder: Path, checkpointing: bool) -> None:
     """Find a learning rate: LR_SWEEP steps at each of five; leaves a table, a figure and no adapter."""
+    if c.LR_SWEEP <= c.WARMUP >= 1:
+        print(f"warning: WARMUP ({c.WARMUP:g} steps) is no shorter than LR_SWEEP ({c.LR_SWEEP}): no rate is reached")
 
     def train_at(rate: float, run: Path) -> list[dict]:
         trainer, stop = build_trainer(short_training(c, rate), loaded, data, run, checkpointing)

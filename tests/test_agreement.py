@@ -109,6 +109,10 @@ def test_an_earlier_test_is_labelled_without_drawing_again(tmp_path, monkeypatch
     assert "accuracy 0.400" in said("--follows-from", "0.31")
     # Scores that the test did not write are made now.
     assert "accuracy 0.800" in said("--follows-score", "legality", "--follows-from", "1")
+    # A model that cannot be had is no end of it: the way out is said, and works.
+    with pytest.raises(UserError, match=r"connect to the hub.* by legality alone: `--follows-score ''`\.$"):
+        said("--follows-score", "vqa")
+    assert "accuracy 0.800" in said("--follows-score", "")
     with pytest.raises(UserError, match="holds no drawings of 'base'"):
         said("--labels-of", "base")
     (folder / "samples.jsonl").unlink()

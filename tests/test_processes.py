@@ -21,6 +21,7 @@ from qwen_svg.model.batches import LeftPaddingCollator, batches_by_length
 from qwen_svg.model.load import load_base
 from qwen_svg.model.loss import summed_loss
 from qwen_svg.training.callbacks import PANELS
+from qwen_svg.training.lr_sweep import print_sweep
 from qwen_svg.training.sampler import LengthGroupedSampler, share
 from qwen_svg.training.token_store import TokenStore
 from tests.paths import ROOT
@@ -273,8 +274,22 @@ def test_a_learning_rate_sweep_leaves_a_figure_a_table_and_nothing_else(tmp_path
     assert not list(run.rglob("checkpoint-*")) and not list(run.rglob("*.safetensors"))
     with Image.open(run / "lr_sweep.png") as figure:
         assert figure.width > 1000
-    assert capsys.readouterr().out.count("training ") >= 5
+    printed = capsys.readouterr().out
+    assert printed.count("training ") >= 5 and "warning" not in printed
     with pytest.raises(UserError, match="exists"):
         train_here(tmp_path, *flags, "--run-name", "sweep", "--lr-sweep", "2")
     with pytest.raises(UserError, match="LR_SWEEP starts anew"):
         train_here(tmp_path, "--resume", "--run-name", "sweep", "--lr-sweep", "2")
+    train_here(tmp_path, *flags, "--run-name", "cold", "--lr-sweep", "1", "--warmup", "1")
+    assert "warning: WARMUP (1 steps) is no shorter than LR_SWEEP (1): no rate is reached" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("lowest, is_edge", [(0, True), (2, False), (4, True)])
+def test_a_sweep_says_where_the_lowest_is_at_the_edge(lowest, is_edge, capsys):
+    ends = [1.0 + abs(i - lowest) for i in range(5)]
+    results = [
+        {"learning_rate": 10.0**-i, "losses": {1: 2.0}, "validation_cross_entropy": e} for i, e in enumerate(ends)
+    ]
+    print_sweep(results, Path("outputs/rates"))
+    printed = capsys.readouterr().out
+    assert f"lowest at 1.0e{-lowest:+03d}" in printed and ("the edge of what was tried" in printed) == is_edge

@@ -68,7 +68,10 @@ def print_sweep(results: list[dict], folder: Path) -> None:
         figures = [*result["losses"].values()][-1], result["validation_cross_entropy"]
         print(f"{result['learning_rate']:>13.1e}  " + "  ".join("–" if f is None else f"{f:.4f}" for f in figures))
     if winner := best(results):
-        print(f"lowest at {winner['learning_rate']:.1e}: `--learning-rate {winner['learning_rate']:.1e}`")
+        rate = f"{winner['learning_rate']:.1e}"
+        print(f"lowest at {rate}: `--learning-rate {rate}`")
+        if winner in (results[0], results[-1]):
+            print(f"that is the edge of what was tried: `--lr-sweep … --learning-rate {rate}` looks beyond it")
     print(f"figure: {folder}/lr_sweep.png")
 
 
