@@ -128,7 +128,7 @@ from qwen_svg.model.svg_tokens import add_svg_tokens, init_new_embeddings, make_
 from qwen_svg.model.tokenizer import load_tokenizer
 from qwen_svg.training.arguments import training_arguments
 from qwen_svg.training.callbacks import SafeStop, install_callbacks, refuse_interrupted
-from qwen_svg.training.checkpoints import checkpoint_to_resume, refuse_other_steps
+from qwen_svg.training.checkpoints import checkpoint_to_resume, freed_if_stopped, refuse_other_steps
 from qwen_svg.training.data import TrainingData, prepare_data
 from qwen_svg.training.dry_run import show_batch
 from qwen_svg.training.lr_sweep import print_sweep, short_training, sweep
@@ -166,14 +166,15 @@ def main(c: SimpleNamespace) -> None:
     folder = checkpoint.parent if checkpoint else broadcast(start_run_folder(c, tokenizer, new_tokens, facts, data))
 
     # 5. Train.
-    if c.LR_SWEEP:
-        return sweep_rates(c, loaded, data, folder, checkpointing)
-    tracker = None
-    if c.WANDB and is_main():
-        tracker = start_run(c.WANDB_PROJECT, folder, "train", vars(c) | {"environment": facts})
-        log_data(tracker, data)
-    trainer, stop = build_trainer(c, loaded, data, folder, checkpointing, tracker)
-    stopped = run_training(trainer, stop, checkpoint)
+    with freed_if_stopped(folder):
+        if c.LR_SWEEP:
+            return sweep_rates(c, loaded, data, folder, checkpointing)
+        tracker = None
+        if c.WANDB and is_main():
+            tracker = start_run(c.WANDB_PROJECT, folder, "train", vars(c) | {"environment": facts})
+            log_data(tracker, data)
+        trainer, stop = build_trainer(c, loaded, data, folder, checkpointing, tracker)
+        stopped = run_training(trainer, stop, checkpoint)
 
     # 6. What came out.
     finish(c, trainer, folder, data, stopped)

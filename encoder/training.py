@@ -18,7 +18,7 @@ from qwen_svg.common.tracking import finish_run, start_run
 from qwen_svg.model.device import multiplies_bf16
 from qwen_svg.training.arguments import shared_arguments
 from qwen_svg.training.callbacks import install_callbacks, refuse_interrupted
-from qwen_svg.training.checkpoints import checkpoint_to_resume
+from qwen_svg.training.checkpoints import checkpoint_to_resume, freed_if_stopped
 from qwen_svg.training.trainer import CompleteCheckpoints, run_training
 
 
@@ -102,7 +102,10 @@ def train_and_save(
     line: what is said of a logged record. less_memory: as of `run_training`.
     """
     tracker = start_run(c.WANDB_PROJECT, folder, script.rpartition(".")[2], vars(c)) if c.WANDB else None
-    stopped = run_training(trainer, install_callbacks(trainer, folder, c.MAX_MINUTES, line), checkpoint, less_memory)
+    with freed_if_stopped(folder):
+        stopped = run_training(
+            trainer, install_callbacks(trainer, folder, c.MAX_MINUTES, line), checkpoint, less_memory
+        )
     step = trainer.state.global_step
     refuse_interrupted(stopped, step, script, folder)
     records = [r for r in read_jsonl(folder / "metrics.jsonl") if any(name.startswith("eval_") for name in r)]

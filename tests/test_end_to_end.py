@@ -232,6 +232,23 @@ def test_interrupted_training_saves_and_says_how_to_go_on(tmp_path, tiny_base, d
     assert (checkpoint / "complete.json").exists()
 
 
+def test_a_training_stopped_at_once_frees_its_name(tmp_path, tiny_base, data_file):
+    """Two Ctrl-C: the second does not wait for a checkpoint. wandb writes into the folder until the end."""
+    command = [sys.executable, str(ROOT / "train.py"), "--data-path", str(data_file), "--base-model", str(tiny_base)]
+    command += ["--run-name", "cut", "--epochs", "500", "--logging-steps", "1", "--gradient-accumulation", "200"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    log = tmp_path / "outputs" / "cut" / "training.log"
+    while process.poll() is None and not log.exists():  # before the first step, which is long
+        time.sleep(0.1)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+    printed = process.communicate(timeout=60)[0]
+    assert process.returncode == 130, printed
+    assert "outputs/cut is removed: no checkpoint had been saved" in printed and "Traceback" not in printed
+    assert not (tmp_path / "outputs" / "cut").exists()
+
+
 def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path, tiny_base, data_file):
     changes = {"data_path": data_file, "base_model": tiny_base, "run_name": "nan", "learning_rate": 1e30, "warmup": 1}
     done = script("train.py", "--no-wandb", cwd=tmp_path, check=False, logging_steps=1, save_steps=1, **changes)

@@ -1,6 +1,9 @@
 """Checkpoints that are whole: marked when everything in them is written, checked before training goes on from one."""
 
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +18,7 @@ from qwen_svg.common.processes import is_main, processes, sharding
 from qwen_svg.common.run_folder import ADAPTER, CONFIG
 from qwen_svg.training.resume import record_changes
 
+SWEEP = "lr_sweep.json"  # the figures of a learning-rate sweep
 COMPLETE = "complete.json"  # written last into a checkpoint: its files with their SHA-256
 
 
@@ -81,6 +85,19 @@ def _fault(checkpoint: Path) -> str | None:
     if adapter.is_file() and not all(torch.isfinite(tensor).all() for tensor in load_file(adapter).values()):
         return f"{ADAPTER} holds numbers that are not finite"  # saved before that was checked
     return None
+
+
+@contextmanager
+def freed_if_stopped(run: Path) -> Iterator[None]:
+    """Remove a run's folder where Ctrl-C ends it before there is anything to go on from: its name stays free."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = any((run / name).exists() for name in (ADAPTER, SWEEP)) or any(run.glob(f"checkpoint-*/{COMPLETE}"))
+        if is_main() and not kept:
+            shutil.rmtree(run, ignore_errors=True)
+            print(f"{run} is removed: no checkpoint had been saved")
+        raise
 
 
 def what_is_intact(run: Path) -> str:

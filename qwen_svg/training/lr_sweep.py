@@ -14,6 +14,7 @@ import matplotlib
 
 from qwen_svg.common.files import write_json
 from qwen_svg.common.plots import figure_grid, save
+from qwen_svg.training.checkpoints import SWEEP
 
 FACTORS = tuple(10 ** (half / 2) for half in (-2, -1, 0, 1, 2))  # of LEARNING_RATE: a tenth to ten times
 
@@ -45,7 +46,7 @@ def sweep(model: Any, rate: float, folder: Path, train_at: Callable[[float, Path
                 "validation_cross_entropy": at_end[-1] if at_end and None not in losses.values() else None,
             }
         )
-        write_json(folder / "lr_sweep.json", results)
+        write_json(folder / SWEEP, results)
         draw(results, folder / "lr_sweep.png")
     return results
 
