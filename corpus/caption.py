@@ -22,7 +22,9 @@ from qwen_svg.common.constants import Between, NonNegativeInt, PositiveFloat, Po
 from qwen_svg.common.errors import UserError, run
 
 # Input
-DATASET: str = "VectorGraphics/svg-corpus"  # hub id, or .jsonl, .json, .csv, .parquet: file, folder, "glob*.jsonl"
+DATASET: str = (
+    "VectorGraphics/svg-corpus"  # hub id; .jsonl, .json, .csv, .parquet: file, folder, "glob*.jsonl"; folder of .svg
+)
 DATA_FILES: str = ""  # pattern of the files wanted of a folder or a hub dataset, like "*_stage2*"; "" = all
 SVG_FIELD: str = "svg"  # of a record
 SOURCES: str = "twemoji"  # for ENGINE labels: those of corpus/sources.py, with commas between

@@ -54,7 +54,9 @@ def check_constants(c: SimpleNamespace) -> None:
     if c.INPUT_DIR and not Path(c.INPUT_DIR).is_dir():
         raise UserError(f"INPUT_DIR {c.INPUT_DIR} is not a folder.")
     if c.INPUT_FILE and not Path(c.INPUT_FILE).is_file():
-        raise UserError(f"INPUT_FILE {c.INPUT_FILE} does not exist.")
+        is_folder = Path(c.INPUT_FILE).is_dir()
+        fault = "is a folder; give it with `--input-dir`" if is_folder else "does not exist"
+        raise UserError(f"INPUT_FILE {c.INPUT_FILE} {fault}.")
     output = "OUTPUT_DIR" if c.INPUT_DIR else "OUTPUT_FILE"
     if not getattr(c, output):
         raise UserError(f"{output} is not given; say where to write with `--{output.lower().replace('_', '-')}`.")

@@ -102,12 +102,6 @@ def fingerprint(model: Path) -> str:
 
 def drawings(c: SimpleNamespace) -> Iterator[Drawing]:
     """Yield the drawings of INPUT, in a fixed order; rows without an SVG are left out."""
-    folder = Path(c.INPUT)
-    files = sorted(folder.rglob("*.svg")) if folder.is_dir() else []
-    for path in files:
-        yield Drawing(str(path.relative_to(folder)), path.read_text(encoding="utf-8", errors="replace"))
-    if files:
-        return
     for row in rows(c.INPUT):
         svg, fault = text_in(row, c.SVG_COLUMN)
         if not fault and "<svg" in svg:

@@ -36,7 +36,7 @@ from qwen_svg.common.run_folder import OUTPUTS, check_run_name
 from qwen_svg.training.resume import constants_to_resume
 
 # Data
-DATA: str = ""  # file, pattern, folder or hub dataset with a drawing in each row (.jsonl, .csv, .parquet)
+DATA: str = ""  # folder of .svg files; or table (.jsonl, .csv, .parquet): file, pattern, folder, hub dataset
 SVG_COLUMN: str = "svg"  # of DATA
 TOKENIZER: str = "outputs/svg-tokenizer"  # folder that encoder.train_tokenizer wrote
 VALIDATION: PositiveInt = 1000  # drawings set aside, at most; 2 % of a small corpus

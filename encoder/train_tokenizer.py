@@ -19,7 +19,7 @@ from typing import Any, Literal
 from qwen_svg.common.constants import PositiveInt, start
 from qwen_svg.common.errors import UserError, run
 
-DATA: str = ""  # file, pattern, folder or hub dataset with a drawing in each row (.jsonl, .csv, .parquet)
+DATA: str = ""  # folder of .svg files; or table (.jsonl, .csv, .parquet): file, pattern, folder, hub dataset
 SVG_COLUMN: str = "svg"  # of DATA
 OUTPUT: str = "outputs/svg-tokenizer"  # folder; never written over
 READING: Literal["full", "outline"] = "full"  # what of a drawing is read; outline: for small models (outline.py)

@@ -17,7 +17,7 @@ from pathlib import Path
 from qwen_svg.common.constants import PositiveInt, start
 from qwen_svg.common.errors import UserError, run
 
-FILES: list[str] = []  # .svg files, and tables with a column svg_content; the flag may be left out
+FILES: list[str] = []  # .svg files, folders of them, tables with a column svg_content; the flag may be left out
 MODEL: str = "openai/clip-vit-large-patch14"  # hub id or folder: the CLIP that the head was trained on
 HEAD: str = "ttj/sac-logos-ava1-l14-linearMSE"  # hub id, or a .safetensors or .pth file
 BATCH_SIZE: PositiveInt = 32  # drawings looked at together

@@ -24,15 +24,16 @@ def score_files(score: Callable[..., list[float]], c: SimpleNamespace) -> None:
 
 
 def read_candidates(files: list[str], description: str = "", reference: str = "") -> list[tuple[str, Candidate]]:
-    """Return (name, candidate) for each drawing of .svg files and tables (svg_content, description, reference).
+    """Return (name, candidate) for each drawing of .svg files, folders of them, and tables.
 
-    description, reference (the path of an SVG): for those that bring none. Raises UserError for a file or a row that
-    cannot be read, naming it, and where there is nothing to score.
+    Tables have svg_content and may have description and reference. description, reference (the path of an SVG): for
+    those that bring none. Raises UserError for a file or a row that cannot be read, naming it, and where there is
+    nothing to score.
     """
     ideal = _reference(reference) if reference else ""
     found = []
     for file in files:
-        if not is_table(file):
+        if not (is_table(file) or Path(file).is_dir()):
             found.append((file, Candidate(_text(file), description, ideal)))
             continue
         for row in rows(file):
@@ -44,7 +45,7 @@ def read_candidates(files: list[str], description: str = "", reference: str = ""
             found.append((str(row.values.get("id") or row.place), Candidate(answer, *values)))
     if not found:
         what = f"{', '.join(files)} holds no drawing" if files else "there is nothing to score"
-        raise UserError(f"{what}; name .svg files, or tables with a column svg_content.")
+        raise UserError(f"{what}; name .svg files, folders of them, or tables with a column svg_content.")
     return found
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from qwen_svg.common.constants import NonNegativeInt, start
 from qwen_svg.common.errors import run
 
-FILES: list[str] = []  # .svg files, and tables with a column svg_content; the flag may be left out
+FILES: list[str] = []  # .svg files, folders of them, tables with a column svg_content; the flag may be left out
 FREE: NonNegativeInt = 4  # characters that cost nothing, as in the competition: circles are read as 0
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from functools import partial
 from qwen_svg.common.constants import start
 from qwen_svg.common.errors import run
 
-FILES: list[str] = []  # .svg files, and tables with a column svg_content; the flag may be left out
+FILES: list[str] = []  # .svg files, folders of them, tables with a column svg_content; the flag may be left out
 
 if __name__ == "__main__":
     c = start(__file__, positional="FILES")

@@ -496,12 +496,15 @@ def test_files_and_tables_are_scored_from_the_shell(tmp_path, capsys):
     assert values["y"] > 0.99 and values["x"] < 0.35
     assert values["mean of 3"] == pytest.approx((1 + values["x"] + values["y"]) / 3, abs=1e-3)
     assert "mean" not in said(capsys, similarity, *files[:1], *files[2:])
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/b.svg").write_text(SCENES[1])
+    (only,) = said(capsys, similarity, tmp_path / "folder", *files[2:]).splitlines()
+    assert only == f"{values['x']:.4f}  b.svg"
     (tmp_path / "empty.jsonl").touch()
     (tmp_path / "broken.svg").write_text("<svg>broken")
     for arguments, words in (
         ([], "there is nothing to score"),
         ([tmp_path / "empty.jsonl"], "empty.jsonl holds no drawing"),
-        ([tmp_path], "cannot be read (Is a directory)"),
         ([tmp_path / "a.svg", "--reference", tmp_path / "broken.svg"], "broken.svg is no .svg that renders"),
         ([tmp_path / "a.svg", "--reference", tmp_path / "t.jsonl"], "t.jsonl is no .svg that renders"),
         ([tmp_path / "no.svg"], "no.svg cannot be read"),

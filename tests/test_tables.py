@@ -96,6 +96,17 @@ def test_a_record_that_lacks_what_others_have_costs_one_row(tmp_path):
     assert [text_in(row, "drawing") for row in rows(str(path))] == [("a", ""), no_drawing, no_drawing, ("d", "")]
 
 
+def test_a_folder_of_svg_files_is_a_table_too(tmp_path):
+    (tmp_path / "more").mkdir()
+    for name in ("b.svg", "more/a.svg", "more/note.txt"):
+        (tmp_path / name).write_text(f"<svg>{name}</svg>")
+    found = [row.values for row in rows(str(tmp_path))]
+    assert found == [{"id": name, "svg": f"<svg>{name}</svg>", "svg_content": f"<svg>{name}</svg>"}
+                     for name in ("b.svg", "more/a.svg")]  # fmt: skip
+    (tmp_path / "t.jsonl").write_text('{"svg": "a table goes before"}\n')
+    assert [row.values for row in rows(str(tmp_path))] == [{"svg": "a table goes before"}]
+
+
 @pytest.mark.parametrize("missing", ["no/where/at/all", "nowhere.jsonl", "a/b*", "x.xml"])
 def test_what_is_not_there_is_named(missing):
     with pytest.raises(UserError, match=r"there is no file, pattern, folder or hub dataset \(OWNER/NAME\) like"):

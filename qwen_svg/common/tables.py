@@ -1,4 +1,4 @@
-"""Rows of a table, whatever it is kept in: JSON lines or lists, CSV, Parquet, a dataset of the hub.
+"""Rows of a table, whatever it is kept in: JSON lines or lists, CSV, Parquet, a folder of .svg files, a hub dataset.
 
 One bad line costs one row: it is handed on with what is wrong with it, to be counted.
 """
@@ -33,12 +33,16 @@ def is_table(name: str) -> bool:
 
 
 def table_files(source: str, within: str = "") -> list[str]:
-    """Return the files of a path, a pattern or a folder, by name. within: a pattern for those of a folder."""
+    """Return the files of a path, a pattern or a folder, by name; the .svg files of a folder that holds no table.
+
+    within: a pattern for those of a folder.
+    """
     path = Path(source).expanduser()
     if path.is_file():
         return [str(path)]
     if path.is_dir():
-        return sorted(str(file) for file in path.rglob(within or "*") if is_table(file.name))
+        files = sorted(map(str, path.rglob(within or "*")))
+        return [file for file in files if is_table(file)] or [file for file in files if file.endswith(".svg")]
     return sorted(glob.glob(str(path), recursive=True))
 
 
@@ -47,11 +51,12 @@ def rows(source: str, within: str = "", column: str | None = None) -> Iterator[R
 
     source: a file, a pattern ("shards/*.jsonl"), a folder, or a hub dataset (OWNER/NAME, split "train", streamed).
     within: a pattern for the files of a folder or a hub dataset. column: the only one that is needed, where leaving out
-    the others saves reading. Raises UserError for what cannot be read at all.
+    the others saves reading. Of an .svg file the row is its id, the path within the folder, and its text in
+    both columns that drawings have here, svg and svg_content. Raises UserError for what cannot be read at all.
     """
     files = table_files(source, within)
     for file in files:
-        yield from _of_file(file, column)
+        yield from [_of_drawing(file, source)] if file.endswith(".svg") else _of_file(file, column)
     if files:
         return
     name = source.removeprefix(HUB)
@@ -76,6 +81,13 @@ def text_in(row: Row, column: str) -> tuple[str, str]:
 
 def _no_column(place: str, column: str, names: Iterable[str]) -> UserError:
     return UserError(f"{place}: no column {column!r}, but {', '.join(map(str, names))[:200] or 'none'}.")
+
+
+def _of_drawing(file: str, source: str) -> Row:
+    folder = Path(source).expanduser()
+    id = Path(file).relative_to(folder).as_posix() if folder.is_dir() else file
+    svg = Path(file).read_text(encoding="utf-8", errors="replace")
+    return Row(file, {"id": id, "svg": svg, "svg_content": svg})
 
 
 def _of_file(path: str, column: str | None) -> Iterator[Row]:
