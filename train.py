@@ -75,6 +75,7 @@ SEED: Seed = 42  # of split, subset, adapter and sample order
 LOGGING_STEPS: PositiveInt = 10
 EVAL_STEPS: PositiveInt = 50  # validation cross-entropy; also before the first and after the last step
 EVAL_BATCH_SIZE: Annotated[int, Above(0, 65_536)] = 8  # the result does not depend on it
+DRAW_SAMPLES: NonNegativeInt = 0  # validation descriptions drawn at each evaluation: drawings/step-*.png, and wandb
 SAVE_STEPS: PositiveInt = 200
 SAVE_TOTAL_LIMIT: PositiveInt = 3  # checkpoints kept
 WANDB: bool = True  # online when logged in, else offline; WANDB_MODE is obeyed
@@ -118,6 +119,7 @@ from transformers import EarlyStoppingCallback, set_seed
 from qwen_svg.common.plots import draw_loss
 from qwen_svg.common.run_split import read_split, refuse_other_data, split_sha256
 from qwen_svg.common.tracking import finish_run, log_data, start_run
+from qwen_svg.generation.watch import DrawingsSoFar
 from qwen_svg.model.adapter import add_adapter
 from qwen_svg.model.batches import LeftPaddingCollator
 from qwen_svg.model.device import pick_device, pick_precision
@@ -272,6 +274,10 @@ def build_trainer(
         eval_dataset=data.parts["valid"],
     )
     stop = install_callbacks(trainer, folder, c.MAX_MINUTES, tracker=tracker)
+    if c.DRAW_SAMPLES:
+        rows = data.parts["valid"][: c.DRAW_SAMPLES]
+        drawings = DrawingsSoFar(folder / "drawings", loaded.tokenizer, rows, data.valid_descriptions, tracker)
+        trainer.add_callback(drawings)
     if c.EARLY_STOPPING:
         trainer.add_callback(EarlyStoppingCallback(c.EARLY_STOPPING))
     return trainer, stop

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from qwen_svg.common.dataset import read_samples
 from svg_constraint import DIALECTS
@@ -43,7 +44,7 @@ def workplace(tmp_path_factory, tiny_base, data_file):
     """A folder in which training has run to its end and the test split was scored."""
     folder = tmp_path_factory.mktemp("work")
     common = {"data_path": data_file, "base_model": tiny_base}
-    trained = script("train.py", cwd=folder, run_name="one", **common, **RUN, **STEPS)
+    trained = script("train.py", cwd=folder, run_name="one", draw_samples=2, **common, **RUN, **STEPS)
     scores = ("--scores", "legality", "similarity")
     tested = script("evaluate_test.py", *scores, cwd=folder, model="one", max_new_tokens=260)
     return folder, common, trained.stdout, tested.stdout
@@ -177,7 +178,14 @@ def test_wandb_has_curves_constants_histogram_summary_and_table(workplace):
                 update = record.run.config.update if kind == "run" else record.config.update
                 seen["config"] |= {i.key or "/".join(i.nested_key) for i in update}
     expected = {
-        "history": ["train/loss", "valid/cross_entropy", "data/tokens_per_sample", "test/figures", "test/gallery"],
+        "history": [
+            "train/loss",
+            "valid/cross_entropy",
+            "valid/drawings",
+            "data/tokens_per_sample",
+            "test/figures",
+            "test/gallery",
+        ],
         "summary": ["data/sha256", "data/train_samples", "test/tuned/cross_entropy", "test/reference/drawn_rate"],
         "config": ["LEARNING_RATE", "LORA_RANK", "environment", "evaluate"],
     }
@@ -191,11 +199,21 @@ def test_wandb_has_curves_constants_histogram_summary_and_table(workplace):
     staged = [path.read_bytes() for path in (workplace[0] / "outputs/one/wandb/data").rglob("*") if path.is_file()]
     tables = [json.loads(content) for content in staged if content.startswith(b'{"_type": "table"')]
     by_columns = {tuple(table["columns"]): table for table in tables}
-    table = by_columns["id", "description", "reasoning", "svg", "drawing", "reference", "verdict"]
+    columns = ["id", "description", "reference", "base", "tuned", "constrained", "verdict", "reasoning", "svg"]
+    table = by_columns[tuple(columns)]
     assert ["not blank", "100.0% [34–100]"] in [
         row[:2] for row in by_columns["figure", "reference", "base", "tuned", "constrained"]["data"]
     ]
-    assert len(table["data"]) == 2 and all(row[5]["_type"] == "image-file" for row in table["data"])
+    assert len(table["data"]) == 2 and all(row[2]["_type"] == "image-file" for row in table["data"])
+
+
+def test_it_can_be_watched_as_it_learns_to_draw(workplace):
+    """A sheet at each evaluation behind the first, of the validation part's two descriptions."""
+    run = workplace[0] / "outputs" / "one"
+    steps = [r["step"] for r in metrics_of(run) if "eval_cross_entropy" in r and r["step"]]
+    sheets = sorted((run / "drawings").iterdir())
+    assert [sheet.name for sheet in sheets] == [f"step-{step:05}.png" for step in steps] and len(steps) > 1
+    assert Image.open(sheets[-1]).width == 10 + 2 * 170
 
 
 def test_resumed_run_repeats_the_uninterrupted_one(workplace, tmp_path):

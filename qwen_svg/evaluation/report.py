@@ -41,14 +41,17 @@ def write_samples(path: Path, samples: list[Sample], columns: dict[str, Column])
 def log_test(
     tracker: Any, metrics: dict, samples: list[Sample], judged: dict[str, list[Judgement]], folder: Path
 ) -> None:
-    """Send a test to a wandb run: all figures as summary and as one table, some samples, the gallery in `folder`."""
+    """Send a test to a wandb run: all figures as summary and as one table, some samples with the drawing of each column
+    side by side, the gallery in `folder`.
+    """
     figures = wandb.Table(columns=["figure", *metrics])
     for label, cells in metric_rows(metrics):
         figures.add_data(label, *(f"{one.value} {one.interval}".strip() for one in cells))
-    table = wandb.Table(columns=["id", "description", "reasoning", "svg", "drawing", "reference", "verdict"])
-    for sample, tuned, reference in zip(samples, judged["tuned"], judged["reference"], strict=True):
-        pictures = [wandb.Image(Image.open(io.BytesIO(one.png))) if one.png else None for one in (tuned, reference)]
-        table.add_data(sample.id, sample.description, tuned.reasoning, tuned.svg, *pictures, tuned.summary())
+    table = wandb.Table(columns=["id", "description", *judged, "verdict", "reasoning", "svg"])
+    for i, sample in enumerate(samples):
+        tuned, row = judged["tuned"][i], [column[i].png for column in judged.values()]
+        pictures = [wandb.Image(Image.open(io.BytesIO(png))) if png else None for png in row]
+        table.add_data(sample.id, sample.description, *pictures, tuned.summary(), tuned.reasoning, tuned.svg)
     gallery = wandb.Image(str(folder / "gallery.png"))
     tracker.log({"test/figures": figures, "test/samples": table, "test/gallery": gallery})
     tracker.summary.update(flat(metrics))

@@ -30,6 +30,7 @@ from svg_constraint import DIALECTS, check
 class TrainingData:
     parts: dict[str, StoredRows]  # "train", "valid" and "test"
     ids: dict[str, Any]  # the content of split.json: the ids of each part, and why others were dropped
+    valid_descriptions: dict[str, str]  # of the validation part, by id
     lines: dict  # of the file: read, skipped and mended
     fingerprint: str  # SHA-256 of the samples that are used
 
@@ -83,10 +84,12 @@ def prepare_data(c: SimpleNamespace, tokenizer: Any, split: dict | None = None) 
         keys = take(keys, c.MAX_SAMPLES, c.SEED)
         parts = {name: [key.id for key in part] for name, part in split_samples(keys, c.SEED).items()}
         alike = print_families(keys)
+    valid = set(parts["valid"])
     print("split: " + ", ".join(f"{len(part)} {name}" for name, part in parts.items()))
     return TrainingData(
         parts={name: store.rows(numbers[id] for id in part) for name, part in parts.items()},
         ids={"seed": c.SEED, "mend_answers": c.MEND_ANSWERS, **parts, "dropped": dropped, "unseen": unseen_ids(keys)},
+        valid_descriptions={key.id: key.description for key in keys if key.id in valid},
         lines=read.counts() | {"name_control_tokens": named, "no_group": read.no_group, "alike": alike},
         fingerprint=fingerprint(keys),
     )

@@ -59,6 +59,7 @@ def short_training(c: SimpleNamespace, rate: float) -> SimpleNamespace:
         "EVAL_STEPS": c.LR_SWEEP,
         "EARLY_STOPPING": 0,
         "MAX_MINUTES": 0,
+        "DRAW_SAMPLES": 0,
     }
     return SimpleNamespace(**vars(c) | changes)
 

@@ -16,6 +16,8 @@ def refuse_with_sharding(c: SimpleNamespace, sharding: str, gpus: int) -> None:
         raise UserError(f"{sharding} cannot divide the weights of BASE_QUANTIZATION {c.BASE_QUANTIZATION!r}; {way_out}")
     if sharding and not gpus:
         raise UserError(f"{sharding} divides a model among GPUs, and here is none; use configs/accelerate/cpu.yml.")
+    if sharding and c.DRAW_SAMPLES:
+        raise UserError(f"{sharding} has no whole model in any process that could draw DRAW_SAMPLES; {way_out}")
     if sharding != "FSDP":
         return
     if c.OPTIMIZER.endswith("8bit"):

@@ -85,9 +85,10 @@ class SVGTrainer(CompleteCheckpoints):
             f"{metric_key_prefix}_tokens": result.tokens,
             f"{metric_key_prefix}_seconds": round(time.perf_counter() - start, 2),
         }
-        self.validation_seconds = metrics[f"{metric_key_prefix}_seconds"]
         self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        with self.throughput.pause():
+            self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.validation_seconds = time.perf_counter() - start  # with what callbacks do then
         return metrics
 
     loss_is_scaled_for_ga = True  # `compute_loss` divides by the labels of the whole step
