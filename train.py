@@ -80,6 +80,7 @@ SAVE_STEPS: PositiveInt = 200
 SAVE_TOTAL_LIMIT: PositiveInt = 3  # checkpoints kept
 WANDB: bool = True  # online when logged in, else offline; WANDB_MODE is obeyed
 WANDB_PROJECT: str = "qwen-svg"
+REPORT_TO: Literal["", "tensorboard", "trackio"] = ""  # another tracker beside wandb; requirements/trackers.txt
 # This run
 RUN_NAME: str = ""  # folder under outputs/; "" = a time stamp (with --resume: the latest run)
 RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, with that run's constants

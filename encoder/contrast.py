@@ -11,7 +11,7 @@ other one with its label. The drawings are moved, scaled, mirrored, recoloured, 
 """
 
 from types import SimpleNamespace
-from typing import Annotated
+from typing import Annotated, Literal
 
 from qwen_svg.common.constants import AtLeast, Between, NonNegativeFloat, PositiveFloat, PositiveInt, Seed, start
 from qwen_svg.common.errors import UserError, run
@@ -45,6 +45,7 @@ SAVE_STEPS: PositiveInt = 100
 SAVE_TOTAL_LIMIT: PositiveInt = 2  # checkpoints kept
 WANDB: bool = True  # online when logged in, else offline; WANDB_MODE is obeyed
 WANDB_PROJECT: str = "qwen-svg-encoder"
+REPORT_TO: Literal["", "tensorboard", "trackio"] = ""  # another tracker beside wandb; requirements/trackers.txt
 # This run
 RUN_NAME: str = ""  # folder under outputs/; "" = a time stamp (with --resume: the latest run)
 RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, with that run's constants

@@ -17,7 +17,7 @@ constant rate, then 1 - sqrt decay. Start small runs from configs/encoder/small.
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from qwen_svg.common.constants import (
     Above,
@@ -73,6 +73,7 @@ SAVE_STEPS: PositiveInt = 500
 SAVE_TOTAL_LIMIT: PositiveInt = 3  # checkpoints kept
 WANDB: bool = True  # online when logged in, else offline; WANDB_MODE is obeyed
 WANDB_PROJECT: str = "qwen-svg-encoder"
+REPORT_TO: Literal["", "tensorboard", "trackio"] = ""  # another tracker beside wandb; requirements/trackers.txt
 # This run
 RUN_NAME: str = ""  # folder under outputs/; "" = a time stamp (with --resume: the latest run)
 RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, with that run's constants

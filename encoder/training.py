@@ -80,7 +80,6 @@ def trainer_arguments(c: SimpleNamespace, folder: Path, device: torch.device, **
         eval_strategy="steps",
         eval_steps=c.EVAL_STEPS,
         eval_on_start=not c.RESUME,
-        report_to=["wandb"] if c.WANDB else "none",
         remove_unused_columns=False,
         dataloader_num_workers=2 if device.type == "cuda" else 0,
         **more,
@@ -104,7 +103,7 @@ def train_and_save(
     tracker = start_run(c.WANDB_PROJECT, folder, script.rpartition(".")[2], vars(c)) if c.WANDB else None
     with freed_if_stopped(folder):
         stopped = run_training(
-            trainer, install_callbacks(trainer, folder, c.MAX_MINUTES, line), checkpoint, less_memory
+            trainer, install_callbacks(trainer, folder, c.MAX_MINUTES, line, tracker), checkpoint, less_memory
         )
     step = trainer.state.global_step
     refuse_interrupted(stopped, step, script, folder)

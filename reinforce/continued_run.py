@@ -73,7 +73,6 @@ def trl_arguments(c: SimpleNamespace, folder: Path, loaded: LoadedModel) -> dict
         "fp16": loaded.dtype == torch.float16,
         "bf16": False,  # TRL's default is True
         "gradient_checkpointing": c.ACTIVATION_CHECKPOINTING,
-        "report_to": ["wandb"] if c.WANDB else "none",
     }
 
 
@@ -84,13 +83,14 @@ def train_and_save(
     folder: Path,
     checkpoint: Path | None,
     line: Callable[[dict], str | None],
+    tracker: Any,
 ) -> int:
-    """Train, and save the adapter; return the number of steps. line: what is said of a logged record.
+    """Train, and save the adapter; return the number of steps. line, tracker: as of `RunLog`.
 
     Raises UserError where training was stopped.
     """
     with freed_if_stopped(folder):
-        stopped = run_training(trainer, install_callbacks(trainer, folder, c.MAX_MINUTES, line), checkpoint)
+        stopped = run_training(trainer, install_callbacks(trainer, folder, c.MAX_MINUTES, line, tracker), checkpoint)
     step = trainer.state.global_step
     refuse_interrupted(stopped, step, f"-m reinforce.train_{method}", folder)
     trainer.require_finite()

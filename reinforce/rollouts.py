@@ -115,9 +115,10 @@ class Samples(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.is_world_process_zero and (state.global_step == 1 or state.global_step % self.every == 0):
-            self.write(self.folder / f"step-{state.global_step:05}.png")
+            self.write(state.global_step)
 
-    def write(self, sheet: Path) -> None:
+    def write(self, step: int) -> None:
+        sheet = self.folder / f"step-{step:05}.png"
         self.folder.mkdir(exist_ok=True)
         drawings, totals, given = self.rewarder.drawings, self.rewarder.totals(), self.rewarder.given
         with sheet.with_suffix(".jsonl").open("w", encoding="utf-8") as file:
@@ -128,4 +129,4 @@ class Samples(TrainerCallback):
         shown = list(zip(drawings, totals, strict=True))[:SHOWN]
         write_sheet(sheet, [(f"{total:.2f} {one.description}", judge(one.answer).png) for one, total in shown])
         if self.tracker:
-            self.tracker.log({"drawings": wandb.Image(str(sheet))})
+            self.tracker.log({"train/drawings": wandb.Image(str(sheet))}, step=step)

@@ -4,11 +4,10 @@ A script's method, "grpo" or "dpo", names its constants' file in the run folder:
 of the run it began as, for those that draw and test.
 """
 
-from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
-from qwen_svg.common.errors import UserError, missing_package
+from qwen_svg.common.errors import UserError, require_package
 from qwen_svg.common.run_folder import check_run_name, open_run, run_to_resume
 from qwen_svg.training.resume import constants_to_resume
 
@@ -30,8 +29,7 @@ def constants_of(script: str, c: SimpleNamespace, argv: list[str] | None = None)
 
 def check_constants(c: SimpleNamespace) -> None:
     """Refuse a missing library, a RUN_NAME that is taken, and a MODEL that is no run."""
-    if find_spec("trl") is None:
-        raise UserError(missing_package("trl"))
+    require_package("trl")
     check_run_name(c.RUN_NAME, is_new=not c.RESUME)
     if not c.RESUME:
         open_run(c.MODEL)

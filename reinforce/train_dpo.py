@@ -14,7 +14,7 @@ of descriptions in the run's validation or test split are left out.
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated
+from typing import Annotated, Literal
 
 from qwen_svg.common.constants import Above, NonNegativeFloat, PositiveFloat, PositiveInt, Seed, start
 from qwen_svg.common.errors import UserError, run
@@ -40,6 +40,7 @@ SAVE_STEPS: PositiveInt = 50
 SAVE_TOTAL_LIMIT: PositiveInt = 3  # checkpoints kept
 WANDB: bool = True  # online when logged in, else offline; WANDB_MODE is obeyed
 WANDB_PROJECT: str = "qwen-svg"
+REPORT_TO: Literal["", "tensorboard", "trackio"] = ""  # another tracker beside wandb; requirements/trackers.txt
 # This run
 RUN_NAME: str = ""  # folder under outputs/; "" = a time stamp (with --resume: the latest run)
 RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, with that run's constants
@@ -83,7 +84,7 @@ def main(c: SimpleNamespace) -> None:
         train_dataset=pairs.rows,
         processing_class=loaded.tokenizer,
     )
-    steps = train_and_save(c, "dpo", trainer, folder, checkpoint, log_line)
+    steps = train_and_save(c, "dpo", trainer, folder, checkpoint, log_line, tracker)
 
     # 4. What came out.
     report(c, origin, pairs, folder, steps)

@@ -63,6 +63,7 @@ SAVE_STEPS: PositiveInt = 50
 SAVE_TOTAL_LIMIT: PositiveInt = 3  # checkpoints kept
 WANDB: bool = True  # online when logged in, else offline; WANDB_MODE is obeyed
 WANDB_PROJECT: str = "qwen-svg"
+REPORT_TO: Literal["", "tensorboard", "trackio"] = ""  # another tracker beside wandb; requirements/trackers.txt
 # This run
 RUN_NAME: str = ""  # folder under outputs/; "" = a time stamp (with --resume: the latest run)
 RESUME: bool = False  # go on from the newest complete checkpoint of RUN_NAME, with that run's constants
@@ -134,7 +135,7 @@ def main(c: SimpleNamespace) -> None:
     vllm = open_vllm(c, origin, loaded, prompts) if engine == "vllm" else None
     trainer = build_trainer(c, loaded, prompts, folder, vllm, rewarder)
     trainer.add_callback(Samples(folder / "drawings", rewarder, c.SAMPLE_STEPS, tracker))
-    steps = train_and_save(c, "grpo", trainer, folder, checkpoint, log_line)
+    steps = train_and_save(c, "grpo", trainer, folder, checkpoint, log_line, tracker)
 
     # 4. What came out.
     report(c, origin, folder, steps)

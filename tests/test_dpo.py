@@ -251,7 +251,7 @@ def test_errors_are_one_sentence_and_write_nothing(workplace, monkeypatch, kind)
 
 
 def test_without_trl_the_way_to_it_is_named(workplace, monkeypatch):
-    monkeypatch.setattr("reinforce.shared_constants.find_spec", lambda name: None)
+    monkeypatch.setattr("qwen_svg.common.errors.find_spec", lambda name: None)
     refused(workplace, monkeypatch, "requirements/reinforce.txt", "--model", "outputs/sft")
 
 

@@ -2,8 +2,12 @@
 
 import pytest
 
+import train
 from qwen_svg.common.errors import UserError
+from qwen_svg.common.jsonl import read_jsonl
 from qwen_svg.common.tracking import wandb_mode
+from qwen_svg.training.callbacks import panels
+from tests.scripts import run_main
 
 
 @pytest.fixture
@@ -65,3 +69,29 @@ def test_a_server_of_ones_own_is_asked_at_its_own_port(clean, url, address):
     if url:
         clean.setenv("WANDB_BASE_URL", url)
     assert wandb_mode() == "online" and asked == [address]
+
+
+def test_figures_have_one_name_each_and_none_beside_the_constants():
+    logged = {
+        "step": 3, "epoch": 0.1, "loss": 1.0, "learning_rate": 1e-3, "rewards/legality/mean": 0.5, "minutes": 0.1,
+        "eval_accuracy": 0.25, "eval_cross_entropy": 2.0, "eval_tokens": 77, "train_runtime": 9.0, "total_flos": 1e9,
+    }  # fmt: skip
+    assert panels(logged) == {
+        "train/epoch": 0.1, "train/loss": 1.0, "train/learning_rate": 1e-3, "train/rewards/legality/mean": 0.5,
+        "valid/accuracy": 0.25, "valid/cross_entropy": 2.0,
+    }  # fmt: skip
+
+
+def test_another_tracker_is_one_constant(tmp_path, monkeypatch, tiny_base, data_file):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monkeypatch.chdir(tmp_path)
+    short = "--epochs 0.2 --lora-rank 4 --max-length 1100 --logging-steps 1 --no-wandb --report-to tensorboard".split()
+    run_main(train, "--base-model", str(tiny_base), "--data-path", str(data_file), "--run-name", "r", *short)
+    (events,) = (tmp_path / "outputs/r/runs").rglob("events.out.tfevents.*")
+    accumulator = EventAccumulator(str(events))
+    accumulator.Reload()
+    assert {"train/loss", "train/tokens_per_second", "eval/cross_entropy"} <= set(accumulator.Tags()["scalars"])
+    losses = [r["loss"] for r in read_jsonl(tmp_path / "outputs/r/metrics.jsonl") if "loss" in r]
+    assert [event.value for event in accumulator.Scalars("train/loss")] == pytest.approx(losses)

@@ -24,7 +24,7 @@ from types import NoneType, SimpleNamespace
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from qwen_svg.common.environment import asked_wandb_mode, configure_environment
-from qwen_svg.common.errors import UserError, install_error_hook, one_line, print_in_any_encoding
+from qwen_svg.common.errors import UserError, install_error_hook, one_line, print_in_any_encoding, require_package
 from qwen_svg.common.processes import quiet_unless_main
 
 ROOT = Path(__file__).resolve().parents[2]  # where train.py is
@@ -121,6 +121,8 @@ def start(script: str | Path, positional: str = "", formerly: dict[str, str] | N
     constants = constants_in_force(script, positional=positional, formerly=formerly)
     if getattr(constants, "WANDB", False):
         asked_wandb_mode()
+    if tracker := getattr(constants, "REPORT_TO", ""):
+        require_package(tracker)
     configure_environment()
     return constants
 

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -80,6 +81,12 @@ def _say(sentence: str) -> None:
 PACKAGE_OF = {
     "PIL": "pillow", "yaml": "pyyaml", "skimage": "scikit-image", "pathops": "skia-pathops", "optimi": "torch-optimi"
 }  # fmt: skip
+
+
+def require_package(module: str) -> None:
+    """Raise UserError where a module is not installed, without importing it."""
+    if find_spec(module) is None:
+        raise UserError(missing_package(module) or f"{module} is not installed; `pip install {module}` first.")
 
 
 def missing_package(module: str) -> str:

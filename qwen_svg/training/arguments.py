@@ -24,6 +24,9 @@ def shared_arguments(c: SimpleNamespace, folder: Path, device: torch.device) -> 
         "save_steps": c.SAVE_STEPS,
         "save_total_limit": c.SAVE_TOTAL_LIMIT,
         "seed": c.SEED,
+        "report_to": c.REPORT_TO or "none",  # RunLog sends wandb what belongs on the dashboard
+        "project": c.WANDB_PROJECT,  # trackio's
+        "run_name": folder.name,
     }
 
 
@@ -55,7 +58,6 @@ def training_arguments(
         greater_is_better=False if c.EARLY_STOPPING else None,
         restore_callback_states_from_checkpoint=c.EARLY_STOPPING > 0,  # how long there has been no better one
         data_seed=c.SEED,
-        report_to="none",  # RunLog sends what belongs on the dashboard
         remove_unused_columns=False,  # the samples are objects; the collator knows what to take from them
         dataloader_num_workers=2 if on_gpu else 0,
         dataloader_pin_memory=on_gpu,

@@ -19,7 +19,7 @@ from qwen_svg.common.processes import is_main, processes
 from qwen_svg.training.checkpoints import what_is_intact
 from qwen_svg.training.malloc_trim import malloc_trim
 
-# wandb's panels: what is logged under which name. A key that is not here is not sent.
+# wandb's panels: what is logged under which name. Other figures (rewards, accuracies) are sent as train/… and valid/….
 PANELS = {
     "loss": "train/loss",
     "learning_rate": "train/learning_rate",
@@ -33,6 +33,19 @@ PANELS = {
     "peak_memory_gb": "system/peak_memory_gb",
     "minutes_left": "system/minutes_left",
 }
+
+# Of no interest as a curve: what is on the other axis, or the Trainer's sums at the end.
+NO_PANEL = {"step", "minutes", "eval_tokens", "eval_runtime", "total_flos"}
+
+
+def panels(record: dict) -> dict[str, float]:
+    """Return what wandb gets of a logged record: the figures by the names of their panels."""
+    shown = {key: value for key, value in record.items() if key not in NO_PANEL and not key.startswith("train_")}
+    return {PANELS.get(key) or _panel(key): value for key, value in shown.items()}
+
+
+def _panel(key: str) -> str:
+    return "valid/" + key.removeprefix("eval_") if key.startswith("eval_") else f"train/{key}"
 
 
 def log_line(record: dict) -> str | None:
@@ -67,7 +80,7 @@ class RunLog(TrainerCallback):
     """Every logged figure goes to metrics.jsonl, training.log, the terminal and, with a tracker, to wandb's panels."""
 
     def __init__(self, folder: Path, line: Callable[[dict], str | None] = log_line, tracker: Any = None):
-        """line: what is said of a record. tracker: a wandb run, where it is not the Trainer that reports to it."""
+        """line: what is said of a record. tracker: a wandb run, or None."""
         self.folder, self.line, self.tracker = folder, line, tracker
         self.began = time.perf_counter()
 
@@ -87,8 +100,8 @@ class RunLog(TrainerCallback):
         if line := self.line(record):
             with (self.folder / "training.log").open("a", encoding="utf-8") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
-        if self.tracker and (panels := {PANELS[key]: value for key, value in record.items() if key in PANELS}):
-            self.tracker.log(panels, step=state.global_step)
+        if self.tracker:
+            self.tracker.log(panels(record), step=state.global_step)
 
 
 class SkippedSteps(TrainerCallback):

@@ -60,6 +60,7 @@ def short_training(c: SimpleNamespace, rate: float) -> SimpleNamespace:
         "EARLY_STOPPING": 0,
         "MAX_MINUTES": 0,
         "DRAW_SAMPLES": 0,
+        "REPORT_TO": "",
     }
     return SimpleNamespace(**vars(c) | changes)
 
