@@ -15,8 +15,11 @@ BEFORE, AFTER = TEMPLATE.split("{description}")
 FIRST, ANSWER, SECOND = "first description", "<reasoning>r</reasoning><svg></svg>", "second description"
 
 
-def trained_chat_template(tokenizer: Any, form: str) -> str:
-    """Return a Jinja template for `apply_chat_template`, llama.cpp and vLLM. form: of the prompt, "chat" or "raw"."""
+def trained_chat_template(tokenizer: Any, form: str, mark_answers: bool = False) -> str:
+    """Return a Jinja template for `apply_chat_template`, llama.cpp and vLLM. form: of the prompt, "chat" or "raw".
+
+    mark_answers: between transformers' `generation` tags, where trainers have their loss; llama.cpp knows no such tag.
+    """
     two = format_prompt(tokenizer, SECOND, form, [(FIRST, ANSWER)])
     head, rest = two.split(build_prompt(FIRST), 1)
     to_answer, rest = rest.split(ANSWER, 1)
@@ -25,7 +28,10 @@ def trained_chat_template(tokenizer: Any, form: str) -> str:
     assert to_answer == turn + lead, "this base's template writes the last turn in another way than the others"
     end, stop, _ = between.partition(end_of_turn(tokenizer))  # what an answer ends with
     end = end + stop if stop else ""
+    tags = ("{%- generation -%}", "{%- endgeneration -%}") if mark_answers else ("", "")
     return _JINJA.format(
+        open=tags[0],
+        close=tags[1],
         head=json.dumps(head, ensure_ascii=False),
         between=json.dumps(between.removeprefix(end), ensure_ascii=False),
         start=json.dumps(BEFORE[: BEFORE.index("\n")], ensure_ascii=False),
@@ -47,7 +53,7 @@ _JINJA = """\
 {{{{- content if content.startswith({start}) else {before} + content + {after} -}}}}
 {{%- set state.pending = {turn} -%}}
 {{%- elif message['role'] == 'assistant' -%}}
-{{{{- state.pending + {lead} + content + {end} -}}}}
+{{{{- state.pending + {lead} -}}}}{open}{{{{- content + {end} -}}}}{close}
 {{%- set state.pending = {between} -%}}
 {{%- endif -%}}
 {{%- endfor -%}}
