@@ -30,7 +30,7 @@ from qwen_svg.common.constants import (
 from qwen_svg.common.errors import LossIsNotANumber, UserError, run
 from qwen_svg.common.files import require_data_file, write_json
 from qwen_svg.common.processes import broadcast, init_distributed, is_main, processes, sharding
-from qwen_svg.common.run_folder import check_run_name, environment, new_run_folder, run_to_resume
+from qwen_svg.common.run_folder import check_run_name, environment, mark_ended, new_run_folder, run_to_resume
 from qwen_svg.model.find import require_base
 from qwen_svg.training.resume import constants_to_resume
 
@@ -317,6 +317,7 @@ def finish(c: SimpleNamespace, trainer: SVGTrainer, folder: Path, data: Training
     trainer.save_model(str(folder))  # the adapter alone
     if not is_main():
         return
+    mark_ended(folder, step)
     draw_loss(folder / "metrics.jsonl", folder / "loss.png")
     before, last = (records[i]["eval_cross_entropy"] for i in (0, -1))
     after = trainer.state.best_metric if best else last

@@ -13,7 +13,7 @@ import torch
 from qwen_svg.common.constants import write_config
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.files import apply_umask, write_json
-from qwen_svg.common.run_folder import CONFIG, Run, environment, new_run_folder, open_run, run_to_resume
+from qwen_svg.common.run_folder import CONFIG, Run, environment, mark_ended, new_run_folder, open_run, run_to_resume
 from qwen_svg.common.run_split import read_split, split_sha256
 from qwen_svg.common.tracking import finish_run
 from qwen_svg.model.load import LoadedModel
@@ -27,6 +27,7 @@ from reinforce.shared_constants import FORMERLY
 def open_origin(c: SimpleNamespace) -> Run:
     """Return the run to begin with; fills in MODEL and DATA_PATH."""
     origin = open_run(c.MODEL)
+    print(f"run: {origin.folder}")
     if origin.constants.BASE_QUANTIZATION:
         raise UserError(
             f"{origin.folder} was trained with BASE_QUANTIZATION, which reinforcement cannot go on from; give another."
@@ -96,6 +97,7 @@ def train_and_save(
     trainer.require_finite()
     trainer.model.save_pretrained(folder)  # the adapter alone
     apply_umask(folder)
+    mark_ended(folder, step)
     if stopped:
         print(f"{stopped} after step {step} of {trainer.state.max_steps}")
     return step

@@ -22,6 +22,7 @@ from tqdm import tqdm
 import generate
 from qwen_svg.common.constants import constants_in_force
 from qwen_svg.common.errors import UserError, in_the_way, run
+from qwen_svg.common.run_folder import mark_ended
 from qwen_svg.evaluation.judge import judge
 from qwen_svg.generation.batch import draw_file
 from qwen_svg.generation.best_of_n import Attempt, DrawingPlan, Request, draw_each
@@ -128,6 +129,22 @@ def test_the_model_is_the_newest_trained_run_unless_named(here):
             os.utime(folder / "adapter_model.safetensors", (1000 - age, 1000 - age))
     assert find_model("") == "outputs/new" and find_model("old") == "outputs/old"
     assert find_model("owner/name") == "owner/name"
+
+
+def test_a_trial_is_the_newest_run_but_says_so_and_copying_makes_none_newer(here, capsys):
+    for name, steps in (("long", 400), ("trial", 3)):
+        folder = here / "outputs" / name
+        folder.mkdir(parents=True)
+        (folder / "config.yml").touch()
+        (folder / "environment.json").write_text("{}")
+        (folder / "adapter_model.safetensors").touch()
+        mark_ended(folder, steps)
+    os.utime(here / "outputs/long/adapter_model.safetensors")  # as copying does
+    assert find_model("") == find_model("") == "outputs/trial"
+    note = "note: outputs/trial, the newest run, was trained for 3 steps, outputs/long for 400: `--model long`\n"
+    assert capsys.readouterr().out == note
+    mark_ended(here / "outputs/long", 400)
+    assert find_model("") == "outputs/long" and not capsys.readouterr().out
 
 
 def test_nothing_is_overwritten_and_names_are_safe(tmp_path):

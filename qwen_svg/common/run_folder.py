@@ -5,7 +5,7 @@ import platform
 import subprocess
 import time
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from shlex import quote
 from types import SimpleNamespace
@@ -13,12 +13,13 @@ from typing import Any
 
 from qwen_svg.common.constants import ROOT, declared_constants
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.files import folder_note, read_json
+from qwen_svg.common.files import folder_note, read_json, write_json
 from qwen_svg.common.processes import processes, sharding
 
 OUTPUTS = Path("outputs")
 CONFIG = "config.yml"  # the constants of the training
 ADAPTER = "adapter_model.safetensors"  # there when the training has ended
+TRIAL = 10  # a run with so many times fewer steps than another was a trial, and may not be the one that is meant
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "wandb", "resvg-py")
 
 
@@ -62,18 +63,50 @@ def nearest_run(name: str) -> str:
     return f"; perhaps {nearest[0]} is meant" if nearest else ""
 
 
+def mark_ended(folder: Path, steps: int) -> None:
+    """Write into environment.json that training has ended now, after so many steps."""
+    facts = read_json(folder / "environment.json")
+    write_json(folder / "environment.json", facts | {"ended": time.time(), "steps": steps})
+
+
+def _end(folder: Path) -> tuple[float, int]:
+    """Return when a run's training ended (seconds since 1970) and its steps, 0 = not known.
+
+    A file's time would be that of its copying; it stands in where an older run has nothing written down.
+    """
+    path = folder / "environment.json"
+    facts = read_json(path) if path.is_file() else {}
+    return facts.get("ended", (folder / ADAPTER).stat().st_mtime), facts.get("steps", 0)
+
+
 def ended_runs() -> list[Path]:
     """Return the folders of the runs whose training has ended, the last one last."""
-    return [path.parent for path in sorted(OUTPUTS.glob(f"*/{ADAPTER}"), key=lambda path: path.stat().st_mtime)]
+    return sorted((path.parent for path in OUTPUTS.glob(f"*/{ADAPTER}")), key=_end)
 
 
 def newest_run() -> Path:
-    """Return the folder of the run that was finished last. Raises UserError where none is."""
+    """Return the folder of the run that was finished last; says so where another was trained TRIAL times as long.
+
+    Raises UserError where there is none.
+    """
     if runs := ended_runs():
+        steps = {run: _end(run)[1] for run in runs}
+        longest = max(runs, key=steps.get)
+        if steps[longest] >= TRIAL * max(1, steps[runs[-1]]) and steps[runs[-1]]:
+            _note(
+                f"note: {runs[-1]}, the newest run, was trained for {steps[runs[-1]]} steps, {longest} for "
+                f"{steps[longest]:,}: `--model {quote(longest.name)}`"
+            )
         return runs[-1]
     raise UserError(
         f"{OUTPUTS}/ holds no run whose training has ended{folder_note()}; train one, or give a model with `--model`."
     )
+
+
+@cache
+def _note(text: str) -> None:
+    """Print it once: a script looks for its run more than once."""
+    print(text)
 
 
 def run_to_resume(name: str) -> Path:

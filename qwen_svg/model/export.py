@@ -63,7 +63,9 @@ DESCRIPTION = "a blue circular button with power symbol"
 
 
 def main(c: SimpleNamespace) -> None:
-    name, source = Path(find_model(c.MODEL)).stem, find_source(c.MODEL, c.BASE_MODEL)
+    found, source = find_model(c.MODEL), find_source(c.MODEL, c.BASE_MODEL)
+    print(f"model: {found}")
+    name = Path(found).stem
     if c.FORMAT != "safetensors":
         require_known(load_config(source.base))  # before minutes of work
     model, tokenizer, prompt, expected = load(source)
