@@ -56,9 +56,9 @@ if __name__ == "__main__":
 import asyncio
 import gc
 import json
-import resource
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from time import monotonic
 
@@ -97,9 +97,19 @@ def mine(c: SimpleNamespace, **client) -> None:
         store.close()
 
 
-async def crawl(c: SimpleNamespace, store, source: str, rows: Iterator[str], position: int, client: dict) -> None:
+def allow_many_files() -> None:
+    """As many at once as the system lets a process have; Windows has no such limit."""
+    try:
+        import resource
+    except ImportError:
+        return
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a file for every connection, idle ones too
+    with suppress(ValueError):  # macOS says "no limit", and takes no such number
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+async def crawl(c: SimpleNamespace, store, source: str, rows: Iterator[str], position: int, client: dict) -> None:
+    allow_many_files()  # one for every connection, idle ones too
     gc.freeze()  # what is imported stays; the collector need not look at it again
     manners = Manners(1000 * c.MAX_KILOBYTES, c.HOST_CONCURRENCY, c.HOST_DELAY, c.RETRIES)
     fetcher = Fetcher(c.TIMEOUT, c.MAX_CONCURRENCY, c.CONTACT, **client)

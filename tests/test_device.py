@@ -1,5 +1,6 @@
 """In which precision a CPU computes: what measures faster, unless it is said; a run that goes on keeps its own."""
 
+import ast
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import train
+from corpus import mine
 from encoder import training as encoder_training
 from qwen_svg.common import environment
 from qwen_svg.common.errors import UserError
@@ -212,3 +214,21 @@ def test_cudnns_attention_is_off_wherever_a_device_is_chosen():
     script = f"import torch; before = {told}; import qwen_svg.model.device; print(before, {told})"
     ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["True", "False"]
+
+
+def test_nothing_is_imported_that_windows_lacks(monkeypatch):
+    rooms = ("qwen_svg", "corpus", "scoring", "encoder", "reinforce")
+    for path in [*ROOT.glob("*.py"), *(path for room in rooms for path in (ROOT / room).rglob("*.py"))]:
+        names = {alias.name for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.Import)
+                 for alias in node.names}  # fmt: skip
+        assert names.isdisjoint({"resource", "fcntl", "pwd", "grp", "termios"}), path
+    monkeypatch.setitem(sys.modules, "resource", None)
+    mine.allow_many_files()
+
+
+def test_apples_gpu_is_refused_in_a_sentence(monkeypatch, capsys):
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert device.pick_device().type == device.pick_device().type == "cpu"
+    assert capsys.readouterr().out.count("note: Apple's GPU (MPS) is not used") == 1
+    assert device.pick_device("cpu").type == "cpu" and not capsys.readouterr().out

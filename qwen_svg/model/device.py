@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -26,9 +27,16 @@ torch.backends.cuda.enable_cudnn_sdp(False)
 
 def pick_device(wanted: str = "auto") -> torch.device:
     """Return the CPU, or, for "auto", a GPU where there is one; several processes (`torchrun`) get one each."""
+    if wanted != "cpu" and torch.backends.mps.is_available():
+        _say_once("note: Apple's GPU (MPS) is not used, since nothing has been tried on it; this runs on the CPU")
     if wanted == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", int(os.environ["LOCAL_RANK"])) if "LOCAL_RANK" in os.environ else torch.device("cuda")
+
+
+@cache
+def _say_once(text: str) -> None:
+    print(text)
 
 
 def multiplies_bf16() -> bool:

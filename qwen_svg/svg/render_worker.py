@@ -7,6 +7,7 @@ only this process with them. A frame is 4 bytes of length (big endian) and a JSO
 import json
 import struct
 import sys
+from contextlib import suppress
 from typing import BinaryIO
 
 MAX_MEMORY = 2 * 1024**3  # bytes of address space; an honest drawing takes 40 MB
@@ -47,7 +48,8 @@ def _limit_memory() -> None:
         import resource
     except ImportError:  # Windows has no such limit
         return
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+    with suppress(ValueError):  # macOS has the name, and takes no limit
+        resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

@@ -1,10 +1,11 @@
 """How fast a training goes, in what people compare: real tokens a second, padding, peak memory, time left."""
 
-import resource
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 import torch
 
 GB = 1e9
@@ -55,4 +56,9 @@ def peak_memory(device: torch.device) -> int:
     """Return the most bytes that have been in use: of a GPU by torch, else of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # KiB on Linux
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
+    import resource  # which Windows lacks
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024  # KiB on Linux
