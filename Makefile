@@ -6,12 +6,12 @@ RUN := outputs/quickstart
 COMPAT := tests/test_lean.py tests/test_checkpoints.py tests/test_recipes.py tests/test_resume.py
 DESCRIPTION := a red heart
 
-.PHONY: help quickstart draw data icons model model-qwen test lint compat peers vllm clean-quickstart
+.PHONY: help quickstart draw data icons model model-qwen test lint compat peers vllm keep-quickstart
 
 help:  ## what there is to make
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 | /p' Makefile | awk -F ' \\| ' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
-quickstart: .venv/installed $(MODEL) data/scenes.jsonl clean-quickstart  ## from nothing to pictures, on 2 cores
+quickstart: .venv/installed $(MODEL) data/scenes.jsonl keep-quickstart  ## from nothing to pictures, on 2 cores
 	$(PY) preprocess_token_lengths.py --data-path data/scenes.jsonl --tokenizer $(MODEL)
 	$(PY) train.py --config configs/quickstart.yml
 	$(PY) evaluate_test.py --model $(RUN) --generate-samples 48
@@ -93,6 +93,6 @@ data/scenes.jsonl: .venv/installed $(wildcard corpus/*.py corpus/composing/*)
 data/twemoji.jsonl: .venv/installed $(shell find corpus -name '*.py')
 	$(PY) -m corpus.build_dataset --output $@
 
-# Only the quickstart's own earlier run gives way; train.py itself never overwrites one.
-clean-quickstart:
-	rm -rf $(RUN)
+# An earlier quickstart's run stays, under another name: no run is removed unasked.
+keep-quickstart:
+	test ! -e $(RUN) || mv $(RUN) $(RUN)-$$(date +%Y-%m-%d_%H%M%S)
