@@ -3,6 +3,7 @@ PY := .venv/bin/python
 MODEL := models/SmolLM2-135M-Instruct.Q4_1.gguf
 QWEN := models/Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf
 RUN := outputs/quickstart
+TORCH_INDEX ?=  # https://download.pytorch.org/whl/cpu spares gigabytes of CUDA where pip would take them
 COMPAT := tests/test_lean.py tests/test_checkpoints.py tests/test_recipes.py tests/test_resume.py
 DESCRIPTION := a red heart
 
@@ -57,7 +58,7 @@ model-qwen: $(QWEN)  ## Qwen2.5-Coder-0.5B-Instruct, 491 MB
 
 .venv/installed: requirements.txt
 	test -x $(PY) || $(PYTHON) -m venv .venv
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check $(TORCH_INDEX:%=--extra-index-url %) -r requirements.txt
 	touch $@
 
 .venv/installed-dev: .venv/installed $(wildcard requirements/*.txt)
