@@ -11,6 +11,7 @@ import sys
 import termios
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +25,7 @@ from qwen_svg.common.constants import constants_in_force
 from qwen_svg.common.errors import UserError, in_the_way, run
 from qwen_svg.common.run_folder import mark_ended
 from qwen_svg.evaluation.judge import judge
+from qwen_svg.generation import engine
 from qwen_svg.generation.batch import draw_file
 from qwen_svg.generation.best_of_n import Attempt, DrawingPlan, Request, draw_each
 from qwen_svg.generation.descriptions import read_descriptions
@@ -36,7 +38,7 @@ from qwen_svg.model.find import find_model
 from svg_constraint import check
 from tests.paths import ROOT
 from tests.scripts import run_main
-from tests.tiny import answer
+from tests.tiny import answer, make_prompts
 
 ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
 FREE = Settings(temperature=1.0, seed=5, max_new=20, free=True)
@@ -415,3 +417,17 @@ def test_a_chat_changes_drawings_obeys_and_survives_ctrl_c(tiny_base, tmp_path):
 def test_help_names_the_description_once_more():
     c = constants_in_force(ROOT / "generate.py", ["a fox", "--n", "2"], positional="DESCRIPTION")
     assert (c.DESCRIPTION, c.N, c.FREE) == ("a fox", 2, False)
+
+
+def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(predictor, monkeypatch, capsys):
+    prompts = make_prompts(predictor.tokenizer, 3)
+    ask = partial(
+        engine.generate_answers, predictor.engine.model, predictor.tokenizer, prompts, max_total=900, max_new=4,
+        batch_size=1, temperature=0.0, seed=0, progress="tuned: drawing",
+    )  # fmt: skip
+    ask()
+    assert not capsys.readouterr().out  # it was done in seconds
+    monkeypatch.setattr(engine, "SAID_EVERY", -1)
+    ask()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"tuned: drawing: {n} of 3, about 0 min left" for n in (1, 2, 3)]

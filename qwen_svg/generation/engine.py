@@ -25,6 +25,7 @@ from qwen_svg.generation.llama_cpp_decoder import LlamaCppDecoder
 from qwen_svg.generation.sampling import GREEDY_BELOW, Chance, chance_of, next_tokens, sample
 from qwen_svg.generation.transformers_decoder import TransformersDecoder
 
+SAID_EVERY = 30  # seconds: where there is no terminal for a bar, a line says how far it is
 CLOSING = "</svg>"
 CLOSING_WINDOW = 8  # tokens looked back over for `</svg>`; no tokenizer needs more than 6 for these 6 characters
 
@@ -60,13 +61,19 @@ def generate_answers(
     rows = rows_for(prompts, max_total, max_new, temperature, seed)
     if constrained:
         engine.constrain(rows)
-    written = steps = 0
+    written = steps = done = 0
+    began = said = time.monotonic()
     with tqdm(total=len(prompts), desc=progress, unit="drawing", disable=None) as bar:
         for advanced in engine.run(sorted(rows, key=lambda row: -len(row.prompt))):  # neighbours alike in length
             raise_first_error(advanced)
             written, steps = written + len(advanced), steps + 1
             bar.set_postfix_str(f"{written} tokens", refresh=steps % 20 == 0)  # a first drawing may take minutes
-            bar.update(sum(row.ended for row in advanced))
+            ended, now = sum(row.ended for row in advanced), time.monotonic()
+            bar.update(ended)
+            done += ended
+            if bar.disable and ended and now - said > SAID_EVERY:  # no terminal: a line now and then
+                said, left = now, (now - began) * (len(prompts) / done - 1)
+                print(f"{progress}: {done} of {len(prompts)}, about {left / 60:.0f} min left", flush=True)
     return [engine.answer(row) for row in rows]
 
 
