@@ -1,12 +1,15 @@
 """Sheets of pictures: each in its place, none out of shape, and nobody else's file in the way."""
 
 import io
+from pathlib import Path
 
+import matplotlib
 import pytest
 from PIL import Image
 
+from qwen_svg.common import sheet as sheet_module
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.sheet import cell, save, sheet_beside, write_sheet
+from qwen_svg.common.sheet import cell, fitted, font_for, save, sheet_beside, write_sheet
 
 
 def png(size: tuple[int, int], colour: str) -> bytes:
@@ -45,3 +48,33 @@ def test_a_picture_that_was_there_before_the_output_is_not_written_over(tmp_path
         sheet_beside(tmp_path / "o.jsonl")
     (tmp_path / "o.jsonl").touch()
     assert sheet_beside(tmp_path / "o.jsonl") == tmp_path / "o.png"
+
+
+@pytest.mark.parametrize("text", ["a fox", "a long description of a fox " * 9, "x" * 300, "красная лиса αλεπού", ""])
+@pytest.mark.parametrize("size", [11, 15])
+def test_captions_never_leave_their_place(text, size):
+    font = font_for(text, size)
+    lines = fitted(text, font, 160, 3)
+    assert len(lines) <= 3 and all(font.getlength(line) <= 160 for line in lines)
+    whole = "".join(text.split())
+    assert "".join("".join(lines).split()) == whole or (
+        lines[-1].endswith(" …") and whole.startswith(lines[0].split()[0])
+    )
+
+
+def test_greek_and_cyrillic_are_drawn_and_what_no_font_has_is_said(monkeypatch, capsys):
+    boxes = font_for("\uffff", 12).getmask("\uffff")
+    for character in "лλéß→":
+        assert bytes(font_for(character, 12).getmask(character)) != bytes(boxes)
+    capsys.readouterr()
+    monkeypatch.setattr(sheet_module, "_fonts_here", list)
+    font_for("火狐 and 狐", 12)
+    font_for("火狐 again", 12)
+    assert capsys.readouterr().out.count("no font here has") == 1
+    had = Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")
+    monkeypatch.setattr(
+        sheet_module, "_characters", lambda path: {ord(c) for c in "火"} if path == had.parent else set()
+    )
+    monkeypatch.setattr(sheet_module, "_fonts_here", lambda: [had.parent])
+    monkeypatch.setattr("PIL.ImageFont.truetype", lambda path, size: path)
+    assert font_for("火", 13) == had.parent

@@ -5,25 +5,18 @@ import html
 import io
 import json
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 import wandb
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.files import write_text
-from qwen_svg.common.sheet import cell, save
+from qwen_svg.common.sheet import cell, save, write
 from qwen_svg.evaluation.judge import Judgement
 from qwen_svg.evaluation.metrics import FEW, Cell, Column, flat, metric_rows
 from qwen_svg.evaluation.ranking import RANKING
 
-TITLES = {
-    "reference": "reference",
-    "base": "before (base model)",
-    "tuned": "after (fine-tuned)",
-    "constrained": "after, constrained",
-}
 CELL, TEXT_WIDTH, MARGIN = 192, 220, 12  # pixels
 
 
@@ -64,19 +57,18 @@ def write_gallery(path: Path, samples: list[Sample], judged: dict[str, list[Judg
     height = 36 + (CELL + MARGIN) * len(shown) + MARGIN
     sheet = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(sheet)
-    bold, small = ImageFont.load_default(15), ImageFont.load_default(13)
     for column, name in enumerate(judged):
         x = MARGIN + TEXT_WIDTH + column * (CELL + MARGIN)
-        draw.text((x, 10), TITLES[name], fill="#333333", font=bold)
+        write(draw, (x, 10), name, 15, CELL, bold=True)
         for row, i in enumerate(shown):
             y = 36 + row * (CELL + MARGIN)
             judgement = judged[name][i]
             sheet.paste(cell(judgement.png, CELL), (x, y))
-            draw.text((x + 12, y + CELL // 2 - 8), judgement.why_not_drawn, fill="#999999", font=small)
+            write(draw, (x + 12, y + CELL // 2 - 8), judgement.why_not_drawn, 13, CELL - 24, fill="#999999")
             draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), outline="#dddddd")
     for row, i in enumerate(shown):
         y = 36 + row * (CELL + MARGIN)
-        draw.multiline_text((MARGIN, y + 4), "\n".join(wrap(samples[i].description, 28)[:10]), fill="black", font=small)
+        write(draw, (MARGIN, y + 4), samples[i].description, 13, TEXT_WIDTH - MARGIN, 10, fill="black")
     save(sheet, path)
 
 
@@ -103,7 +95,7 @@ def write_report(
 def _metric_table(metrics: dict) -> str:
     rows = metric_rows(metrics)
     few = any(one.interval for _, cells in rows for one in cells)
-    head = "".join(f"<th>{html.escape(TITLES[name])}</th>" for name in metrics)
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in metrics)
     body = "".join(
         f"<tr><td>{html.escape(label)}</td>" + "".join(f"<td>{_figure(one, few)}</td>" for one in cells) + "</tr>"
         for label, cells in rows
@@ -124,7 +116,7 @@ def _violation_table(metrics: dict) -> str:
     )
     if not rules:
         return "<p>None.</p>"
-    head = "".join(f"<th>{html.escape(TITLES[name])}</th>" for name in metrics)
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in metrics)
     body = "".join(
         f"<tr><td><code>{html.escape(rule)}</code></td>"
         + "".join(f"<td>{figures['violations'].get(rule, 0) or '–'}</td>" for figures in metrics.values())
@@ -139,13 +131,13 @@ def _sample(sample: Sample, i: int, judged: dict[str, list[Judgement]]) -> str:
     for name, judgements in judged.items():
         judgement = judgements[i]
         picture = (
-            f'<img alt="{html.escape(TITLES[name])}" src="{_data_uri(judgement.png)}">'
+            f'<img alt="{html.escape(name)}" src="{_data_uri(judgement.png)}">'
             if judgement.drawn
             else f'<div class="none">{html.escape(judgement.why_not_drawn)}</div>'
         )
         badge = "good" if judgement.legal("prompt") and judgement.drawn else "bad"
         cells.append(
-            f'<figure>{picture}<figcaption>{html.escape(TITLES[name])}<br><span class="{badge}">'
+            f'<figure>{picture}<figcaption>{html.escape(name)}<br><span class="{badge}">'
             f"{html.escape(judgement.summary())}</span>{_claims(judgement)}</figcaption>"
             f"<details><summary>answer</summary><pre>{html.escape(judgement.answer)}</pre></details></figure>"
         )
