@@ -7,6 +7,10 @@ import shutil
 import httpx2
 import pytest
 
+from qwen_svg.common.dataset import Sample
+from qwen_svg.evaluation.judge import judge
+from qwen_svg.evaluation.metrics import Column
+from qwen_svg.evaluation.report import write_report
 from svg_constraint import check
 from tests.served import Script, serving
 from tests.test_serve import MXSS
@@ -219,3 +223,18 @@ def test_the_policy_lets_in_nothing_but_the_page_itself(site):
     assert not re.search(
         r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|https?://(?!www\.w3\.org)", response.text
     )
+
+
+@pytest.mark.parametrize(("width", "side_by_side"), [(1024, 4), (390, 2)])
+def test_a_report_keeps_before_and_after_side_by_side(browser, tmp_path, width, side_by_side):
+    samples = [Sample("1", "a circle", answer())]
+    judged = {name: [judge(answer())] for name in ("reference", "base", "tuned", "constrained")}
+    metrics = {name: Column(column).metrics() for name, column in judged.items()}
+    write_report(tmp_path / "report.html", tmp_path, metrics, samples, judged)
+    context = browser.new_context(viewport={"width": width, "height": 800})
+    page = context.new_page()
+    page.goto((tmp_path / "report.html").as_uri())
+    tops = page.eval_on_selector_all("figure", "all => all.map(one => one.getBoundingClientRect().top)")
+    assert tops.count(tops[0]) == side_by_side
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()

@@ -164,14 +164,15 @@ _PAGE = """<!doctype html>
 <style>
 :root {{ color-scheme: light dark; }}
 body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
-table {{ border-collapse: collapse; margin: 1rem 0; }}
+table {{ border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }}
 td, th {{ padding: .25rem .8rem; border-bottom: 1px solid #8884; text-align: right; }}
 td:first-child, th:first-child {{ text-align: left; }}
 .interval {{ display: inline-block; width: 5.5em; color: #777; font-size: 85%; text-align: left; }}
 .curve {{ max-width: 100%; background: white; }}
-.row {{ display: flex; flex-wrap: wrap; gap: 1rem; }}
-figure {{ margin: 0; width: 17rem; }}
-figure img, .none {{ width: 16rem; height: 16rem; border: 1px solid #8884; background: white; }}
+.row {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(13rem, 50% - .5rem), 1fr)); gap: 1rem; }}
+figure {{ margin: 0; min-width: 0; }}
+figure img, .none {{ box-sizing: border-box; width: 100%; aspect-ratio: 1; }}
+figure img, .none {{ border: 1px solid #8884; background: white; }}
 .none {{ display: grid; place-items: center; color: #777; }}
 .good {{ color: #1a7f37; }} .bad {{ color: #c0392b; }}
 pre {{ white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; }}
