@@ -227,7 +227,7 @@ def workplace(tmp_path_factory, tiny_base, data_file):
         patch.chdir(folder)
         call(train, "--no-wandb", run_name="sft", data_path=data_file, base_model=tiny_base, **SFT)
         patch.setattr("reinforce.rewards.answer_format", chance)
-        call(train_grpo, run_dir="outputs/sft", run_name="grpo", **GRPO)
+        call(train_grpo, "--no-wandb", run_dir="outputs/sft", run_name="grpo", **GRPO)
     return folder
 
 
