@@ -1,9 +1,11 @@
 """Rendering text that nobody has vouched for."""
 
+import io
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from qwen_svg.svg import render
 from qwen_svg.svg.render import picture_difference, png_bytes, render_rgb
@@ -33,6 +35,20 @@ def test_no_file_is_read(tmp_path, tag):
     svg = SVG_OPEN.replace(">", f'{prefix}><{tag} href="{secret}" width="256" height="256"/></svg>')
     with pytest.raises(ValueError, match="images"):
         png_bytes(svg)
+
+
+def test_cairosvg_draws_too_and_fetches_nothing(tmp_path):
+    wide = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 256 128"><path d="M0 0h256v128H0z" fill="#f00"/></svg>'
+    with Image.open(io.BytesIO(png_bytes(wide, 200, renderer="cairosvg"))) as picture:
+        assert picture.size == (200, 200)
+        assert picture.getpixel((100, 100)) == (255, 0, 0) and picture.getpixel((100, 20)) == (255, 255, 255)
+    (tmp_path / "secret.svg").write_text(wide.replace("<path", '<path id="p"'))
+    for body in (
+        f'<use href="{tmp_path}/secret.svg#p"/>',
+        f"<style>@import url({tmp_path}/secret.svg);</style><path/>",
+    ):
+        with pytest.raises(ValueError, match="not fetched"):
+            png_bytes(f"{SVG_OPEN}{body}</svg>", renderer="cairosvg")
 
 
 def test_entities_are_refused_and_a_comment_about_images_is_not():

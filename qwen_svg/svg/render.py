@@ -1,6 +1,6 @@
-"""SVG text to pixels, with resvg. What it renders may come from a model or a stranger.
+"""SVG text to pixels, with resvg or CairoSVG. What is rendered may come from a model or a stranger.
 
-So it is read with expat first, which sees the names resvg will see, whatever prefix hides them; and drawn in a process
+So it is read with expat first, which sees the names they will see, whatever prefix hides them; and drawn in a process
 of its own (`qwen_svg/svg/render_worker.py`) under a time limit.
 """
 
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from xml.parsers import expat
 
 import numpy as np
@@ -25,16 +25,24 @@ SPECK = 1 / 4096  # of the pixels, 16 of 256 × 256; a circle of radius 1, which
 _READS_FILES = {"image", "feImage"}  # resvg opens the file they name
 
 
-def png_bytes(svg: str, size: int = 256, background: str | None = "#ffffff", seconds: float | None = None) -> bytes:
+def png_bytes(
+    svg: str,
+    size: int = 256,
+    background: str | None = "#ffffff",
+    seconds: float | None = None,
+    renderer: Literal["resvg", "cairosvg"] = "resvg",
+) -> bytes:
     """Return the drawing as PNG, fitted into size × size pixels, on `background` (None = transparent).
 
-    Raises ValueError when it cannot be rendered, or not within `seconds` (None = TIME_LIMIT), or asks for other files.
+    renderer: "cairosvg", the one of most published figures, where it is installed; its picture has size × size pixels
+    whatever the drawing's shape. Raises ValueError when it cannot be rendered, or not within `seconds` (None =
+    TIME_LIMIT), or asks for other files.
     """
     _refuse_files(svg)
-    options = {"svg_string": svg, "width": size, "height": size, "background": background}
+    options = {"renderer": renderer, "svg_string": svg, "width": size, "height": size, "background": background}
     answer = _ask(options, TIME_LIMIT if seconds is None else seconds)
     if answer[:1] != b"P":
-        raise ValueError(f"resvg cannot render the SVG ({answer[1:].decode('utf-8')})")
+        raise ValueError(f"{renderer} cannot render the SVG ({answer[1:].decode('utf-8')})")
     return answer[1:]
 
 
@@ -121,7 +129,7 @@ def _ask(options: dict, seconds: float) -> bytes:
             alarm.cancel()
         if answer is None:
             _stop()
-            raise ValueError(f"resvg crashed on the SVG or took over {seconds:g} s")
+            raise ValueError(f"{options['renderer']} crashed on the SVG or took over {seconds:g} s")
         return answer
 
 

@@ -1,31 +1,53 @@
 """The process that draws: SVG in, PNG out, over pipes; `qwen_svg/svg/render.py` starts it, and again when it has died.
 
-resvg trusts its input more than we do: some SVGs abort it, overflow its stack or keep it busy for days. Here they take
-only this process with them. A frame is 4 bytes of length (big endian) and a JSON text, or for a PNG the bytes.
+resvg and CairoSVG trust their input more than we do: some SVGs abort them, overflow a stack or keep them busy for days.
+Here they take only this process with them. A frame is 4 bytes of length (big endian) and a JSON text, or for a PNG the
+bytes.
 """
 
 import json
 import struct
 import sys
 from contextlib import suppress
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 MAX_MEMORY = 2 * 1024**3  # bytes of address space; an honest drawing takes 40 MB
 
 
 def main() -> None:
     _limit_memory()
-    import resvg_py
-
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
-    while (frame := read_frame(requests)) is not None:  # dpi: without it, lengths in mm or in are 0
+    while (frame := read_frame(requests)) is not None:
         options = json.loads(frame)
         try:
-            picture = bytes(resvg_py.svg_to_bytes(skip_system_fonts=True, dpi=96.0, **options))
+            picture = RENDERERS[options.pop("renderer")](**options)
         except BaseException as error:  # resvg's panics do not derive from Exception
             write_frame(answers, b"E" + str(error).encode("utf-8", "replace"))
         else:
             write_frame(answers, b"P" + picture)
+
+
+def resvg(**options: Any) -> bytes:
+    import resvg_py
+
+    # dpi: without it, lengths in mm or in are 0
+    return bytes(resvg_py.svg_to_bytes(skip_system_fonts=True, dpi=96.0, **options))
+
+
+def cairosvg(svg_string: str, width: int, height: int, background: str) -> bytes:
+    """As its svg2png, which would fetch what an address names."""
+    from cairosvg.surface import PNGSurface
+
+    def refuse(url: str, kind: str) -> bytes:
+        raise ValueError(f"the SVG refers to {url}, which is not fetched")
+
+    return PNGSurface.convert(
+        svg_string.encode("utf-8"), background_color=background, output_width=width, output_height=height,
+        url_fetcher=refuse,
+    )  # fmt: skip
+
+
+RENDERERS = {"resvg": resvg, "cairosvg": cairosvg}
 
 
 def read_frame(stream: BinaryIO) -> bytes | None:
