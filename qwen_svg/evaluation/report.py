@@ -1,6 +1,5 @@
 """What people look at: samples.jsonl, gallery.png, report.html (one file, pictures inside, works offline), wandb."""
 
-import base64
 import html
 import io
 import json
@@ -15,6 +14,7 @@ from qwen_svg.common.files import write_text
 from qwen_svg.common.sheet import cell, save, write
 from qwen_svg.evaluation.judge import Judgement
 from qwen_svg.evaluation.metrics import FEW, Cell, Column, flat, metric_rows
+from qwen_svg.evaluation.page import data_uri, page
 from qwen_svg.evaluation.ranking import RANKING
 
 CELL, TEXT_WIDTH, MARGIN = 192, 220, 12  # pixels
@@ -75,13 +75,12 @@ def write_gallery(path: Path, samples: list[Sample], judged: dict[str, list[Judg
 def write_report(
     path: Path, run: Path, metrics: dict, samples: list[Sample], judged: dict[str, list[Judgement]]
 ) -> None:
-    """Write the report. Model output enters the page as escaped text and as PNG only, never as markup."""
+    """Write the report: figures, loss curve, broken rules, best and worst, then every drawing."""
     loss = run / "loss.png"
-    curve = f'<img class="curve" alt="loss over steps" src="{_data_uri(loss.read_bytes())}">' if loss.is_file() else ""
+    curve = f'<img class="curve" alt="loss over steps" src="{data_uri(loss.read_bytes())}">' if loss.is_file() else ""
     ranking, title = run / "test" / RANKING, "<h2>Best and worst by score</h2>"
-    ranked = f'{title}<img class="curve" alt="" src="{_data_uri(ranking.read_bytes())}">' if ranking.is_file() else ""
-    page = _PAGE.format(
-        title=html.escape(f"Qwen-SVG · {run.name}"),
+    ranked = f'{title}<img class="curve" alt="" src="{data_uri(ranking.read_bytes())}">' if ranking.is_file() else ""
+    body = _BODY.format(
         metrics=_metric_table(metrics),
         violations=_violation_table(metrics),
         curve=curve,
@@ -89,7 +88,7 @@ def write_report(
         count=len(samples),
         samples="\n".join(_sample(sample, i, judged) for i, sample in enumerate(samples)),
     )
-    write_text(path, page)
+    write_text(path, page(f"Qwen-SVG · {run.name}", body))
 
 
 def _metric_table(metrics: dict) -> str:
@@ -131,7 +130,7 @@ def _sample(sample: Sample, i: int, judged: dict[str, list[Judgement]]) -> str:
     for name, judgements in judged.items():
         judgement = judgements[i]
         picture = (
-            f'<img alt="{html.escape(name)}" src="{_data_uri(judgement.png)}">'
+            f'<img alt="{html.escape(name)}" src="{data_uri(judgement.png)}">'
             if judgement.drawn
             else f'<div class="none">{html.escape(judgement.why_not_drawn)}</div>'
         )
@@ -153,32 +152,7 @@ def _claims(judgement: Judgement) -> str:
     return f"<br>{len(judgement.claims) - len(broken)} of {len(judgement.claims)} claims hold{named}"
 
 
-def _data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
-table {{ border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }}
-td, th {{ padding: .25rem .8rem; border-bottom: 1px solid #8884; text-align: right; }}
-td:first-child, th:first-child {{ text-align: left; }}
-.interval {{ display: inline-block; width: 5.5em; color: #777; font-size: 85%; text-align: left; }}
-.curve {{ max-width: 100%; background: white; }}
-.row {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(13rem, 50% - .5rem), 1fr)); gap: 1rem; }}
-figure {{ margin: 0; min-width: 0; }}
-figure img, .none {{ box-sizing: border-box; width: 100%; aspect-ratio: 1; }}
-figure img, .none {{ border: 1px solid #8884; background: white; }}
-.none {{ display: grid; place-items: center; color: #777; }}
-.good {{ color: #1a7f37; }} .bad {{ color: #c0392b; }}
-pre {{ white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; }}
-</style></head><body>
-<h1>{title}</h1>
-{metrics}
+_BODY = """{metrics}
 <h2>Training</h2>
 {curve}
 <h2>Answers that break a rule of the prompt</h2>
@@ -186,5 +160,4 @@ pre {{ white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; }}
 {ranked}
 <h2>Drawings ({count})</h2>
 {samples}
-</body></html>
 """
