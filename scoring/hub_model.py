@@ -38,10 +38,18 @@ def load_pretrained(kind: str, model: str) -> tuple[Any, Any]:
     return loaded.to(device).eval(), processor
 
 
-def unavailable(what: str, error: Exception, local: str) -> UserError:
+class WeightsMissing(UserError):
+    """The weights of a model cannot be had. reason: the sentence without its way out."""
+
+    reason = ""
+
+
+def unavailable(what: str, error: Exception, local: str) -> WeightsMissing:
     """what: the constant and its value. local: how to give a copy instead."""
-    reason = f"{type(error).__name__}: {first_sentence(error)}"
-    return UserError(f"{what} cannot be loaded ({reason}); connect to the hub, or give a local copy: {local}.")
+    reason = f"{what} cannot be loaded ({type(error).__name__}: {first_sentence(error)})"
+    missing = WeightsMissing(f"{reason}; connect to the hub, or give a local copy: {local}.")
+    missing.reason = reason
+    return missing
 
 
 def picture_directions(model: str, pictures: list[Image.Image]) -> torch.Tensor:

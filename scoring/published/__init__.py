@@ -1,0 +1,1 @@
+"""Published figures' measures: what a profile of benchmark.py names, computed as its protocol says."""
