@@ -27,6 +27,7 @@ from qwen_svg.evaluation.prompts import read_prompts
 PROMPTS: list[str] = []  # files of prompts: SVGenius's .json, .csv with id and desc, .jsonl, .txt with one to a line
 LIMIT: NonNegativeInt = 0  # take so many, the first ones; 0 = all
 REFERENCES: str = ""  # folder with ID.svg or ID.png, where the prompts bring no references
+FID_REFERENCES: str = ""  # folder of .png that FID is taken to, where it is not to the references
 PROFILE: str = "ours"  # svgenius, svgen, introsvg, sarena, mmsvg, starvector or ours
 # What draws
 MODEL: str = ""  # a run, merged model, .gguf; a folder of SVGs, .jsonl {id, svg}; http://…/v1; "" = the newest run
@@ -101,7 +102,7 @@ from qwen_svg.generation.pick_engine import pick_engine
 from qwen_svg.generation.predictor import Predictor, Settings
 from qwen_svg.model.source import find_model, find_source
 from scoring.candidate import Candidate
-from scoring.published.measures import measure_all
+from scoring.published.measures import MODELS, measure_all
 from scoring.scores import find_score
 
 BENCHMARKS = OUTPUTS / "benchmarks"
@@ -118,7 +119,7 @@ def main(c: SimpleNamespace) -> None:
     profile, prompts = read_profile(c.PROFILE), read_prompts(c.PROMPTS, c.LIMIT)
     require_renderer(profile)
     weights = local_weights(c.WEIGHTS, profile)
-    references = read_references(prompts, c.REFERENCES, profile)
+    references = read_references(prompts, c.REFERENCES, c.FID_REFERENCES, profile)
     name, drawn = described(c)
     folder = BENCHMARKS / f"{profile.name}-{name}"
     require_writable(*(folder / file for file in (CARD, "card.md", "report.html", "answers.jsonl")))
@@ -153,7 +154,7 @@ def main(c: SimpleNamespace) -> None:
 
 def local_weights(given: list[str], profile: Profile) -> dict[str, str]:
     """Return the local folders of WEIGHTS by hub id. Raises UserError for an id that the profile does not look with."""
-    known = sorted({spec["model"] for spec in profile.metrics.values() if "model" in spec})
+    known = sorted({spec[name] for spec in profile.metrics.values() for name in MODELS if name in spec})
     found = dict(one.split("=", 1) for one in given)
     for id, folder in found.items():
         if id not in known:

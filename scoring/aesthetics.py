@@ -44,14 +44,19 @@ def score(
     """Return the guess for each, cut to [0, 1]; 0 where a drawing does not render."""
 
     def guesses(pictures: list[Image.Image]) -> list[float]:
-        directions = picture_directions(model, pictures)
-        for weight, bias in load_head(head):
-            if weight.shape[1] != directions.shape[1]:
-                raise UserError(f"HEAD {head} takes {weight.shape[1]} numbers, and MODEL {model} makes another count.")
-            directions = directions @ weight.T.to(directions.device) + bias.to(directions.device)
-        return (directions[:, 0] / 10).clamp(0, 1).tolist()
+        return (guess(pictures, model, head) / 10).clamp(0, 1).tolist()
 
     return in_batches(candidates, batch_size, lambda c: picture(c.svg, PICTURE), guesses, "aesthetics")
+
+
+def guess(pictures: list[Image.Image], model: str = MODEL, head: str = HEAD) -> torch.Tensor:
+    """Return what people would say of each picture, from 1 to 10 or so: float32 (N,)."""
+    directions = picture_directions(model, pictures)
+    for weight, bias in load_head(head):
+        if weight.shape[1] != directions.shape[1]:
+            raise UserError(f"HEAD {head} takes {weight.shape[1]} numbers, and MODEL {model} makes another count.")
+        directions = directions @ weight.T.to(directions.device) + bias.to(directions.device)
+    return directions[:, 0]
 
 
 @lru_cache(1)

@@ -54,8 +54,12 @@ def unavailable(what: str, error: Exception, local: str) -> WeightsMissing:
 
 def picture_directions(model: str, pictures: list[Image.Image]) -> torch.Tensor:
     """Return what a vision or a vision-language model makes of pictures: float32 (N, D), of length 1."""
+    return torch.nn.functional.normalize(picture_features(model, pictures), dim=-1)
+
+
+def picture_features(model: str, pictures: list[Image.Image]) -> torch.Tensor:
+    """Return the same with the length that the model gives it."""
     loaded, processor = load_pretrained("AutoModel", model)
     inputs = processor(images=pictures, return_tensors="pt").to(loaded.device, loaded.dtype)
     with torch.inference_mode():
-        made = getattr(loaded, "get_image_features", loaded)(**inputs)
-    return torch.nn.functional.normalize(made.pooler_output.float(), dim=-1)
+        return getattr(loaded, "get_image_features", loaded)(**inputs).pooler_output.float()

@@ -24,7 +24,6 @@ class Profile:
     # What a drawing that does not render counts as: a picture of one colour, a score of 0, or nothing at all.
     failure: Literal["black", "white", "zero", "left out"]
     metrics: dict[str, dict[str, Any]]  # by name: `measure`, a function of scoring/published/, and its arguments
-    tokens: str = ""  # the tokenizer that counts them, a hub id; "" = the drawing model's own
     notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict:

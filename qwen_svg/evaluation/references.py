@@ -18,12 +18,13 @@ class References:
     svgs: list[str]  # of each prompt; "" where there is none
     pictures: list[Image.Image | None]  # of each prompt, RGB
     fault: str = ""  # why there is not one for every prompt
+    pool: tuple[Path, ...] = ()  # pictures of other things, which a distance of sets is taken to
 
 
-def read_references(prompts: list[Prompt], folder: str, profile: Profile) -> References:
+def read_references(prompts: list[Prompt], folder: str, pool: str, profile: Profile) -> References:
     """Return the prompts' own references as the profile renders them, or those of `folder`, ID.svg or ID.png.
 
-    Raises UserError for a folder that is not there, or has no reference of any of the prompts.
+    pool: a folder of PNGs, "" for none. Raises UserError for a folder that is not there, or has none of what it is for.
     """
     if not folder:
         svgs = [prompt.reference for prompt in prompts]
@@ -41,7 +42,14 @@ def read_references(prompts: list[Prompt], folder: str, profile: Profile) -> Ref
     undrawn = [prompt.id for prompt, picture in zip(prompts, pictures, strict=True) if picture is None]
     if not fault and undrawn:
         fault = f"the reference of {undrawn[0]!r} ({len(undrawn)} in all) does not render with {profile.renderer}"
-    return References(svgs, pictures, fault)
+    return References(svgs, pictures, fault, _pool(pool))
+
+
+def _pool(folder: str) -> tuple[Path, ...]:
+    found = tuple(sorted(Path(folder).glob("*.png"))) if folder else ()
+    if folder and not found:
+        raise UserError(f"FID_REFERENCES {folder} holds no .png file; give a folder of pictures, or leave it out.")
+    return found
 
 
 def _files(folder: str) -> dict[str, Path]:
@@ -51,12 +59,19 @@ def _files(folder: str) -> dict[str, Path]:
 
 
 def _picture(file: Path, svg: str, profile: Profile) -> Image.Image | None:
-    """What is transparent is white."""
     if svg:
         return as_picture(profile_png(svg, profile))
     try:
+        return on_white_rgb(file)
+    except UserError:
+        return None
+
+
+def on_white_rgb(file: Path) -> Image.Image:
+    """Return a picture in RGB; what is transparent is white. Raises UserError for what is no picture."""
+    try:
         with Image.open(file) as image:
             layers = image.convert("RGBA")
-    except OSError:
-        return None
+    except OSError as error:
+        raise UserError(f"{file} is no picture ({error}); mend or remove it.") from None
     return Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers).convert("RGB")

@@ -2,21 +2,28 @@
 
 import importlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from huggingface_hub import try_to_load_from_cache
 from PIL import Image
 
 from qwen_svg.common.errors import UserError
 from qwen_svg.evaluation.card import Measured, Sample
 from qwen_svg.evaluation.profile import Profile
-from qwen_svg.evaluation.profile_pictures import INSTALL, as_picture
+from qwen_svg.evaluation.profile_pictures import as_picture
 from qwen_svg.evaluation.references import References
 from scoring.hub_model import WeightsMissing
 from scoring.published.seen import Seen
 
 # By `measure` of a profile: the module of scoring/published/ whose function of that name takes it.
-MODULES = {"score": "own"}
+MODULES = {
+    "score": "own", "clip_text": "clip", "clip_image": "clip", "dino": "dino", "fid": "fid", "fid_clip": "fid",
+    "mse": "pixels", "ssim": "pixels", "lpips": "pixels", "aesthetic": "preference", "hps": "preference",
+    "svg_tokens": "tokens",
+}  # fmt: skip
 COLOURS = ("black", "white")
+MODELS = ("model", "head", "weights", "network")  # arguments of measures that name what it looks with
 
 
 def measure_all(
@@ -36,8 +43,7 @@ def _measured(
     if not kept:
         return Measured(fault="none of the drawings renders")
     model = spec.get("model", "")
-    if model in weights:
-        spec["model"] = weights[model]
+    spec = {name: weights.get(value, value) if isinstance(value, str) else value for name, value in spec.items()}
     try:
         measure = _function(spec.pop("measure"))
         found = measure(_seen(profile, failure, [samples[i] for i in kept], _of(references, kept)), **spec)
@@ -46,13 +52,26 @@ def _measured(
     except UserError as error:
         return Measured(fault=str(error).rstrip("."))
     except ImportError as error:
-        return Measured(fault=f"the package {error.name} is not installed; {INSTALL}")
+        return Measured(fault=f"the package {error.name} is not installed; requirements/benchmark.txt says how")
+    looked = looked_with(spec)
     if isinstance(found, float):
-        return Measured(value=found, model=spec.get("model", ""))
+        return Measured(value=found, model=looked)
     values: list[float | None] = [0.0 if failure == "zero" else None] * len(samples)
     for i, value in zip(kept, found, strict=True):
         values[i] = value
-    return Measured(values, model=spec.get("model", ""))
+    return Measured(values, model=looked)
+
+
+def looked_with(spec: dict[str, Any]) -> str:
+    """Return the names of what a measure looked with, and the hub's commit where one is known."""
+    return ", ".join(_with_commit(spec[name]) for name in MODELS if name in spec)
+
+
+def _with_commit(model: str) -> str:
+    cached = (
+        try_to_load_from_cache(model, "config.json") if model.count("/") == 1 and not Path(model).exists() else None
+    )
+    return f"{model} @ {Path(cached).parent.name}" if isinstance(cached, str) else model
 
 
 def _function(name: str) -> Callable[..., list[float | None] | float]:
@@ -61,7 +80,7 @@ def _function(name: str) -> Callable[..., list[float | None] | float]:
 
 def _of(references: References, kept: list[int]) -> References:
     svgs, pictures = ([side[i] for i in kept] for side in (references.svgs, references.pictures))
-    return References(svgs, pictures, references.fault)
+    return References(svgs, pictures, references.fault, references.pool)
 
 
 def _seen(profile: Profile, failure: str, samples: list[Sample], references: References) -> Seen:
@@ -75,4 +94,5 @@ def _seen(profile: Profile, failure: str, samples: list[Sample], references: Ref
         references.pictures,
         references.svgs,
         references.fault,
+        references.pool,
     )

@@ -1,7 +1,8 @@
 """What a measure sees of a benchmark's drawings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from PIL import Image
 
@@ -18,6 +19,7 @@ class Seen:
     references: Sequence[Image.Image | None]
     reference_svgs: Sequence[str]
     reference_fault: str  # why not every prompt has a reference; "" where all have
+    pool: Sequence[Path]  # pictures that a distance of sets is taken to; none = the references
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -25,3 +27,9 @@ class Seen:
     def require_references(self) -> None:
         if self.reference_fault:
             raise UserError(self.reference_fault)
+
+
+def batches(*sides: Sequence, size: int = 32) -> Iterator[tuple[list, ...]]:
+    """Yield aligned sequences a batch at a time."""
+    for first in range(0, len(sides[0]), size):
+        yield tuple(list(side[first : first + size]) for side in sides)
