@@ -2,7 +2,8 @@
 
 Reads   PROMPTS (.json, .jsonl, .csv, .txt) and MODEL: what draws, or drawings that another system has made.
 Writes  outputs/benchmarks/<profile>-<model>/: card.json, card.md, report.html, samples.jsonl, svg/; and answers.jsonl,
-        which a call that was stopped goes on with. COMPARE writes into outputs/benchmarks/<one>-or-<other>/.
+        which a call that was stopped goes on with. COMPARE writes comparison.json, comparison.html and
+        vote.html into outputs/benchmarks/<profile>-<one>-or-<other>/.
 
     python benchmark.py --model first --prompts easy_svg_captions.json --profile svgenius
     python benchmark.py --model http://localhost:8000/v1 --served-model Qwen3-8B --prompts test.csv --profile introsvg
@@ -48,6 +49,7 @@ SCORE: str = ""  # of scoring/, that chooses among BEST_OF; "" = legal, renders,
 WEIGHTS: list[str] = []  # ID=FOLDER: a local copy of a model of the profile
 # Or
 COMPARE: list[str] = []  # two cards of the same prompts: differences, a gallery, and a page to vote on
+LABELS: str = ""  # the labels.csv that the page has saved: what people say joins the differences
 
 
 def check_constants(c: SimpleNamespace) -> None:
@@ -55,7 +57,11 @@ def check_constants(c: SimpleNamespace) -> None:
     if c.COMPARE:
         if len(c.COMPARE) != 2:
             raise UserError(f"COMPARE takes two cards, not {len(c.COMPARE)}; give two folders of outputs/benchmarks/.")
+        if c.LABELS and not Path(c.LABELS).is_file():
+            raise UserError(f"LABELS {c.LABELS} does not exist; save it from the comparison's vote.html.")
         return
+    if c.LABELS:
+        raise UserError("LABELS are of two cards; name them with `--compare`.")
     read_profile(c.PROFILE)
     if not c.PROMPTS:
         raise UserError("PROMPTS is not given; name a file of prompts with `--prompts`.")
@@ -91,6 +97,7 @@ from qwen_svg.common.run_folder import OUTPUTS, PACKAGES
 from qwen_svg.evaluation.answer_file import answered_before, keep_answers
 from qwen_svg.evaluation.card import CARD, Sample, card_text, make_card, write_card
 from qwen_svg.evaluation.card_report import write_card_report
+from qwen_svg.evaluation.comparison import compare_cards
 from qwen_svg.evaluation.made_drawings import Made, read_made
 from qwen_svg.evaluation.profile import Profile
 from qwen_svg.evaluation.profile_pictures import judge_made, require_renderer
@@ -113,7 +120,9 @@ ASKED_WITH = "the instruction of prompt_template.py"
 
 def main(c: SimpleNamespace) -> None:
     if c.COMPARE:
-        raise UserError("COMPARE is not there yet.")
+        folder = compare_cards(*c.COMPARE, BENCHMARKS, c.LABELS)
+        print(f"{folder / 'comparison.html'} · to vote on: {folder / 'vote.html'}")
+        return
 
     # 1. What is asked, of whom, and under which protocol; what would fail later is said now.
     profile, prompts = read_profile(c.PROFILE), read_prompts(c.PROMPTS, c.LIMIT)

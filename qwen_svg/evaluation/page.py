@@ -14,7 +14,8 @@ def data_uri(png: bytes) -> str:
 def page(title: str, body: str, script: str = "") -> str:
     """Return the file's text. body: HTML. script: JavaScript of ours; without any the page may run none."""
     scripts = "; script-src 'unsafe-inline'" if script else ""
-    return _PAGE.format(title=html.escape(title), style=STYLE, body=body, script=script, scripts=scripts)
+    body += f"<script>{script}</script>" if script else ""
+    return _PAGE.format(title=html.escape(title), style=STYLE, body=body, scripts=scripts)
 
 
 STYLE = """
@@ -42,6 +43,5 @@ _PAGE = """<!doctype html>
 <style>{style}</style></head><body>
 <h1>{title}</h1>
 {body}
-<script>{script}</script>
 </body></html>
 """
