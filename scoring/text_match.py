@@ -4,9 +4,10 @@ Reads   FILES, and DESCRIPTION or the tables' column of that name. Writes a line
 
     python -m scoring.text_match drawing.svg --description "a red fox in the snow"
 
-Times 2.5 it is CLIPScore (Hessel et al. 2021), which was measured with this CLIP and has "A photo depicts" before each
-text; drawings are no photos, and here it is left out. Cosines are small: pictures with
-their own captions have 0.25 to 0.35 or so, with others' 0.1 to 0.2.
+The description is read as it is, cut to the model's length, its end token kept. Times 2.5 it is CLIPScore (Hessel et
+al. 2021), which was measured with this CLIP and has "A photo depicts" before each text; drawings are no photos, and
+here it is left out. Other protocols' forms are in benchmark.py's profiles. Cosines are small: pictures with their own
+captions have 0.25 to 0.35 or so, with others' 0.1 to 0.2.
 """
 
 from collections.abc import Sequence

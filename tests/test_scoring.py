@@ -248,7 +248,7 @@ def test_dino_knows_a_picture_again(models, monkeypatch):
     same, other, *_, none = dino.score(CANDIDATES, models["dino"], batch_size=2)
     assert same == pytest.approx(1, abs=1e-5) and 0 < other < 0.999 and none == 0
     turns = iter([torch.eye(2)[:1], -torch.eye(2)[:1]])
-    monkeypatch.setattr(dino, "picture_directions", lambda *_: next(turns))
+    monkeypatch.setattr(dino, "token_means", lambda *_: next(turns))
     assert dino.score(CANDIDATES[:1], models["dino"]) == [0], "the opposite is no likeness"
 
 
