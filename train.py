@@ -105,14 +105,14 @@ def check_constants(c: SimpleNamespace) -> None:
             "give the hub id or folder it was made from, or leave BASE_QUANTIZATION empty."
         )
     check_run_name(c.RUN_NAME, is_new=not (c.RESUME or c.DRY_RUN))
-    require_data_file(c.DATA_PATH)
-    require_base(c.BASE_MODEL)
 
 
 if __name__ == "__main__":  # what is wrong with the constants is said here, before seconds of imports
     c = start(__file__)
     c = constants_to_resume(__file__, c.RUN_NAME) if c.RESUME else c
     check_constants(c)
+    require_data_file(c.DATA_PATH)
+    require_base(c.BASE_MODEL)
 
 import torch
 from transformers import EarlyStoppingCallback, set_seed
