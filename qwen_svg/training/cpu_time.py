@@ -1,4 +1,4 @@
-"""How long will a training step take on this CPU? By arithmetic, so that nobody waits for what never ends."""
+"""How long must a training step take on this CPU? By arithmetic, so that nobody waits for what never ends."""
 
 import time
 
@@ -11,13 +11,14 @@ SLOWEST_STEP = 600  # seconds: a 4-bit base that needs more on a CPU is refused
 
 
 def tell_time(parameters: int, tokens: float, checkpointing: bool, quantization: str, dtype: torch.dtype) -> None:
-    """Print how long a step of `tokens` through frozen `parameters` takes; refuse a large 4-bit base.
+    """Print the least time for a step of `tokens` through frozen `parameters`; refuse a large 4-bit base.
 
-    A multiplication and an addition per parameter and token forward, the same for the gradient of the input; with
+    Its products alone, about half of a step in fp32 and a tenth in bf16 where a CPU has units for that: a
+    multiplication and an addition per parameter and token forward, the same for the gradient of the input; with
     checkpointing, forward again.
     """
     seconds = (6 if checkpointing else 4) * parameters * tokens / _flops(dtype)
-    print(f"time estimate on cpu: {seconds:,.1f} s a step of {tokens:,.0f} tokens")
+    print(f"on cpu: at least {seconds:,.1f} s a step of {tokens:,.0f} tokens; what is left is told as it runs")
     if quantization and seconds > SLOWEST_STEP:
         raise UserError(
             f"BASE_QUANTIZATION {quantization!r} is made for GPUs: on this CPU a step through {parameters / 1e9:.1f} "
