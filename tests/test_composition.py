@@ -144,6 +144,13 @@ def test_words_of_what_is_not_known_are_not_given_to_something_else():
     assert not claims.relations and not claims.background
 
 
+def test_a_relation_to_something_unknown_is_none():
+    """ "it" is the outline of a folder, which is no thing that is known, and so is what stands behind it."""
+    text = "a black outline folder with an orange L-shaped element behind it"
+    assert read_claims(text).relations == []
+    assert claims_of(text, f'{SVG_OPEN}<circle cx="99" cy="99" r="50"/></svg>') == []
+
+
 def test_no_drawing_holds_nothing_and_no_text_makes_it_fail():
     assert composition.score([Candidate("", TWO), Candidate("<svg", TWO), Candidate("<svg></svg>", TWO)]) == [0, 0, 0]
     bomb = '<!DOCTYPE svg [<!ENTITY a "aaaa">]><svg xmlns="http://www.w3.org/2000/svg"><rect width="&a;"/></svg>'

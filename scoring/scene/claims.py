@@ -81,7 +81,7 @@ class _Reader:
     def _reversed(self, value: str) -> None:
         """ "B with A to its left": the relation of the last thing to the one before."""
         here = len(self.claims.phrases) - 1
-        if here:
+        if here > 0:
             self.claims.relations.append((here, value, (here - 1,)))
 
     def _place(self, value: str) -> None:
