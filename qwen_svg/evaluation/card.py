@@ -137,7 +137,8 @@ def card_text(card: dict) -> str:
 
 
 def number(value: float) -> str:
-    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.4g}"
+    """Return four digits or so; what a sum of zeros leaves by rounding is 0."""
+    return f"{value:.1f}" if abs(value) >= 100 else f"{round(value, 9):.4g}"
 
 
 def interval(figure: dict) -> str:
