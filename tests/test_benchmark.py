@@ -176,6 +176,14 @@ def test_a_model_draws_and_a_stopped_benchmark_is_gone_on_with(here, tiny_base, 
         run_main(benchmark, *asked, "--temperature", "0.5")
 
 
+def test_the_best_of_several_is_said_to_be_one(here, tiny_base):
+    asked = ["--model", str(tiny_base), "--prompts", "prompts.csv", "--limit", "1", "--max-new-tokens", "300"]
+    run_main(benchmark, *asked, "--best-of", "2", "--temperature", "0.7", "--score", "composition", "--name", "two")
+    drawn = card_of("ours-two")["drawn"]
+    assert drawn["kept"] == "best of 2 by composition" and drawn["temperature"] == 0.7
+    assert len((benchmark.BENCHMARKS / "ours-two/answers.jsonl").read_text().splitlines()) == 1
+
+
 def test_an_endpoint_is_asked_with_our_instruction_and_may_fail(here):
     def reply(body: dict, number: int):
         text = body["messages"][0]["content"]

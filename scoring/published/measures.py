@@ -42,13 +42,14 @@ def _measured(
     kept = [i for i, sample in enumerate(samples) if sample.judged.renders or failure in COLOURS]
     if not kept:
         return Measured(fault="none of the drawings renders")
-    model = spec.get("model", "")
+    named = spec
     spec = {name: weights.get(value, value) if isinstance(value, str) else value for name, value in spec.items()}
     try:
         measure = _function(spec.pop("measure"))
         found = measure(_seen(profile, failure, [samples[i] for i in kept], _of(references, kept)), **spec)
     except WeightsMissing as error:
-        return Measured(fault=f"{error.reason}; connect to the hub, or give a copy with `--weights {model}=FOLDER`")
+        copies = " or ".join(f"`--weights {named[name]}=PATH`" for name in MODELS if name in named)
+        return Measured(fault=f"{error.reason}; connect to the hub, or give a copy with {copies}")
     except UserError as error:
         return Measured(fault=str(error).rstrip("."))
     except ImportError as error:
