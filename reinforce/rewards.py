@@ -10,6 +10,9 @@ A policy finds every way to a reward that is cheaper than drawing. So only pictu
 reasoning; an illegal drawing has nothing but its legality and format; violations are counted, not set against legal
 elements, which can be piled up; and neither repetition nor what is hidden is length, because it is measured compressed
 and without what cannot be seen.
+
+Two of them have the form that CTRL-S has (hmwang2002/CTRL-S @ 70b0f3fa, training/reward_function.py), where it is asked
+for: length as efficiency, and the format as a gate to all the others.
 """
 
 import math
@@ -36,8 +39,12 @@ _ANSWER = re.compile(
 )
 
 
-def make_rewards(dialect: str, likeness: Score) -> dict[str, Score]:
-    """Return the rewards by name. dialect: what is legal; likeness: a score function of scoring/."""
+def make_rewards(dialect: str, likeness: Score, length_form: str = "factor", gate: bool = False) -> dict[str, Score]:
+    """Return the rewards by name. dialect: what is legal; likeness: a score function of scoring/.
+
+    length_form: "factor" or "efficiency". gate: an answer whose format is 0 has 0 in all of them.
+    """
+    length_of = {"factor": length, "efficiency": efficiency}[length_form]
 
     def legal(candidate: Candidate) -> bool:
         verdict = _verdict(candidate.svg, dialect)
@@ -51,13 +58,21 @@ def make_rewards(dialect: str, likeness: Score) -> dict[str, Score]:
 
         return scored
 
-    return {
+    def gated(score: Score) -> Score:
+        def scored(candidates: Sequence[Candidate]) -> list[float]:
+            values = zip(candidates, score(candidates), strict=True)
+            return [value if answer_format(candidate) else 0.0 for candidate, value in values]
+
+        return scored
+
+    rewards = {
         "legality": lambda candidates: [legality(_verdict(candidate.svg, dialect)) for candidate in candidates],
         "renders": where_legal(render.score),
         "likeness": where_legal(likeness),
-        "length": where_legal(lambda candidates: [length(candidate) for candidate in candidates]),
+        "length": where_legal(lambda candidates: [length_of(candidate) for candidate in candidates]),
         "format": lambda candidates: [answer_format(candidate) for candidate in candidates],
     }
+    return {name: gated(score) for name, score in rewards.items()} if gate else rewards
 
 
 @lru_cache(4096)
@@ -76,6 +91,15 @@ def legality(verdict: Verdict | None) -> float:
 def length(candidate: Candidate) -> float:
     """Return how well the words, the SVG and what it draws fit the reference in size: the least of the three."""
     return min(map(_fit, _sizes(candidate.answer), _sizes(candidate.reference)))
+
+
+def efficiency(candidate: Candidate) -> float:
+    """Return 1 - ((n - m / 2) / m)² of an SVG of n characters, its reference has m: 1 up to half as long.
+
+    At the reference's own length it is 3/4, at three halves of it 0.
+    """
+    measured, wanted = (len(extract_svg(answer) or "") for answer in (candidate.answer, candidate.reference))
+    return max(0.0, 1 - (max(measured - wanted / 2, 0) / max(wanted, 1)) ** 2)
 
 
 def _sizes(answer: str) -> tuple[int, int, int]:

@@ -39,6 +39,8 @@ WEIGHT_RENDERS: NonNegativeFloat = 0.5  # legal, and it shows more than one colo
 WEIGHT_LIKENESS: NonNegativeFloat = 2.0  # legal, and like its sample's drawing or description, by LIKENESS
 WEIGHT_LENGTH: NonNegativeFloat = 1.0  # legal, and about as long as its sample's answer, and with as much in it
 WEIGHT_FORMAT: NonNegativeFloat = 0.5  # a reasoning and an SVG alone, not in the prompt's words
+LENGTH_FORM: Literal["factor", "efficiency"] = "factor"  # "efficiency": CTRL-S's, the shorter the SVG the better
+FORMAT_GATE: bool = False  # an answer without the format has no reward at all, as in CTRL-S
 LIKENESS: str = "similarity"  # of scoring/: similarity, text_match, vqa …; NAME=MODEL for another model than its own
 DIALECT: Literal["prompt", "prompt+gradients", "kaggle"] = "prompt"  # of svg_constraint.py: what is legal
 # Drawings
@@ -131,7 +133,7 @@ def main(c: SimpleNamespace) -> None:
 
     # 3. Train.
     tracker = start_run(c.WANDB_PROJECT, folder, "grpo", vars(c)) if c.WANDB else None
-    rewarder = Rewarder(make_rewards(c.DIALECT, likeness), weights(c))
+    rewarder = Rewarder(make_rewards(c.DIALECT, likeness, c.LENGTH_FORM, c.FORMAT_GATE), weights(c))
     vllm = open_vllm(c, origin, loaded, prompts) if engine == "vllm" else None
     trainer = build_trainer(c, loaded, prompts, folder, vllm, rewarder)
     trainer.add_callback(Samples(folder / "drawings", rewarder, c.SAMPLE_STEPS, tracker))

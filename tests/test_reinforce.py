@@ -157,6 +157,20 @@ def test_words_change_no_reward_of_the_picture(drawings):
             assert with_words == without, name
 
 
+def test_rewards_in_the_form_of_ctrl_s():
+    """Its lengths: up to half the reference 1, as long 3/4, a half longer 0; and no format, no reward."""
+    svg = SVG_OPEN + "<!-- c -->" + '<circle cx="99" cy="99" r="50" fill="red"/>' * 20 + "</svg>"
+    short = svg.replace('<circle cx="99" cy="99" r="50" fill="red"/>' * 13, "")
+    long = svg.replace("</svg>", " " * (len(svg) // 2) + "</svg>")
+    assert len(short) <= len(svg) / 2 and abs(len(long) - 1.5 * len(svg)) < 1
+    told = [Candidate(f"<reasoning>a circle</reasoning>{one}", "a thing", svg) for one in (short, svg, long)]
+    rewards = make_rewards("prompt", similarity, "efficiency", gate=True)
+    assert rewards["length"](told) == pytest.approx([1, 0.75, 0], abs=2e-3)
+    bare = [Candidate(svg, "a thing", svg)]
+    assert all(score(bare) == [0] for score in rewards.values())
+    assert make_rewards("prompt", similarity)["legality"](bare) == [1]
+
+
 HIDDEN = {
     "underneath": lambda parts: "".join(parts) + '<rect width="256" height="256" fill="navy"/>',
     "beside the canvas": lambda parts: f'<g transform="translate(300 0)">{"".join(parts)}</g>',
