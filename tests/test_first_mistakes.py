@@ -67,7 +67,7 @@ def test_a_first_mistake_is_one_sentence(mistake, tiny_base, tmp_path, monkeypat
         monkeypatch.setenv("PYTHONPATH", str(tmp_path / "first_on_the_path"))
     script, *arguments = command.format(base=tiny_base).split()
     done = subprocess.run(
-        [sys.executable, ROOT / script, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        [sys.executable, ROOT / script, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=180
     )
     assert done.returncode != 0
     assert sentence.format(here=tmp_path, project=ROOT) in done.stderr
@@ -80,7 +80,7 @@ def test_a_config_is_found_by_its_name(tmp_path):
     for name in ("quickstart", "quickstart.yml"):
         done = subprocess.run(
             [sys.executable, ROOT / "train.py", "--config", name, "--rank", "8"],
-            cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            cwd=tmp_path, capture_output=True, text=True, timeout=180,
         )  # fmt: skip
         assert "unknown argument --rank" in done.stderr  # it got as far as that
 
@@ -119,7 +119,7 @@ def test_a_missing_package_is_named_with_the_file_that_brings_it(command, tmp_pa
     )
     done = subprocess.run(
         [sys.executable, "-c", without, module, ROOT / script, *arguments],
-        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        cwd=tmp_path, capture_output=True, text=True, timeout=180,
     )  # fmt: skip
     assert done.returncode == 2
     assert f"`pip install -r {file}` brings it" in done.stderr
@@ -138,7 +138,7 @@ COMMANDS = [
 def test_a_script_starts_by_its_path_and_without_any_package(script, tmp_path):
     """-S: as with a Python that nothing has been installed for."""
     done = subprocess.run(
-        [sys.executable, "-S", script, "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        [sys.executable, "-S", script, "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=180
     )
     assert done.stdout.startswith("usage: python ")
 
