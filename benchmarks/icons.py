@@ -44,6 +44,7 @@ from scoring.pictures import picture
 SEED = 1126  # of scenes that no configuration of the project trains on
 OF, FIRST = 100, 10  # descriptions that a drawing's own is looked for among, and how far in front it should be
 ON_SHEET = 48  # drawings of each set
+SLOTS = 20  # drawings at once: a step costs little more than one of 8
 
 
 class Asked(NamedTuple):
@@ -115,7 +116,7 @@ def draw(model: str, asked: list[Asked], constrained: bool) -> list[str]:
     prompts = [row.prompt for row in encode(loaded.tokenizer, samples, loaded.prompt_form)]
     answers = generate_answers(
         loaded.model, loaded.tokenizer, prompts, max_total=loaded.max_length, max_new=loaded.max_length,
-        temperature=0.0, seed=0, batch_size=8, progress="drawing", constrained=constrained,
+        temperature=0.0, seed=0, batch_size=SLOTS, progress="drawing", constrained=constrained,
     )  # fmt: skip
     return [answer.text for answer in answers]
 
