@@ -26,9 +26,7 @@ from types import SimpleNamespace
 from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
 
-FILES: list[
-    str
-] = []  # .svg files, folders of them, tables with columns svg_content and description; the flag may be left out
+FILES: list[str] = []  # .svg files, folders of them, tables with svg_content and description; the flag may be left out
 INPUT: str = ""  # one more of FILES
 DESCRIPTION: str = ""  # of FILES that bring none themselves
 ANSWERS: str = ""  # JSON lines {id, answer}: drawings to score in place of those in the tables

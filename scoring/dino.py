@@ -15,9 +15,7 @@ from functools import partial
 from qwen_svg.common.constants import PositiveInt, start
 from qwen_svg.common.errors import run
 
-FILES: list[
-    str
-] = []  # .svg files, folders of them, tables with columns svg_content and reference; the flag may be left out
+FILES: list[str] = []  # .svg files, folders of them, tables with svg_content and reference; the flag may be left out
 REFERENCE: str = ""  # .svg that FILES are held against, where they bring none themselves
 MODEL: str = "facebook/dinov2-base"  # hub id or folder
 BATCH_SIZE: PositiveInt = 32  # drawings looked at together

@@ -15,9 +15,7 @@ from types import SimpleNamespace
 from qwen_svg.common.constants import start
 from qwen_svg.common.errors import run
 
-FILES: list[
-    str
-] = []  # .svg files, folders of them, tables with columns svg_content and description; the flag may be left out
+FILES: list[str] = []  # .svg files, folders of them, tables with svg_content and description; the flag may be left out
 WORDS: str = ""  # that FILES should match, where they bring none themselves
 
 if __name__ == "__main__":

@@ -13,9 +13,7 @@ from functools import lru_cache, partial
 from qwen_svg.common.constants import PositiveInt, start
 from qwen_svg.common.errors import run
 
-FILES: list[
-    str
-] = []  # .svg files, folders of them, tables with columns svg_content and description; the flag may be left out
+FILES: list[str] = []  # .svg files, folders of them, tables with svg_content and description; the flag may be left out
 DESCRIPTION: str = ""  # of FILES that bring none themselves
 MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run
 BATCH_SIZE: PositiveInt = 8  # drawings read together

@@ -16,9 +16,7 @@ from functools import partial
 from qwen_svg.common.constants import PositiveInt, start
 from qwen_svg.common.errors import UserError, run
 
-FILES: list[
-    str
-] = []  # .svg files, folders of them, tables with columns svg_content and description; the flag may be left out
+FILES: list[str] = []  # .svg files, folders of them, tables with svg_content and description; the flag may be left out
 DESCRIPTION: str = ""  # of FILES that bring none themselves
 MODEL: str = "openai/clip-vit-base-patch32"  # hub id or folder: CLIP, SigLIP (google/siglip2-base-patch16-224) …
 BATCH_SIZE: PositiveInt = 32  # drawings looked at together

@@ -17,9 +17,7 @@ from functools import lru_cache, partial
 from qwen_svg.common.constants import PositiveInt, start
 from qwen_svg.common.errors import UserError, run
 
-FILES: list[
-    str
-] = []  # .svg files, folders of them, tables with columns svg_content and description; the flag may be left out
+FILES: list[str] = []  # .svg files, folders of them, tables with svg_content and description; the flag may be left out
 DESCRIPTION: str = ""  # of FILES that bring none themselves
 MODEL: str = "google/paligemma2-3b-mix-448"  # hub id or folder; the competition's is google/paligemma2-10b-mix-448
 BATCH_SIZE: PositiveInt = 8  # questions asked together
