@@ -14,9 +14,8 @@ each set, in order.
 
 import argparse
 from collections.abc import Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +24,7 @@ from benchmarks.measure import report
 from corpus.composing.names import OTHER_NAMES
 from corpus.composing.samples import samples as scenes
 from corpus.composing.things import pictograms
+from evaluate_test import judge_all
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.sheet import write_sheet
 from qwen_svg.common.tokens import encode
@@ -33,8 +33,6 @@ from qwen_svg.evaluation.metrics import claim_figures
 from qwen_svg.generation.engine import generate_answers
 from qwen_svg.model.load import load_model
 from qwen_svg.model.source import find_source
-from qwen_svg.svg.render import is_blank, png_bytes
-from scoring.composition import claims_of
 from scoring.icon_matching.drawings import HELD_OUT, Drawing, read_drawings, side_of
 from scoring.icon_matching.held_out import one_of_each
 from scoring.icon_matching.matcher import SIDE, as_ink, load_matcher
@@ -47,12 +45,6 @@ ON_SHEET = 48  # drawings of each set
 SLOTS = 20  # drawings at once: a step costs little more than one of 8
 
 
-class Asked(NamedTuple):
-    description: str
-    svg: str  # the reference
-    group: str
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="adapters/scenes")
@@ -63,30 +55,28 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     pools, n = read_sets(arguments.data), arguments.samples
-    answers = draw(arguments.model, [a for pool in pools.values() for a in pool[:n]], arguments.constrained)
-    judged = [judge(answer) for answer in answers]
-    by_set = dict(zip(pools, (judged[i : i + n] for i in range(0, len(judged), n)), strict=True))
+    asked = {name: pool[:n] for name, pool in pools.items()}
+    answers = iter(draw(arguments.model, [*chain(*asked.values())], arguments.constrained))
+    judged = {name: judge_all({}, samples, list(islice(answers, len(samples)))) for name, samples in asked.items()}
+    drawings = [*chain(*judged.values())]
     figures = {
-        "legal": sum(j.legal("prompt") for j in judged) / len(judged),
-        "blank": sum(not j.drawn for j in judged) / len(judged),
-        "claims_unseen": claims_that_hold(pools["scenes"][:n], by_set["scenes"]),
+        "legal": sum(one.legal("prompt") for one in drawings) / len(drawings),
+        "blank": sum(not one.drawn for one in drawings) / len(drawings),
+        "claims_unseen": claim_figures(judged["scenes"])[0].get("claims_unseen"),
     }
     for name, pool in pools.items():
-        figures[f"{name}_at10"] = share_in_front(pool, [j.svg for j in by_set[name]])
-        references = share_in_front(pool, [asked.svg for asked in pool[:n]])
+        figures[f"{name}_at10"] = share_in_front(pool, judged[name])
+        references = share_in_front(pool, [judge(sample.answer) for sample in asked[name]])
         figures["reference_at10" if name == "unseen" else f"{name}_reference_at10"] = references
     if arguments.sheet:
-        shown = [
-            (asked.description, j.png)
-            for name, pool in pools.items()
-            for asked, j in islice(zip(pool[:n], by_set[name], strict=True), ON_SHEET)
-        ]
+        first = ((asked[name][:ON_SHEET], judged[name][:ON_SHEET]) for name in pools)
+        shown = [(sample.description, one.png) for both in first for sample, one in zip(*both, strict=True)]
         write_sheet(arguments.sheet, shown, columns=8)
     report(figures)
 
 
-def read_sets(path: str) -> dict[str, list[Asked]]:
-    """Return "scenes", "known" and "unseen": OF descriptions each, the first of which are drawn."""
+def read_sets(path: str) -> dict[str, list[Sample]]:
+    """Return "scenes", "known" and "unseen": OF samples each, with their references; the first of them are drawn."""
     drawings = read_drawings(path, most=10**9)
     things = {*pictograms(), *(name for names in OTHER_NAMES.values() for name in names)}
     known = [d for d in drawings if d.name.casefold().removeprefix("a ").removeprefix("an ") in things]
@@ -94,25 +84,25 @@ def read_sets(path: str) -> dict[str, list[Asked]]:
     unseen = [d for d in drawings if side_of(d.group) == HELD_OUT and d.group not in groups]
     composed = scenes(SEED, OF, "all", unseen=1.0)
     return {
-        "scenes": [Asked(s["description"], judge(s["svg_content"]).svg, s["group"]) for s in composed],
-        "known": as_asked(known),
-        "unseen": as_asked(unseen),
+        "scenes": [Sample(s["id"], s["description"], s["svg_content"], s["group"]) for s in composed],
+        "known": as_samples(known),
+        "unseen": as_samples(unseen),
     }
 
 
-def as_asked(drawings: Sequence[Drawing]) -> list[Asked]:
+def as_samples(drawings: Sequence[Drawing]) -> list[Sample]:
     """Return a drawing of each concept with its short wording, and second ones where there are fewer than OF."""
     first = one_of_each(drawings)
     order = [*first, *sorted({*range(len(drawings))} - {*first})]
-    texts: dict[str, Asked] = {}  # no description twice
+    texts: dict[str, Sample] = {}  # no description twice
     for drawing in (drawings[i] for i in order):
-        texts.setdefault(drawing.texts[0].casefold(), Asked(drawing.texts[0], drawing.svg, drawing.group))
+        text = drawing.texts[0]
+        texts.setdefault(text.casefold(), Sample(drawing.id, text, drawing.svg, drawing.group))
     return list(texts.values())[:OF]
 
 
-def draw(model: str, asked: list[Asked], constrained: bool) -> list[str]:
+def draw(model: str, samples: list[Sample], constrained: bool) -> list[str]:
     loaded = load_model(find_source(model))
-    samples = [Sample(str(i), a.description, "", a.group) for i, a in enumerate(asked)]
     prompts = [row.prompt for row in encode(loaded.tokenizer, samples, loaded.prompt_form)]
     answers = generate_answers(
         loaded.model, loaded.tokenizer, prompts, max_total=loaded.max_length, max_new=loaded.max_length,
@@ -121,26 +111,19 @@ def draw(model: str, asked: list[Asked], constrained: bool) -> list[str]:
     return [answer.text for answer in answers]
 
 
-def claims_that_hold(asked: list[Asked], judged: list[Judgement]) -> float | None:
-    for one, judgement in zip(asked, judged, strict=True):
-        judgement.unseen = True
-        judgement.claims = [(claim.text, claim.holds) for claim in claims_of(one.description, judgement.svg)]
-    return claim_figures(judged)[0].get("claims_unseen")
-
-
 @torch.inference_mode()
-def share_in_front(pool: list[Asked], svgs: list[str | None]) -> float:
+def share_in_front(pool: list[Sample], judged: list[Judgement]) -> float:
     """Return the share of drawings with their own words, those of the pool at the same place, among the FIRST."""
     matcher = load_matcher("report")
-    words = matcher.words(embed_words([asked.description for asked in pool]))
+    words = matcher.words(embed_words([sample.description for sample in pool]))
     found = 0
-    for place, svg in enumerate(svgs):
-        if svg is None or (png := png_bytes(svg)) is None or is_blank(png):
+    for place, one in enumerate(judged):
+        if not one.drawn:
             continue
-        pixels = np.array(picture(svg, SIDE))
+        pixels = np.array(picture(one.svg, SIDE))
         likeness = (matcher.pictures(as_ink(torch.from_numpy(pixels[None]))) @ words.T)[0]
         found += int((likeness >= likeness[place]).sum()) <= FIRST  # words as good as its own stand before them
-    return found / len(svgs)
+    return found / len(judged)
 
 
 if __name__ == "__main__":
