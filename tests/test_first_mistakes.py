@@ -97,7 +97,7 @@ def test_what_the_sentence_about_reasoning_says_works(tmp_path):
 
 
 MISSING = {  # script, with arguments → module that is not installed, file of requirements that brings it
-    "serve.py": ("fastapi", "requirements/serve.txt"),
+    "serve.py --model owner/name": ("fastapi", "requirements/serve.txt"),
     "train.py --data-path {svg} --base-model owner/name": ("torch", "requirements.txt"),
     "corpus/mine.py --dataset u.txt": ("aiohttp", "requirements/corpus.txt"),
     "corpus/vectorize.py --input {svg} --output o": ("skimage", "requirements/corpus.txt"),

@@ -718,5 +718,6 @@ def test_what_it_cannot_do_is_said_in_a_sentence():
             (["--port", "0", "--slots", "0"], "SLOTS must be above 0"),
             (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1"),
         ):
-            done = subprocess.run([sys.executable, "serve.py", *arguments], cwd=ROOT, capture_output=True, text=True)
+            command = [sys.executable, "serve.py", "--model", "owner/name", *arguments]  # there may be no run here
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
             assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr
