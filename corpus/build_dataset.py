@@ -78,7 +78,7 @@ from corpus.dataset.finish import join_and_describe, tokenizer_of_card
 from corpus.dataset.plan import BuildPlan, plan
 from corpus.dataset.record import Rules
 from corpus.sources import Columns
-from qwen_svg.common.vectors import read_vectors
+from corpus.vectors import read_vectors
 
 
 def main(c: SimpleNamespace) -> None:

@@ -37,7 +37,7 @@ SHEET: str = "outputs/neighbours.png"  # the drawing searched for and its neighb
 DUPLICATES: str = ""  # .jsonl: write all pairs of INPUT with a cosine of SIMILARITY or more
 SIMILARITY: Annotated[float, Between(-1, 1)] = 0.995  # a cosine; of emoji, clocks that differ by a hand reach it
 
-OUTPUT_KINDS = (".npz", ".safetensors", ".parquet")  # as qwen_svg.common.vectors, which numpy has to be imported for
+OUTPUT_KINDS = (".npz", ".safetensors", ".parquet")  # as corpus.vectors, which numpy has to be imported for
 
 
 def check_constants(c: SimpleNamespace) -> None:
@@ -57,12 +57,12 @@ if __name__ == "__main__":
 
 import numpy as np
 
+from corpus.vectors import Vectors, nearest, pairs_alike, read_vectors, write_vectors
 from encoder.drawing_text import CANVAS_TAG, drawing_text
 from encoder.vectors import Encoder
 from qwen_svg.common.files import sha256
 from qwen_svg.common.sheet import write_sheet
 from qwen_svg.common.tables import rows, text_in
-from qwen_svg.common.vectors import Vectors, nearest, pairs_alike, read_vectors, write_vectors
 from qwen_svg.svg.content_hash import content_hash
 from qwen_svg.svg.render import png_bytes
 

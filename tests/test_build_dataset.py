@@ -26,9 +26,9 @@ from corpus.optimization.paint import short_hex
 from corpus.optimization.resolve import resolve
 from corpus.optimization.shorten import shorten
 from corpus.sources import Drawing, drawings, emoji_name
+from corpus.vectors import Vectors, write_vectors
 from prompt_template import extract_reasoning, extract_svg
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.vectors import Vectors, write_vectors
 from qwen_svg.svg.content_hash import content_hash
 from qwen_svg.svg.render import picture_difference, render_rgb
 from qwen_svg.svg.values import NAMED_COLOURS, parse_paint

@@ -15,6 +15,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer, ModernBertConfig, 
 
 from corpus.optimize import optimize_svg_string
 from corpus.sources import drawings
+from corpus.vectors import KINDS, Vectors, nearest, pairs_alike, read_vectors, write_vectors
 from encoder import contrast, convert_to_hf, embed, pretrain, train_tokenizer
 from encoder.contrasting.augment import augmented
 from encoder.contrasting.pairs import Labelled, PairBatches
@@ -29,7 +30,6 @@ from encoder.unpadded import UNPADDED, unpadded_batch
 from encoder.vectors import Encoder
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import IGNORED
-from qwen_svg.common.vectors import KINDS, Vectors, nearest, pairs_alike, read_vectors, write_vectors
 from qwen_svg.svg.render import picture_difference, render_rgb
 from svg_constraint import SVG_OPEN
 from tests import flexbert
@@ -351,8 +351,8 @@ def test_vectors_come_back_from_every_kind_of_file(tmp_path, kind):
 
 
 def test_pairs_and_neighbours_are_those_of_the_full_table(monkeypatch):
-    monkeypatch.setattr("qwen_svg.common.vectors.BLOCK", 7)
-    monkeypatch.setattr("qwen_svg.common.vectors.PART", 10)
+    monkeypatch.setattr("corpus.vectors.BLOCK", 7)
+    monkeypatch.setattr("corpus.vectors.PART", 10)
     vectors = np.random.default_rng(0).normal(size=(40, 3))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     table = vectors @ vectors.T

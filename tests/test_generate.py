@@ -21,6 +21,7 @@ from PIL import Image
 from tqdm import tqdm
 
 import generate
+from qwen_svg.common import progress
 from qwen_svg.common.constants import constants_in_force
 from qwen_svg.common.errors import UserError, in_the_way, run
 from qwen_svg.common.run_folder import mark_ended
@@ -427,7 +428,7 @@ def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(predictor, mo
     )  # fmt: skip
     ask()
     assert not capsys.readouterr().out  # it was done in seconds
-    monkeypatch.setattr(engine, "SAID_EVERY", -1)
+    monkeypatch.setattr(progress, "SAID_EVERY", -1)
     ask()
     lines = capsys.readouterr().out.splitlines()
     assert lines == [f"tuned: drawing: {n} of 3, about 0 min left" for n in (1, 2, 3)]

@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import Qwen2Config
 
+from qwen_svg.common import progress
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import Encoded, encode
@@ -110,6 +111,16 @@ def test_gradient_accumulation_sums_to_the_whole_step(base, rows, collator, batc
         return torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
 
     torch.testing.assert_close(gradient(batch_size), gradient(8), rtol=1e-4, atol=1e-7)
+
+
+def test_without_a_terminal_cross_entropy_says_how_far_it_is(base, rows, collator, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "SAID_EVERY", -1)
+    cross_entropy(base, rows[:4], collator, 2, "base: cross-entropy")
+    assert capsys.readouterr().out == (
+        "base: cross-entropy: 1 of 2, about 0 min left\nbase: cross-entropy: 2 of 2, about 0 min left\n"
+    )
+    cross_entropy(base, rows[:4], collator, 2)  # within a training, which has lines of its own
+    assert not capsys.readouterr().out
 
 
 def test_cross_entropy_leaves_the_mode_alone(base, rows, collator):

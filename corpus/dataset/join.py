@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from corpus.dataset.near_duplicates import SAME_HASH, find
+from corpus.vectors import pairs_alike, read_vectors
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.files import atomic_write
-from qwen_svg.common.vectors import pairs_alike, read_vectors
 from qwen_svg.svg.content_hash import content_hash
 
 NEAR_DUPLICATE = "near-duplicate"

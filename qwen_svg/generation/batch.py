@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from tqdm import tqdm
-
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.files import require_writable
 from qwen_svg.common.jsonl import append_all, written_before
+from qwen_svg.common.progress import Progress
 from qwen_svg.common.sheet import sheet_beside, write_sheet
 from qwen_svg.evaluation.judge import judge
 from qwen_svg.generation.best_of_n import DrawingPlan, Request, draw_each
@@ -73,7 +72,7 @@ def _not_done(asked: list[Asked], output: Path, way: dict) -> list[Asked]:
 
 def _draw(predictor: Predictor, todo: list[Asked], plan: DrawingPlan, best: bool, output: Path, way: dict) -> None:
     tokens = 0
-    with tqdm(total=len(todo), desc="drawing", unit="drawing", disable=None) as bar:
+    with Progress(len(todo), "drawing", "drawing") as bar:
 
         def watch(row: object) -> None:
             nonlocal tokens

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from contextlib import closing
 
-from tqdm import tqdm
-
 from prompt_template import extract_svg
+from qwen_svg.common.progress import Progress
 from qwen_svg.evaluation.made_drawings import Made
 from qwen_svg.evaluation.prompts import Prompt
 from qwen_svg.generation.best_of_n import DrawingPlan, Request, draw_each
@@ -18,7 +17,7 @@ def draw_prompts(predictor: Predictor, prompts: list[Prompt], plan: DrawingPlan)
     longest_first = sorted(prompts, key=lambda prompt: -len(prompt.text))  # alike in length, they share steps best
     requests = [Request(prompt.id, prompt.text) for prompt in longest_first]
     with (
-        tqdm(total=len(prompts), desc="drawing", unit="drawing", disable=None) as bar,
+        Progress(len(prompts), "drawing", "drawing") as bar,
         closing(draw_each(predictor, requests, plan)) as drawn,
     ):
         for request in drawn:

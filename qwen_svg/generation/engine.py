@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from prompt_template import extract_svg
 from qwen_svg.common.errors import UserError
+from qwen_svg.common.progress import Progress
 from qwen_svg.common.tokens import stop_tokens
 from qwen_svg.generation.constrained import GrammarConstraint, grammar_for, tokens_needed
 from qwen_svg.generation.decoder import Decoder, RowState
@@ -25,7 +25,6 @@ from qwen_svg.generation.llama_cpp_decoder import LlamaCppDecoder
 from qwen_svg.generation.sampling import GREEDY_BELOW, Chance, chance_of, next_tokens, sample
 from qwen_svg.generation.transformers_decoder import TransformersDecoder
 
-SAID_EVERY = 30  # seconds: where there is no terminal for a bar, a line says how far it is
 CLOSING = "</svg>"
 CLOSING_WINDOW = 8  # tokens looked back over for `</svg>`; no tokenizer needs more than 6 for these 6 characters
 
@@ -61,19 +60,13 @@ def generate_answers(
     rows = rows_for(prompts, max_total, max_new, temperature, seed)
     if constrained:
         engine.constrain(rows)
-    written = steps = done = 0
-    began = said = time.monotonic()
-    with tqdm(total=len(prompts), desc=progress, unit="drawing", disable=None) as bar:
+    written = steps = 0
+    with Progress(len(prompts), progress, "drawing") as bar:
         for advanced in engine.run(sorted(rows, key=lambda row: -len(row.prompt))):  # neighbours alike in length
             raise_first_error(advanced)
             written, steps = written + len(advanced), steps + 1
             bar.set_postfix_str(f"{written} tokens", refresh=steps % 20 == 0)  # a first drawing may take minutes
-            ended, now = sum(row.ended for row in advanced), time.monotonic()
-            bar.update(ended)
-            done += ended
-            if bar.disable and ended and now - said > SAID_EVERY:  # no terminal: a line now and then
-                said, left = now, (now - began) * (len(prompts) / done - 1)
-                print(f"{progress}: {done} of {len(prompts)}, about {left / 60:.0f} min left", flush=True)
+            bar.update(sum(row.ended for row in advanced))
     return [engine.answer(row) for row in rows]
 
 

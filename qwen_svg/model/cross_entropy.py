@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
+from qwen_svg.common.progress import Progress
 from qwen_svg.common.tokens import Encoded
 from qwen_svg.model.batches import LeftPaddingCollator, batches_by_length
 from qwen_svg.model.loss import label_losses, summed_loss
@@ -76,8 +77,9 @@ def _in_evaluation(
     was_training = model.training
     model.eval()
     total = math.ceil(len(rows) / batch_size)
-    with tqdm(total=total, desc=progress, leave=False, disable=None if progress else True, unit="batch") as bar:
+    with Progress(total, progress, "batch", leave=False) if progress else nullcontext() as bar:
         for members in batches_by_length(rows, batch_size):
             yield members, {name: tensor.to(device) for name, tensor in collator(members).items()}
-            bar.update()
+            if bar:
+                bar.update()
     model.train(was_training)
