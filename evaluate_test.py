@@ -22,7 +22,7 @@ from qwen_svg.common.constants import NonNegativeFloat, NonNegativeInt, Positive
 from qwen_svg.common.environment import asked_wandb_mode
 from qwen_svg.common.errors import UserError, run
 from qwen_svg.common.files import require_data_file, require_writable, write_json
-from qwen_svg.common.run_folder import Run, open_run
+from qwen_svg.common.run_folder import Run, cut_short, open_run
 
 # Input
 MODEL: str = ""  # a run, by name or folder; "" = the newest run
@@ -147,6 +147,8 @@ def main(c: SimpleNamespace) -> None:
 
     # 7. Show.
     print(f"\n{table_text({name: metrics[name] for name in shown})}\n")
+    if cut := cut_short(tested.folder):
+        print(f"note: {cut}: more is learned in the whole of them\n")
     if tested.constants.WANDB:
         print(send_to_wandb(c, tested, metrics, asked, shown))
     pictures = ["gallery.png", *([RANKING] if c.SCORES else []), "report.html"]

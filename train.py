@@ -68,6 +68,7 @@ BF16: bool = False  # on a GPU from Ampere on: the base in bf16 instead, which h
 CPU_DTYPE: Literal["auto", "fp32", "bf16"] = "auto"  # of the base on a CPU; "auto": bf16 where it measures faster
 ACTIVATION_CHECKPOINTING: Literal["auto", "on", "off"] = "auto"  # on: less memory, 1.3x the time
 EARLY_STOPPING: NonNegativeInt = 0  # stop after so many evaluations without a better one, keep the best; 0 = never
+FIT_MINUTES: NonNegativeFloat = 0.0  # fewer EPOCHS where a measured step says that they take longer; 0 = no limit
 MAX_MINUTES: NonNegativeFloat = 0.0  # stop and save after this time; 0 = no limit
 DEVICE: Literal["auto", "cpu"] = "auto"  # a GPU where there is one, or "cpu"
 SEED: Seed = 42  # of split, subset, adapter and sample order
@@ -137,6 +138,7 @@ from qwen_svg.training.dry_run import show_batch
 from qwen_svg.training.lr_sweep import print_sweep, short_training, sweep
 from qwen_svg.training.memory import plan
 from qwen_svg.training.model_card import write_model_card
+from qwen_svg.training.schedule import fit_schedule
 from qwen_svg.training.sharding import refuse_with_sharding
 from qwen_svg.training.trainer import SVGTrainer, run_training
 
@@ -166,6 +168,8 @@ def main(c: SimpleNamespace) -> None:
     checkpoint = pick_checkpoint(c, data) if c.RESUME else None
     set_seed(c.SEED)
     loaded = build_model(c, tokenizer, new_tokens, device, dtype)
+    if not (c.RESUME or c.LR_SWEEP) and (asked := fit_schedule(c, loaded, rows, data.parts["valid"])):
+        facts["asked"] = asked
     folder = checkpoint.parent if checkpoint else broadcast(start_run_folder(c, tokenizer, new_tokens, facts, data))
 
     # 5. Train.
@@ -317,7 +321,7 @@ def finish(c: SimpleNamespace, trainer: SVGTrainer, folder: Path, data: Training
     trainer.save_model(str(folder))  # the adapter alone
     if not is_main():
         return
-    mark_ended(folder, step)
+    mark_ended(folder, step, trainer.state.max_steps)
     draw_loss(folder / "metrics.jsonl", folder / "loss.png")
     before, last = (records[i]["eval_cross_entropy"] for i in (0, -1))
     after = trainer.state.best_metric if best else last

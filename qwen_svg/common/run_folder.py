@@ -63,10 +63,18 @@ def nearest_run(name: str) -> str:
     return f"; perhaps {nearest[0]} is meant" if nearest else ""
 
 
-def mark_ended(folder: Path, steps: int) -> None:
-    """Write into environment.json that training has ended now, after so many steps."""
+def mark_ended(folder: Path, steps: int, asked: int = 0) -> None:
+    """Write into environment.json that training has ended now, after so many steps of those that were `asked` for."""
     facts = read_json(folder / "environment.json")
+    facts["asked"] = facts.get("asked") or asked  # what a shortened schedule was made from has been written before
     write_json(folder / "environment.json", facts | {"ended": time.time(), "steps": steps})
+
+
+def cut_short(folder: Path) -> str:
+    """Return what is to be said of a run that was trained on fewer steps than its schedule had, else ""."""
+    facts = read_json(folder / "environment.json")
+    steps, asked = facts.get("steps", 0), facts.get("asked", 0)
+    return f"trained on {steps} of {asked} steps" if steps < asked else ""
 
 
 def _end(folder: Path) -> tuple[float, int]:

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.files import write_text
+from qwen_svg.common.run_folder import cut_short
 from qwen_svg.common.sheet import cell, save, write
 from qwen_svg.evaluation.judge import Judgement
 from qwen_svg.evaluation.metrics import FEW, Cell, Column, flat, metric_rows
@@ -76,12 +77,12 @@ def write_report(
     path: Path, run: Path, metrics: dict, samples: list[Sample], judged: dict[str, list[Judgement]]
 ) -> None:
     """Write the report: figures, loss curve, broken rules, best and worst, then every drawing."""
-    loss = run / "loss.png"
+    loss, cut = run / "loss.png", cut_short(run)
     curve = f'<img class="curve" alt="loss over steps" src="{data_uri(loss.read_bytes())}">' if loss.is_file() else ""
     ranking, title = run / "test" / RANKING, "<h2>Best and worst by score</h2>"
     ranked = f'{title}<img class="curve" alt="" src="{data_uri(ranking.read_bytes())}">' if ranking.is_file() else ""
     body = _BODY.format(
-        metrics=_metric_table(metrics),
+        metrics=_metric_table(metrics) + (f"<p>{cut}: more is learned in the whole of them.</p>" if cut else ""),
         violations=_violation_table(metrics),
         curve=curve,
         ranked=ranked,
