@@ -48,6 +48,7 @@ PROMPT_FORM: Literal["chat", "raw"] = "chat"  # "chat" (instruct bases) or "raw"
 MAX_LENGTH: Annotated[int, Above(0, 10**6)] = 1560  # tokens, prompt + answer; longer samples are dropped, never cut
 LOSS_ON: Literal["answer", "all"] = "answer"  # reasoning, SVG and end of turn; "all": the prompt too
 # LoRA
+ADAPTER: str = ""  # begin with this one, a run or a folder, and its rank, alpha and targets; "" = a fresh one
 LORA_RANK: Annotated[int, Above(0, 8192)] = 64
 LORA_ALPHA: Annotated[int, Above(0, 10**6)] = 128  # the update is scaled by alpha / rank
 LORA_RANK_STABILISED: bool = False  # scaled by alpha / sqrt(rank) instead (rsLoRA): large ranks learn more
@@ -122,7 +123,7 @@ from qwen_svg.common.plots import draw_loss
 from qwen_svg.common.run_split import read_split, refuse_other_data, split_sha256
 from qwen_svg.common.tracking import finish_run, log_data, start_run
 from qwen_svg.generation.watch import DrawingsSoFar
-from qwen_svg.model.adapter import add_adapter
+from qwen_svg.model.adapter import add_adapter, train_adapter
 from qwen_svg.model.batches import LeftPaddingCollator
 from qwen_svg.model.device import pick_device, pick_precision
 from qwen_svg.model.load import LoadedModel, load_config, load_model
@@ -135,6 +136,7 @@ from qwen_svg.training.callbacks import SafeStop, install_callbacks, refuse_inte
 from qwen_svg.training.checkpoints import checkpoint_to_resume, freed_if_stopped, refuse_other_steps
 from qwen_svg.training.data import TrainingData, prepare_data
 from qwen_svg.training.dry_run import show_batch
+from qwen_svg.training.first_adapter import take_shape
 from qwen_svg.training.lr_sweep import print_sweep, short_training, sweep
 from qwen_svg.training.memory import plan
 from qwen_svg.training.model_card import write_model_card
@@ -146,6 +148,8 @@ from qwen_svg.training.trainer import SVGTrainer, run_training
 def main(c: SimpleNamespace) -> None:
     # 1. What is asked for can be done here.
     check_machine(c)
+    if c.ADAPTER and not c.RESUME:
+        take_shape(c)
 
     # 2. Data: read, checked, tokenised, split.
     tokenizer, new_tokens = pick_tokenizer(c)
@@ -235,13 +239,16 @@ def pick_checkpoint(c: SimpleNamespace, data: TrainingData) -> Path:
 
 
 def build_model(c: SimpleNamespace, tokenizer: Any, new_tokens: dict, device: torch.device, dtype: Any) -> LoadedModel:
-    """Load the base, give new tokens their rows, and put a fresh adapter around it."""
+    """Load the base, give new tokens their rows, and put an adapter around it."""
     place = torch.device("cpu") if sharding() else device  # what is divided is first put together there
     base = load_model(source_of(c), "none", place, dtype).model
     if new_tokens:
         make_rows(base, max(new_tokens) + 1)
         init_new_embeddings(base, new_tokens)
-    model = add_adapter(base, **adapter_arguments(c, new_tokens))
+    if c.ADAPTER and not c.RESUME:  # whose checkpoint has all
+        model = train_adapter(base, c.ADAPTER)
+    else:
+        model = add_adapter(base, **adapter_arguments(c, new_tokens))
     trainable, total = model.get_nb_trainable_parameters()
     print(
         f"{c.BASE_MODEL}: {total - trainable:,} frozen + {trainable:,} adapter parameters, {dtype} on {device}"

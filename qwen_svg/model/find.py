@@ -10,8 +10,8 @@ from qwen_svg.common.run_folder import ended_runs, find_run, located, nearest_ru
 SHIPPED = ROOT / "adapters/scenes"  # drawn with before there is a run
 
 
-def find_model(model: str) -> str:
-    """Return the path or hub id that MODEL names: the folder of the run of that name; of the newest run where it is "".
+def find_model(model: str, constant: str = "MODEL") -> str:
+    """Return the path or hub id that a constant names: the folder of the run of that name; "" is the newest run.
 
     Before there is a run, "" is the adapter that comes with the project, once its base is there (`make draw`).
     Raises UserError where there is no such thing, and for a run whose training has not ended.
@@ -24,13 +24,13 @@ def find_model(model: str) -> str:
     path = Path(model).expanduser()
     if not path.exists() and not is_hub_id(model):
         raise UserError(
-            f"MODEL {model} does not exist{folder_note()}{nearest_run(model)}; give the name of a run, a folder, a "
-            ".gguf file or a hub id with `--model`."
+            f"{constant} {model} does not exist{folder_note()}{nearest_run(model)}; give the name of a run, a folder, "
+            f"a .gguf file or a hub id with `--{constant.lower()}`."
         )
     if path.is_dir() and not any((path / name).is_file() for name in ("adapter_config.json", "config.json")):
         raise UserError(
-            f"MODEL {model} is a folder without a model: there is no config.yml of a run, no adapter_config.json and "
-            f"no config.json in it{nearest_run(model)}; give another with `--model`."
+            f"{constant} {model} is a folder without a model: there is no config.yml of a run, no adapter_config.json "
+            f"and no config.json in it{nearest_run(model)}; give another with `--{constant.lower()}`."
         )
     return str(path)
 
