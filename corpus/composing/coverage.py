@@ -39,5 +39,5 @@ def _overlap(by: int) -> tuple[slice, slice]:
 def _covered_in_the_middle(thing: str, r: int) -> Any:
     middle = CANVAS // 2
     svg = "\n".join([SVG_OPEN, *block(Item(thing, "red", ((middle, middle),), r)), "</svg>"])
-    with Image.open(io.BytesIO(png_bytes(svg, CANVAS, background=None))) as image:
+    with Image.open(io.BytesIO(png_bytes(svg, CANVAS, transparent=True))) as image:
         return np.asarray(image.convert("RGBA"))[..., 3] > 127

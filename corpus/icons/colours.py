@@ -23,7 +23,7 @@ HUES = (  # degrees in OKLab up to which a hue has the name; from 345 it is pink
 
 def shown(svg: str) -> list[tuple[str, float]]:
     """Return (word, share) of the colours that are seen, the largest first; shares are of the opaque pixels."""
-    with Image.open(io.BytesIO(png_bytes(svg, SIDE, background=None))) as image:
+    with Image.open(io.BytesIO(png_bytes(svg, SIDE, transparent=True))) as image:
         pixels = np.asarray(image.convert("RGBA")).reshape(-1, 4)
     opaque = pixels[pixels[:, 3] >= OPAQUE][:, :3].astype(int) // 8 * 8 + 4
     values, counts = np.unique(opaque, axis=0, return_counts=True)

@@ -20,7 +20,7 @@ OUTPUTS = Path("outputs")
 CONFIG = "config.yml"  # the constants of the training
 ADAPTER = "adapter_model.safetensors"  # there when the training has ended
 TRIAL = 10  # a run with so many times fewer steps than another was a trial, and may not be the one that is meant
-PACKAGES = ("torch", "transformers", "peft", "accelerate", "wandb", "resvg-py")
+PACKAGES = ("torch", "transformers", "peft", "accelerate", "wandb", "resvg")
 
 
 def new_run_folder(name: str) -> Path:

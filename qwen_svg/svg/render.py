@@ -28,18 +28,18 @@ _READS_FILES = {"image", "feImage"}  # resvg opens the file they name
 def png_bytes(
     svg: str,
     size: int = 256,
-    background: str | None = "#ffffff",
+    transparent: bool = False,
     seconds: float | None = None,
     renderer: Literal["resvg", "cairosvg"] = "resvg",
 ) -> bytes:
-    """Return the drawing as PNG, fitted into size × size pixels, on `background` (None = transparent).
+    """Return the drawing as PNG, fitted into size × size pixels, on white unless `transparent`.
 
     renderer: "cairosvg", the one of most published figures, where it is installed; its picture has size × size pixels
     whatever the drawing's shape. Raises ValueError when it cannot be rendered, or not within `seconds` (None =
     TIME_LIMIT), or asks for other files.
     """
     _refuse_files(svg)
-    options = {"renderer": renderer, "svg_string": svg, "width": size, "height": size, "background": background}
+    options = {"renderer": renderer, "svg_string": svg, "width": size, "height": size, "transparent": transparent}
     answer = _ask(options, TIME_LIMIT if seconds is None else seconds)
     if answer[:1] != b"P":
         raise ValueError(f"{renderer} cannot render the SVG ({answer[1:].decode('utf-8')})")

@@ -6,11 +6,15 @@ bytes.
 """
 
 import json
+import re
 import struct
 import sys
 from contextlib import suppress
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
+WHITE = (255, 255, 255, 255)
+_LANGUAGE = re.compile(r"""\bsystemLanguage\s*=\s*(["'])(.*?)\1""", re.DOTALL)
+_ENGLISH = re.compile(r"(?:^|,)\s*en\s*(?:-|,|$)")
 MAX_MEMORY = 2 * 1024**3  # bytes of address space; an honest drawing takes 40 MB
 
 
@@ -27,14 +31,33 @@ def main() -> None:
             write_frame(answers, b"P" + picture)
 
 
-def resvg(**options: Any) -> bytes:
-    import resvg_py
+def resvg(svg_string: str, width: int, height: int, transparent: bool) -> bytes:
+    """Fitted into width × height, as resvg's own program does it: sizes are rounded up to whole pixels.
 
-    # dpi: without it, lengths in mm or in are 0
-    return bytes(resvg_py.svg_to_bytes(skip_system_fonts=True, dpi=96.0, **options))
+    This binding writes the same PNG as the package resvg-py in a third of the time.
+    """
+    from resvg import render, usvg
+
+    try:
+        tree = usvg.Tree.from_str(_for_english(svg_string), usvg.Options.default())
+    except BaseException as error:  # it panics: "called … on an `Err` value: InvalidSize"
+        raise ValueError(str(error).rpartition("value: ")[2]) from None
+    own_width, own_height = tree.int_size()
+    fitted_width = -(-height * own_width // own_height)
+    if fitted_width < width:
+        width = fitted_width
+    else:
+        height = -(-width * own_height // own_width)
+    scale = (width / own_width, 0, 0, 0, height / own_height, 0)  # x = a x + b y + c, y = d x + e y + f
+    return render(tree, scale, bg_size=(width, height), bg_color=None if transparent else WHITE)
 
 
-def cairosvg(svg_string: str, width: int, height: int, background: str) -> bytes:
+def _for_english(svg: str) -> str:
+    """Take out `systemLanguage` where it asks for English: the binding knows no language, and would skip these."""
+    return _LANGUAGE.sub(lambda asked: "" if _ENGLISH.search(asked[2]) else asked[0], svg)
+
+
+def cairosvg(svg_string: str, width: int, height: int, transparent: bool) -> bytes:
     """As its svg2png, which would fetch what an address names."""
     from cairosvg.surface import PNGSurface
 
@@ -42,8 +65,8 @@ def cairosvg(svg_string: str, width: int, height: int, background: str) -> bytes
         raise ValueError(f"the SVG refers to {url}, which is not fetched")
 
     return PNGSurface.convert(
-        svg_string.encode("utf-8"), background_color=background, output_width=width, output_height=height,
-        url_fetcher=refuse,
+        svg_string.encode("utf-8"), background_color=None if transparent else "white",
+        output_width=width, output_height=height, url_fetcher=refuse,
     )  # fmt: skip
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import resvg_py
 
 from corpus.icons.drawings import PAINTS
 from prompt_template import extract_svg
@@ -20,6 +19,7 @@ from qwen_svg.common.errors import UserError
 from qwen_svg.common.files import atomic_write
 from qwen_svg.common.tables import rows, text_in
 from qwen_svg.svg.render import on_white
+from qwen_svg.svg.render_worker import resvg
 from scoring.icon_matching.matcher import SIDE
 
 CACHE = Path("outputs/icon_match/cache")
@@ -109,9 +109,8 @@ def see(drawings: Sequence[Drawing]) -> np.ndarray:
 
 def _pixels(svg: str) -> np.ndarray:
     """In this process, which is faster: `make icons` wrote these drawings and has rendered each of them before."""
-    options = {"width": SIDE, "height": SIDE, "background": "#ffffff", "skip_system_fonts": True, "dpi": 96.0}
     try:
-        return np.asarray(on_white(bytes(resvg_py.svg_to_bytes(svg_string=svg, **options)), SIDE))
+        return np.asarray(on_white(resvg(svg, SIDE, SIDE, transparent=False), SIDE))
     except ValueError:
         return np.full((SIDE, SIDE, 3), 255, np.uint8)
 

@@ -75,7 +75,7 @@ def read_drawing(svg: str) -> Drawing | None:
         each = math.ceil(len(alone) / MOST_SHAPES)
         alone = ["".join(alone[i : i + each]) for i in range(0, len(alone), each)]
         side = math.ceil(math.sqrt(len(alone)))
-        with Image.open(io.BytesIO(png_bytes(_sheet(root, alone, side), side * CELL, background=None))) as image:
+        with Image.open(io.BytesIO(png_bytes(_sheet(root, alone, side), side * CELL, transparent=True))) as image:
             pixels = np.asarray(image.convert("RGBA"), np.float32) / 255
     except (ValueError, ElementTree.ParseError, RecursionError):
         return None
