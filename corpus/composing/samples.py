@@ -32,23 +32,27 @@ def sample(seed: int, i: int, level: str, unseen: float, seen: "Seen") -> dict:
     """Return sample i. Raises UserError where no description is found that is not there yet."""
     draw = Random(f"{seed}:{i}")
     level = draw.choice(list(LEVELS)) if level == "all" else level
+    for scene, kinds in scenes(draw, level, draw.random() < unseen):
+        description = described(draw, scene)
+        if description is not None and seen.is_new(description):
+            id = f"scene-{level}-{seed}-{i:06d}"
+            return {"id": id, "description": description, "svg_content": answer(scene), "group": group(scene, kinds)}
+    raise UserError(f"after {i:,} samples no new description is found; ask for fewer SAMPLES, or another LEVEL.")
+
+
+def scenes(draw: Random, level: str, unseen: bool) -> Iterator[tuple[Scene, set[str]]]:
+    """Yield scenes of a level whose answers are not too long, and of which kinds their combinations held out are.
+
+    unseen: with one of these, or without any. Ends after MOST_TRIES.
+    """
     make, kinds_of_scene = LEVELS[level]
-    wanted = draw.random() < unseen
     for attempt in range(MOST_TRIES):
         if attempt % TRIES_OF_KIND == 0:  # else a kind whose scenes often do not fit would be rare
             kind = draw.choices(list(kinds_of_scene), list(kinds_of_scene.values()))[0]
         scene = make(draw, kind)
         kinds = unseen_kinds(scene) if scene else set()
-        if scene is None or len(kinds) != wanted:
-            continue
-        text = answer(scene)
-        if tokens_about(text) > MOST_TOKENS:
-            continue
-        description = described(draw, scene)
-        if description is not None and seen.is_new(description):
-            id = f"scene-{level}-{seed}-{i:06d}"
-            return {"id": id, "description": description, "svg_content": text, "group": group(scene, kinds)}
-    raise UserError(f"after {i:,} samples no new description is found; ask for fewer SAMPLES, or another LEVEL.")
+        if scene and len(kinds) == unseen and tokens_about(answer(scene)) <= MOST_TOKENS:
+            yield scene, kinds
 
 
 def group(scene: Scene, kinds: set[str]) -> str:
