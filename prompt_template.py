@@ -1,7 +1,8 @@
-"""The one instruction template: building prompts, taking answers apart.
+"""The instruction templates, one for each task: building prompts, taking prompts and answers apart.
 
-Every sample, in training, testing and serving, is the same text with the description put in. The two lists in
-it are rendered from `svg_constraint.py`, so what is asked is what is checked. An answer is
+Every sample, in training, testing and serving, is its task's text with the description put in: "draw", "edit" (a
+drawing is changed) or "repair" (one that is broken is made whole). The two lists in it are rendered from
+`svg_constraint.py`, so what is asked is what is checked. An answer is, for all three, a whole drawing,
 
     <reasoning>…</reasoning><svg>…</svg>
 
@@ -19,7 +20,25 @@ def _code_list(names: tuple[str, ...]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-# Two trailing spaces are Markdown line breaks and part of the template: the model has seen them in training.
+# Two trailing spaces are Markdown line breaks and part of the templates: the model has seen them in training.
+_CONSTRAINTS = f"""\
+### ⚙️ Constraints
+- **Allowed Tags:**\x20\x20
+  {_code_list(PROMPT_TAGS)}
+- **Allowed Attributes:**\x20\x20
+  {_code_list(PROMPT_ATTRIBUTES)}
+- **Output Format:**\x20\x20
+  Always begin the SVG with:
+  ```xml
+  {SVG_OPEN}
+  ```
+  And end with:
+  ```xml
+  </svg>
+  ```
+- **No `<text>` elements**, and no tags or attributes outside the allowed lists.\x20\x20
+- **Use HTML-style comments** (`<!-- ... -->`) before each visual block explaining its purpose and color."""
+
 TEMPLATE = f"""\
 ### Instruction
 Generate an SVG for the following description. Begin with a short reasoning enclosed in \
@@ -38,47 +57,112 @@ Always start with a short reasoning section:
 6. Use `<g>` and `transform` for grouping or transformations\x20\x20
 7. Review for clarity, balance, completeness, and constraint compliance\x20\x20
 
-### ⚙️ Constraints
-- **Allowed Tags:**\x20\x20
-  {_code_list(PROMPT_TAGS)}
-- **Allowed Attributes:**\x20\x20
-  {_code_list(PROMPT_ATTRIBUTES)}
-- **Output Format:**\x20\x20
-  Always begin the SVG with:
-  ```xml
-  {SVG_OPEN}
-  ```
-  And end with:
-  ```xml
-  </svg>
-  ```
-- **No `<text>` elements**, and no tags or attributes outside the allowed lists.\x20\x20
-- **Use HTML-style comments** (`<!-- ... -->`) before each visual block explaining its purpose and color."""
+{_CONSTRAINTS}"""
+
+EDIT_TEMPLATE = f"""\
+### Instruction
+Change the following SVG as described. Begin with a short reasoning enclosed in <reasoning>...</reasoning> tags. \
+Follow the reasoning with the whole constrained SVG as per the specifications.
+
+### Drawing
+```xml
+{{svg}}
+```
+
+### Change
+{{description}}
+
+### 🧠 Generation Process
+1. Find what the change is about\x20\x20
+2. Change that, and copy all else as it is\x20\x20
+
+{_CONSTRAINTS}"""
+
+REPAIR_TEMPLATE = f"""\
+### Instruction
+Repair the following broken SVG. Begin with a short reasoning enclosed in <reasoning>...</reasoning> tags. \
+Follow the reasoning with the whole constrained SVG as per the specifications.
+
+### Drawing
+```xml
+{{svg}}
+```
+
+### Change
+{{description}}
+
+### 🧠 Generation Process
+1. Find what is broken, missing or not allowed\x20\x20
+2. Mend that, and copy all else as it is\x20\x20
+
+{_CONSTRAINTS}"""
+
+TEMPLATES = {"draw": TEMPLATE, "edit": EDIT_TEMPLATE, "repair": REPAIR_TEMPLATE}
+REPAIR = "Repair this drawing."  # the description of a repair that has none
 
 PROMPT_FORMS = ("chat", "raw")
+_PLACE = re.compile(r"\{(description|svg)\}")
 
 # A section is well-delimited when its opening tag is closed before another one opens.
 _REASONING = re.compile(r"<reasoning>((?:(?!<reasoning>).)*?)</reasoning>", re.DOTALL)
 _SVG = re.compile(r"<svg(?=[\s>])(?:(?!<svg[\s>]).)*?</svg>", re.DOTALL)
 
 
-def build_prompt(description: str) -> str:
-    """Return the template with the description in it (surrounding white space removed)."""
-    # str.replace, not str.format: descriptions may hold braces.
-    return TEMPLATE.replace("{description}", description.strip())
+def task_of(svg: str | None, task: str | None = None) -> str:
+    """Return the task, "draw", "edit" or "repair"; where it is left out (None): "edit" of an SVG, else "draw".
+
+    svg: what is to be changed. Raises ValueError for another task, and for one that goes without an SVG, or with one.
+    """
+    task = task or ("draw" if svg is None else "edit")
+    if task not in TEMPLATES:
+        raise ValueError(f"task {task!r} is unknown; it is one of {', '.join(TEMPLATES)}")
+    if (task == "draw") != (svg is None):
+        raise ValueError(f"task {task!r} goes {'without' if task == 'draw' else 'with'} an 'svg'")
+    return task
 
 
-def format_prompt(tokenizer: Any, description: str, form: str = "chat", before: Iterable[tuple[str, str]] = ()) -> str:
-    """Return the text the answer is appended to.
+def build_prompt(description: str, svg: str | None = None, task: str | None = None) -> str:
+    """Return the task's template with description and SVG in it (surrounding white space removed).
+
+    description: what to draw, or how to change `svg`, which stays as it is, broken or not. Raises what `task_of` does.
+    """
+    texts = {"description": description.strip(), "svg": (svg or "").strip()}
+    # In one pass, and not by str.format: descriptions and SVGs may hold braces, and each other's place.
+    return _PLACE.sub(lambda place: texts[place[1]], TEMPLATES[task_of(svg, task)])
+
+
+def read_prompt(prompt: str) -> tuple[str, str | None, str] | None:
+    """Return (description, SVG or None, task) of what `build_prompt` has built, or None for another text."""
+    for task, template in TEMPLATES.items():
+        head, *middle, tail = _PLACE.split(template)[::2]
+        if prompt.startswith(head) and prompt.endswith(tail):
+            inside = prompt[len(head) : len(prompt) - len(tail)]
+            if task == "draw":
+                return inside, None, task
+            svg, found, description = inside.rpartition(middle[0])
+            if found:
+                return description, svg, task
+    return None
+
+
+def format_prompt(
+    tokenizer: Any,
+    description: str,
+    form: str = "chat",
+    before: Iterable[tuple[str, str]] = (),
+    svg: str | None = None,
+    task: str | None = None,
+) -> str:
+    """Return the text the answer is appended to. description, svg, task: as of `build_prompt`.
 
     "chat": the tokenizer's own chat template with one user turn and no system turn. Some templates put in a
     default system message of their own; it is taken out, so that the prompt is the same text for every base.
     "raw": the template alone and an empty line, for bases without a chat template.
     before: earlier descriptions and the answers to them, of a conversation in which a drawing is changed.
-    Raises ValueError when the form is unknown or the tokenizer has no chat template.
+    Raises ValueError when the form is unknown or the tokenizer has no chat template, and what `task_of` does.
     """
     turns = [(build_prompt(earlier), answer) for earlier, answer in before]
-    prompt = build_prompt(description)
+    prompt = build_prompt(description, svg, task)
     if form == "raw":
         return "".join(f"{asked}\n\n{answer}\n\n" for asked, answer in turns) + prompt + "\n\n"
     if form != "chat":

@@ -1,7 +1,7 @@
 """Other trainers' data → training data: messages, conversations (ShareGPT), prompt and completion, Alpaca.
 
 Reads   INPUT: a table (.jsonl, .json, .csv, .parquet; file, pattern, folder) or a hub dataset.
-Writes  OUTPUT (JSON lines: id, description, svg_content).
+Writes  OUTPUT (JSON lines: id, description, svg_content; of an edit or a repair svg and task too).
 
     python -m corpus.from_chat data/chat.jsonl --output data/mine.jsonl
 
@@ -34,11 +34,10 @@ import json
 from collections.abc import Iterator
 from shlex import quote
 
-from prompt_template import TEMPLATE, extract_reasoning, extract_svg
+from prompt_template import extract_reasoning, extract_svg, read_prompt
 from qwen_svg.common.files import atomic_write, require_writable
 from qwen_svg.common.tables import rows
 
-BEFORE, AFTER = TEMPLATE.split("{description}")
 ASKS = ("user", "human", "prompt", "instruction")  # roles and columns
 ANSWERS = ("assistant", "gpt", "completion", "response", "output")
 
@@ -55,7 +54,7 @@ def main(c: SimpleNamespace) -> None:
             written += 1
             without_reasoning += extract_reasoning(answer) is None
             id = str(row.values.get("id") or written)
-            record = {"id": id, "description": description_of(asked), "svg_content": answer}
+            record = {"id": id, **fields_of(asked), "svg_content": answer}
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
         if not written:
             raise UserError(f"INPUT {c.INPUT} holds no message with an <svg> behind one of a user.")
@@ -92,11 +91,10 @@ def turns(values: dict) -> Iterator[tuple[str, str]]:
             yield str(turn.get("role", turn.get("from"))), text.strip() if isinstance(text, str) else ""
 
 
-def description_of(asked: str) -> str:
-    """Return the description within this project's instruction, or, of any other words, the words."""
-    if asked.startswith(BEFORE) and asked.endswith(AFTER):
-        return asked.removeprefix(BEFORE).removesuffix(AFTER).strip()
-    return asked
+def fields_of(asked: str) -> dict[str, str]:
+    """Return what stands in this project's instruction, as fields of a sample, or, of any other words, the words."""
+    description, svg, task = read_prompt(asked) or (asked, None, "draw")
+    return {"description": description.strip()} | ({} if svg is None else {"svg": svg, "task": task})
 
 
 if __name__ == "__main__":

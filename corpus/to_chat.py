@@ -1,6 +1,6 @@
 """Training data → messages, the form that other trainers read: TRL, Unsloth, LLaMA-Factory, Axolotl.
 
-Reads   a JSONL of {id, description, svg_content}, as train.py takes it.
+Reads   a JSONL of {id, description, svg_content}, as train.py takes it, edits and repairs among them.
 Writes  OUTPUT (JSON lines: id, messages), and beside it, in .jinja, the chat template by which the base's own tokenizer
         makes of them the tokens that train.py trains on, with the answer marked as what there is a loss on.
 
@@ -66,7 +66,7 @@ def main(c: SimpleNamespace) -> None:
     with atomic_write(lines) as part, part.open("w", encoding="utf-8") as file:
         for sample in samples:
             messages = [
-                {"role": "user", "content": build_prompt(sample.description)},
+                {"role": "user", "content": build_prompt(*sample.asked)},
                 {"role": "assistant", "content": sample.answer},
             ]
             file.write(json.dumps({"id": sample.id, "messages": messages}, ensure_ascii=False) + "\n")

@@ -39,7 +39,8 @@ class DrawingTrainer(CompleteCheckpoints, GRPOTrainer):
 
     def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict]:
         """As in fine-tuning: TRL would let the tokenizer add a BOS token, and read control tokens in descriptions."""
-        return prompts_ids(self.processing_class, prompts, self.prompt_form), None, {}
+        asked = [(description, None, "draw") for description in prompts]
+        return prompts_ids(self.processing_class, asked, self.prompt_form), None, {}
 
     def _generate_single_turn(self, prompt_ids: list[list[int]], *rest: Any) -> tuple[list[list[int]], Any]:
         """By this project's decoder, or by vLLM: TRL's batch would run on for its longest answer."""

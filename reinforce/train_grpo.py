@@ -145,8 +145,11 @@ def main(c: SimpleNamespace) -> None:
 
 
 def prepare_prompts(c: SimpleNamespace, origin: Run) -> Prompts:
-    """Return the prompts of the run's training split. Raises UserError where a step takes more than there are."""
-    samples = samples_of(origin.folder, "train", c.DATA_PATH)
+    """Return the prompts of the run's training split, without edits and repairs: the rewards are for drawings.
+
+    Raises UserError where a step takes more than there are.
+    """
+    samples = [sample for sample in samples_of(origin.folder, "train", c.DATA_PATH) if sample.task == "draw"]
     wanted = c.BATCH_SIZE * c.GRADIENT_ACCUMULATION // c.GENERATIONS
     if len(samples) < wanted:
         raise UserError(

@@ -1,5 +1,6 @@
 """Reading the user's file: every fault is named with its line; splits are exact, deterministic and leak-free."""
 
+import hashlib
 import json
 import tracemalloc
 from collections import Counter
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prompt_template import extract_svg
 from qwen_svg.common.answers import KINDS
 from qwen_svg.common.dataset import (
     LINE_LIMIT,
@@ -45,6 +47,7 @@ FAULTS = {
     "no <svg>": line(id="2", svg_content="<reasoning>a</reasoning>"),
     "no <reasoning>": line(id="2", svg_content="<svg>a</svg>"),
     "invalid UTF-8": line(id="2", description="caf").replace(b"caf", b"caf\xe9"),
+    "wrong task": line(id="2", svg="<svg/>", task="paint"),
 }
 
 
@@ -74,6 +77,59 @@ def test_other_shapes_of_bad_lines(tmp_path):
         "invalid UTF-8",
         "not JSON",
         "wrong type",
+    ]
+
+
+CHANGED = {
+    "'svg' must be text, not dict": {"svg": {"circle": 1}},
+    "'task' must be text, not list": {"svg": "<svg/>", "task": ["edit"]},
+    "'svg' is empty": {"svg": " "},
+    "'svg' or 'task' holds a lone surrogate": {"svg": "\ud83d"},
+    "task 'paint' is unknown; it is one of draw, edit, repair": {"svg": "<svg/>", "task": "paint"},
+    "task 'repair' goes with an 'svg'": {"task": "repair"},
+    "task 'edit' goes with an 'svg'": {"svg": None, "task": "edit"},
+    "task 'draw' goes without an 'svg'": {"svg": "<svg/>", "task": "draw"},
+}
+
+
+@pytest.mark.parametrize("message", CHANGED)
+def test_bad_edits_and_repairs_are_named(tmp_path, message):
+    path = tmp_path / "d.jsonl"
+    path.write_bytes(line() + line(id="2", **CHANGED[message]))
+    (fault,) = read_samples(path).faults
+    assert fault.line == 2 and message in fault.message
+    with pytest.raises(UserError, match=r"d\.jsonl:2: "):
+        read_samples(path, "stop")
+
+
+def test_edits_and_repairs_are_read_and_told_apart(tmp_path):
+    path = tmp_path / "d.jsonl"
+    changes = [{}, {"svg": None, "task": None}, {"svg": "<svg/>"}, {"svg": "<svg>"}, {"svg": " <svg", "task": "repair"}]
+    path.write_bytes(b"".join(line(id=str(i), **change) for i, change in enumerate(changes)))
+    samples = read_samples(path).samples
+    expected = [(None, "draw"), (None, "draw"), ("<svg/>", "edit"), ("<svg>", "edit"), (" <svg", "repair")]
+    assert [(sample.svg, sample.task) for sample in samples] == expected
+    assert len({replace(sample, id="1").digest() for sample in samples}) == 4  # what is learned is of task and SVG too
+    plain = hashlib.sha256(json.dumps(["0", "a fox", answer()]).encode())
+    assert samples[0].digest() == plain.digest()  # as it was before there were tasks
+
+
+def test_an_edit_is_kin_of_its_drawings_and_not_of_its_words():
+    drawing, after = extract_svg(answer("gold")), answer("navy")
+    samples = [
+        Sample("draw", "a coin", answer("gold")),
+        Sample("edit", "make it navy", after, svg=drawing.replace("\n", "\n "), task="edit"),
+        Sample("repair", "make it navy", answer("navy"), svg="<svg", task="repair"),
+        Sample("other edit", "make it navy", answer("teal"), svg=extract_svg(answer("pink")), task="edit"),
+        Sample("other repair", "make it navy", answer("red"), svg="<svg", task="repair"),
+        Sample("by group", "make it navy", answer("gray"), "g", extract_svg(answer("tan")), "edit"),
+        Sample("its scene", "a can", answer("black"), "g"),
+    ]
+    families = [sorted(sample.id for sample in family) for family in families_of(samples)]
+    assert families == [["draw", "edit", "repair"], ["other edit"], ["other repair"], ["by group", "its scene"]]
+    assert kin_counts(samples) == {"families": 4, "description": 0, "spelling": 0, "drawing": 4, "group": 2}
+    assert families_of(list(map(SampleKey.of, samples))) == [
+        [SampleKey.of(sample) for sample in family] for family in families_of(samples)
     ]
 
 

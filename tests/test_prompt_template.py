@@ -5,7 +5,16 @@ import sys
 
 import pytest
 
-from prompt_template import build_prompt, end_of_turn, extract_reasoning, extract_svg, format_prompt
+from prompt_template import (
+    TEMPLATE,
+    build_prompt,
+    end_of_turn,
+    extract_reasoning,
+    extract_svg,
+    format_prompt,
+    read_prompt,
+    task_of,
+)
 from tests.paths import ROOT, SHARED
 
 SEED = SHARED / "seeds" / "000_135f7e8b0c5513f7.txt"
@@ -25,6 +34,80 @@ def test_template_keeps_what_is_easily_lost():
     assert "### 🧠 Generation Process" in prompt and "### ⚙️ Constraints" in prompt and "256×256" in prompt
     assert sum(line.endswith("  ") for line in prompt.splitlines()) == 11  # Markdown line breaks
     assert prompt.count("```xml") == 2 and prompt.endswith("purpose and color.")
+
+
+SHORT = "Begin with a short reasoning enclosed in <reasoning>...</reasoning> tags. Follow the reasoning with the whole \
+constrained SVG as per the specifications."
+CHANGES = {
+    "edit": f"""### Instruction
+Change the following SVG as described. {SHORT}
+
+### Drawing
+```xml
+<svg><rect/></svg>
+```
+
+### Change
+make it red
+
+### 🧠 Generation Process
+1. Find what the change is about\x20\x20
+2. Change that, and copy all else as it is\x20\x20
+
+""",
+    "repair": f"""### Instruction
+Repair the following broken SVG. {SHORT}
+
+### Drawing
+```xml
+<svg><rect/></svg>
+```
+
+### Change
+make it red
+
+### 🧠 Generation Process
+1. Find what is broken, missing or not allowed\x20\x20
+2. Mend that, and copy all else as it is\x20\x20
+
+""",
+}
+
+
+@pytest.mark.parametrize("task", CHANGES)
+def test_edits_and_repairs_have_their_own_text_and_the_same_constraints(task):
+    constraints = TEMPLATE[TEMPLATE.index("### ⚙️ Constraints") :]
+    assert build_prompt(" make it red\n", "\n<svg><rect/></svg> ", task) == CHANGES[task] + constraints
+
+
+def test_an_svg_makes_an_edit_and_what_does_not_go_together_is_refused():
+    assert build_prompt("red", "<svg/>") == build_prompt("red", "<svg/>", "edit")
+    assert (task_of(None), task_of("<svg/>"), task_of("x", "repair")) == ("draw", "edit", "repair")
+    with pytest.raises(ValueError, match="task 'paint' is unknown; it is one of draw, edit, repair"):
+        build_prompt("red", "<svg/>", "paint")
+    for svg, task in ((None, "edit"), (None, "repair"), ("<svg/>", "draw")):
+        with pytest.raises(ValueError, match=f"task '{task}' goes with"):
+            build_prompt("red", svg, task)
+
+
+TEXTS = ("{svg}", "{description}", "{", "}", "{0}", "%s {{x}} \\1", "a fox\n```\n\n### Drawing", "<!-- {svg} -->")
+
+
+@pytest.mark.parametrize("task", ["draw", "edit", "repair"])
+@pytest.mark.parametrize("description", TEXTS)
+def test_braces_are_text_and_prompts_can_be_taken_apart(description, task):
+    for svg in TEXTS if task != "draw" else (None,):
+        prompt = build_prompt(description, svg, task)
+        assert read_prompt(prompt) == (description, svg, task)
+        assert prompt.count(description) >= 1 and (svg is None or f"```xml\n{svg}\n```" in prompt)
+    assert read_prompt(description) is None
+
+
+def test_a_change_is_one_user_turn_too(tokenizer):
+    text = format_prompt(tokenizer, "red", svg="<svg/>", task="repair")
+    turn = build_prompt("red", "<svg/>", "repair")
+    assert text == f"<|im_start|>user\n{turn}<|im_end|>\n<|im_start|>assistant\n"
+    assert format_prompt(tokenizer, "red", "raw", svg="<svg/>") == build_prompt("red", "<svg/>") + "\n\n"
 
 
 def test_chat_form_is_one_user_turn_and_no_system_turn(tokenizer):

@@ -7,6 +7,7 @@ import yaml
 
 import train
 from corpus import from_chat, to_chat
+from prompt_template import build_prompt
 from qwen_svg.common.constants import constants_in_force
 from qwen_svg.common.dataset import read_samples
 from qwen_svg.common.errors import UserError
@@ -14,6 +15,7 @@ from qwen_svg.common.tokens import IGNORED, encode
 from qwen_svg.model.tokenizer import load_tokenizer
 from tests.paths import ROOT
 from tests.scripts import run_main
+from tests.tiny import answer
 
 OTHERS = ROOT / "configs/other_trainers"
 
@@ -59,6 +61,31 @@ def test_trl_makes_the_same_tokens_and_labels_of_it(chat, tiny_base, data_file):
 def test_the_way_back_gives_the_same_samples(chat, data_file):
     run_main(from_chat, "data/chat.jsonl", "--output", "back.jsonl", positional="INPUT")
     assert (chat / "back.jsonl").read_text() == data_file.read_text()
+
+
+def test_edits_and_repairs_go_there_and_back(tmp_path, monkeypatch, tiny_base):
+    monkeypatch.chdir(tmp_path)
+    asked = [
+        {"description": "a coin"},
+        {"description": "make it {svg}", "svg": "<svg>{description}</svg>", "task": "edit"},
+        {"description": "Repair this drawing.", "svg": "```xml\n<svg", "task": "repair"},
+    ]
+    records = [{"id": str(i), **one, "svg_content": answer()} for i, one in enumerate(asked)]
+    (tmp_path / "mix.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    flags = ("--tokenizer", str(tiny_base), "--output", "chat.jsonl")
+    run_main(to_chat, "mix.jsonl", *flags, positional="DATA_PATH")
+    chats = [json.loads(line)["messages"] for line in (tmp_path / "chat.jsonl").read_text().splitlines()]
+    assert [messages[0]["content"] for messages in chats] == [
+        build_prompt(record["description"], record.get("svg"), record.get("task")) for record in records
+    ]
+    tokenizer = load_tokenizer(str(tiny_base))
+    tokenizer.chat_template = (tmp_path / "chat.jinja").read_text(encoding="utf-8")
+    rows = encode(load_tokenizer(str(tiny_base)), read_samples("mix.jsonl").samples, "chat")
+    whole = [tokenizer.apply_chat_template(messages, return_dict=False) for messages in chats]
+    for ids, row in zip(whole, rows, strict=True):
+        assert ids[: row.length] == row.prompt + row.answer
+    run_main(from_chat, "chat.jsonl", "--output", "back.jsonl", positional="INPUT")
+    assert [json.loads(line) for line in (tmp_path / "back.jsonl").read_text().splitlines()] == records
 
 
 SVG = '<svg viewBox="0 0 9 9"><circle r="3"/></svg>'

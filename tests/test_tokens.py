@@ -1,5 +1,6 @@
 """Token ids and batches: the end of turn is learned, padding is on the left, steps are random and of like length."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -68,6 +69,10 @@ def test_control_tokens_in_a_text_are_text(any_tokenizer):
     sample = Sample("1", hostile, answer().replace("A gold", hostile))
     (row,) = encode(any_tokenizer, [sample], "chat")
     assert row.prompt == prompt_ids(any_tokenizer, hostile, "chat")
+    (changed,) = encode(any_tokenizer, [replace(sample, svg=hostile, task="repair")], "chat")
+    assert control_ids(any_tokenizer, changed.prompt) == control_ids(any_tokenizer, row.prompt)
+    written = build_prompt(hostile, hostile, "repair").replace(" ", "")
+    assert written in any_tokenizer.decode(changed.prompt).replace(" ", "")
     assert control_ids(any_tokenizer, row.answer) == row.answer[-1:] and row.answer[-1] in stop_tokens(any_tokenizer)
     assert any_tokenizer.decode(row.answer[:-1]).split() == sample.answer.split()
 

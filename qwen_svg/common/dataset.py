@@ -1,4 +1,4 @@
-"""The user's data: a JSONL of `{id, description, svg_content}`, read line by line, checked, split without leaks."""
+"""The user's data: JSONL of `{id, description, svg_content}`, read line by line, checked, split without leaks."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from typing import BinaryIO, Literal, TypeVar
 
 from tqdm import tqdm
 
-from prompt_template import extract_reasoning, extract_svg
+from prompt_template import extract_reasoning, extract_svg, task_of
 from qwen_svg.common.answers import KINDS, tidied
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.files import require_data_file
@@ -28,22 +28,36 @@ SPLIT_SHARES = {"train": 0.90, "valid": 0.05, "test": 0.05}
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One line of the file. `answer` is `svg_content`: the reasoning and the SVG, as the model shall write it."""
+    """One line of the file. `answer` is `svg_content`: the reasoning and the SVG, as the model shall write it.
+
+    Of an edit or a repair, `svg` is the drawing as it was, and `description` says what to do with it.
+    """
 
     id: str
     description: str
     answer: str
     group: str | None = None  # samples of one group never fall on both sides of a split
+    svg: str | None = None
+    task: str = "draw"  # or "edit", "repair"
 
     def digest(self) -> bytes:
         """SHA-256 of what the model learns from."""
-        return hashlib.sha256(json.dumps([self.id, self.description, self.answer]).encode()).digest()
+        learned = [self.id, self.description, self.answer] + ([self.svg, self.task] if self.svg is not None else [])
+        return hashlib.sha256(json.dumps(learned).encode()).digest()
 
     @property
-    def drawing(self) -> bytes | None:
-        """What samples with the same drawing share; None where there is none."""
-        svg = extract_svg(self.answer)
-        return drawing_key(svg) if svg else None
+    def asked(self) -> tuple[str, str | None, str]:
+        """What its prompt is built from."""
+        return self.description, self.svg, self.task
+
+    @property
+    def drawings(self) -> tuple[bytes, ...]:
+        """What samples with the same drawing share: the answer's, and the one that an edit begins with.
+
+        What a repair begins with is no drawing: cut off early, many are alike.
+        """
+        svgs = [extract_svg(self.answer), (extract_svg(self.svg or "") or self.svg) if self.task == "edit" else None]
+        return tuple(dict.fromkeys(drawing_key(svg) for svg in svgs if svg))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +67,13 @@ class SampleKey:
     id: str
     description: str
     group: str | None
-    drawing: bytes | None
+    task: str
+    drawings: tuple[bytes, ...]
     fingerprint: bytes
 
     @classmethod
     def of(cls, sample: Sample) -> "SampleKey":
-        return cls(sample.id, sample.description, sample.group, sample.drawing, sample.digest())
+        return cls(sample.id, sample.description, sample.group, sample.task, sample.drawings, sample.digest())
 
     def digest(self) -> bytes:
         return self.fingerprint
@@ -202,7 +217,7 @@ def _read_line(
         return None, [*faults, Fault(number, "invalid UTF-8", f"invalid UTF-8 at byte {error.start + 1} of the line")]
     except (ValueError, RecursionError) as error:
         return None, [*faults, _json_fault(error, number)]
-    fault = _record_fault(record, number) or _duplicate_fault(record, number, ids)
+    fault = _record_fault(record, number) or _task_fault(record, number) or _duplicate_fault(record, number, ids)
     if fault:
         return None, [*faults, fault]
     answer, more = _usable_answer(record["svg_content"].strip(), number, answers)
@@ -210,7 +225,11 @@ def _read_line(
     if answer is None:
         return None, faults
     ids[str(record["id"])] = number
-    sample = Sample(str(record["id"]), record["description"], answer, group_of(record.get("group")))
+    svg = record.get("svg")
+    sample = Sample(
+        str(record["id"]), record["description"], answer, group_of(record.get("group")), svg,
+        task_of(svg, record.get("task")),
+    )  # fmt: skip
     result.no_group += "group" in record and sample.group is None
     return sample, faults
 
@@ -255,6 +274,23 @@ def _record_fault(record: object, number: int) -> Fault | None:
     return None
 
 
+def _task_fault(record: dict, number: int) -> Fault | None:
+    """Say what is wrong with what an edit or a repair begins with, and with its task. None: they may be left out."""
+    svg, task = record.get("svg"), record.get("task")
+    for name, value in (("svg", svg), ("task", task)):
+        if value is not None and not isinstance(value, str):
+            return Fault(number, "wrong type", f"field {name!r} must be text, not {type(value).__name__}")
+    if svg is not None and not description_key(svg):
+        return Fault(number, "empty field", "field 'svg' is empty")
+    if not is_unicode(f"{svg}{task}"):
+        return Fault(number, "invalid UTF-8", "field 'svg' or 'task' holds a lone surrogate, which is not text")
+    try:
+        task_of(svg, task)
+    except ValueError as error:
+        return Fault(number, "wrong task", str(error))
+    return None
+
+
 def is_unicode(text: str) -> bool:
     r"""JSON can spell a lone surrogate ("\ud83d") that no tokenizer or file can take."""
     try:
@@ -275,9 +311,10 @@ def split_samples(samples: list[AnySample], seed: int) -> dict[str, list[AnySamp
     """Split 90/5/5 into train, valid and test; deterministic by seed, whatever the order of the file.
 
     Samples that share a description (Unicode form, letter case and spacing aside), a drawing or a `group` form one
-    family, and a family never falls on both sides. Families are put in an order given by a hash of the seed, then dealt
-    out: test first, then valid, each until it has its 5 % (at least one family); the rest trains, the
-    largest family always, so that a very uneven file still trains on most of its samples.
+    family, and a family never falls on both sides. What an edit or a repair asks for joins none: many a drawing is made
+    red. Families are put in an order given by a hash of the seed, then dealt out: test first, then valid, each until it
+    has its 5 % (at least one family); the rest trains, the largest family always, so that a very uneven file still
+    trains on most of its samples.
     Families with a sample that is never to be trained on (`kinship.unseen_kind`) are tested beside those 5 %.
     Raises UserError when there are fewer than three families otherwise.
     """
@@ -337,9 +374,10 @@ def families_of(samples: list[AnySample], by_drawing: bool = True) -> list[list[
 
 
 def _kinds_of_kin(sample: AnySample) -> Iterator[tuple[str, object]]:
-    yield "description", description_key(sample.description)
-    if sample.drawing is not None:
-        yield "drawing", sample.drawing
+    if sample.task == "draw":
+        yield "description", description_key(sample.description)
+    for drawing in sample.drawings:
+        yield "drawing", drawing
     if sample.group is not None:
         yield "group", sample.group
 
@@ -352,7 +390,8 @@ def kin_counts(samples: list[AnySample]) -> dict[str, int]:
     sharing: dict[tuple, int] = Counter(kin for sample in samples for kin in _kinds_of_kin(sample))
     spellings: dict[str, set[str]] = {}
     for sample in samples:
-        if sharing["description", key := description_key(sample.description)] > 1:
+        key = description_key(sample.description)
+        if sample.task == "draw" and sharing["description", key] > 1:
             spellings.setdefault(key, set()).add(sample.description.strip())
     counts = {"families": len(families_of(samples)), "description": 0, "spelling": 0, "drawing": 0, "group": 0}
     for (kind, key), n in sharing.items():

@@ -53,7 +53,7 @@ def encode(tokenizer: Any, samples: Iterable[Sample], prompt_form: str) -> list[
     samples = list(samples)
     stop = tokenizer.convert_tokens_to_ids(end_of_turn(tokenizer))
     try:
-        prompts = prompts_ids(tokenizer, [sample.description for sample in samples], prompt_form)
+        prompts = prompts_ids(tokenizer, [sample.asked for sample in samples], prompt_form)
     except ValueError as error:
         raise UserError(f"PROMPT_FORM: {error} (`--prompt-form raw`).") from None
     answers = text_ids(tokenizer, [sample.answer for sample in samples])
@@ -63,22 +63,41 @@ def encode(tokenizer: Any, samples: Iterable[Sample], prompt_form: str) -> list[
     ]
 
 
-def prompts_ids(tokenizer: Any, descriptions: list[str], prompt_form: str) -> list[list[int]]:
-    """Tokenise the prompts of descriptions. Raises ValueError where the tokenizer has no prompt of this form."""
+def prompts_ids(tokenizer: Any, asked: list[tuple[str, str | None, str]], prompt_form: str) -> list[list[int]]:
+    """Tokenise the prompts of (description, SVG or None, task).
+
+    Raises ValueError where the tokenizer has no prompt of this form.
+    """
     names = ControlNames(tokenizer)
-    plain = [description for description in descriptions if not names.within(description)]
-    found = iter(token_ids(tokenizer, [format_prompt(tokenizer, text, prompt_form) for text in plain]))
-    return [prompt_ids(tokenizer, text, prompt_form) if names.within(text) else next(found) for text in descriptions]
+    named = [names.within(f"{text} {svg}") for text, svg, _ in asked]
+    texts = [
+        format_prompt(tokenizer, text, prompt_form, svg=svg, task=task)
+        for (text, svg, task), is_named in zip(asked, named, strict=True)
+        if not is_named
+    ]
+    plain = iter(token_ids(tokenizer, texts))
+    return [
+        prompt_ids(tokenizer, text, prompt_form, svg=svg, task=task) if is_named else next(plain)
+        for (text, svg, task), is_named in zip(asked, named, strict=True)
+    ]
 
 
-def prompt_ids(tokenizer: Any, description: str, prompt_form: str, before: Iterable[tuple[str, str]] = ()) -> list[int]:
-    """Tokenise one prompt. before: earlier descriptions and answers, as of `format_prompt`, which raises ValueError."""
+def prompt_ids(
+    tokenizer: Any,
+    description: str,
+    prompt_form: str,
+    before: Iterable[tuple[str, str]] = (),
+    svg: str | None = None,
+    task: str | None = None,
+) -> list[int]:
+    """Tokenise one prompt. Arguments as of `format_prompt`, which raises ValueError."""
     names, before = ControlNames(tokenizer), list(before)
-    if not any(map(names.within, [description, *(text for turn in before for text in turn)])):
-        return token_ids(tokenizer, [format_prompt(tokenizer, description, prompt_form, before)])[0]
+    if not any(map(names.within, [description, svg or "", *(text for turn in before for text in turn)])):
+        return token_ids(tokenizer, [format_prompt(tokenizer, description, prompt_form, before, svg, task)])[0]
     # Under other names while the template puts its markup around them; then these names are the markup's.
     turns = [(names.swap(asked), names.swap(answer)) for asked, answer in before]
-    return names.ids(names.swap(format_prompt(tokenizer, names.swap(description), prompt_form, turns)))
+    svg = svg and names.swap(svg)
+    return names.ids(names.swap(format_prompt(tokenizer, names.swap(description), prompt_form, turns, svg, task)))
 
 
 def text_ids(tokenizer: Any, texts: list[str]) -> list[list[int]]:
@@ -146,7 +165,7 @@ def within_reach(tokenizer: Any, samples: Iterable[Sample], max_length: int, bey
     """
     limit = max_length * max(map(len, tokenizer.get_vocab()))
     for sample in samples:
-        if len(sample.description) + len(sample.answer) <= limit:
+        if len(sample.description) + len(sample.svg or "") + len(sample.answer) <= limit:
             yield sample
         else:
             beyond.append(sample.id)

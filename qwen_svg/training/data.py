@@ -54,7 +54,7 @@ def prepare_data(c: SimpleNamespace, tokenizer: Any, split: dict | None = None) 
         for sample, row in zip(batch, encode(tokenizer, batch, c.PROMPT_FORM), strict=True):
             dialects = legal_dialects(sample)
             legal.update(dialects)
-            named += names.within(sample.description) or names.within(sample.answer)
+            named += any(map(names.within, (sample.description, sample.svg or "", sample.answer)))
             if c.TRAIN_DIALECT and c.TRAIN_DIALECT not in dialects:
                 dropped[sample.id] = f"not legal in {c.TRAIN_DIALECT}"
             elif row.length > c.MAX_LENGTH:
