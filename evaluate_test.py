@@ -21,13 +21,13 @@ from typing import Any, Literal
 from qwen_svg.common.constants import NonNegativeFloat, NonNegativeInt, PositiveInt, Seed, start
 from qwen_svg.common.environment import asked_wandb_mode
 from qwen_svg.common.errors import UserError, run
-from qwen_svg.common.files import require_data_file, require_writable, write_json
+from qwen_svg.common.files import require_data_files, require_writable, write_json
 from qwen_svg.common.run_folder import Run, cut_short, open_run
 
 # Input
 MODEL: str = ""  # a run, by name or folder; "" = the newest run
 BASE_MODEL: str = ""  # where the base of a run or adapter lies; "" = where its training says
-DATA_PATH: str = ""  # the run's data file, where it has moved since; "" = as in the run's config.yml
+DATA_PATH: list[str] = []  # the run's data files, where they have moved since; none = as in the run's config.yml
 # Generation
 GENERATE_SAMPLES: NonNegativeInt = 0  # let the model answer this many test samples; 0 = all
 MAX_NEW_TOKENS: NonNegativeInt = 0  # of an answer; 0 = up to the run's MAX_LENGTH with the prompt
@@ -55,7 +55,7 @@ def check_constants(c: SimpleNamespace) -> None:
     """Refuse a run that cannot be opened, and labels that are not there, before anything heavy is imported."""
     tested = open_run(c.MODEL)
     if not c.LABELS:
-        require_data_file(c.DATA_PATH or tested.constants.DATA_PATH)
+        require_data_files(c.DATA_PATH or tested.constants.DATA_PATH)
     if tested.constants.WANDB:
         asked_wandb_mode()
     if c.LABELS and not Path(c.LABELS).is_file():

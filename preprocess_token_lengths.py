@@ -1,6 +1,6 @@
 """Step 1: how long are my samples, in tokens of the base model?
 
-Reads   a JSONL of {id, description, svg_content} and a tokenizer (hub id, local folder or .gguf file).
+Reads   JSONL of {id, description, svg_content} and a tokenizer (hub id, local folder or .gguf file).
 Writes  <OUTPUT_DIR>/token_lengths.png and token_lengths.json; a table on the terminal.
 
     python preprocess_token_lengths.py --data-path data/svg_results.jsonl
@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal
 
 from qwen_svg.common.constants import Above, start
 from qwen_svg.common.errors import UserError, run
-from qwen_svg.common.files import require_data_file, write_json
+from qwen_svg.common.files import data_files, require_data_files, write_json
 from qwen_svg.model.find import require_base
 
 # Input
-DATA_PATH: str = "data/svg_results.jsonl"  # the samples: JSON lines with id, description, svg_content
+DATA_PATH: list[str] = ["data/svg_results.jsonl"]  # JSON lines with id, description, svg_content; all of each file
 TOKENIZER: str = "Qwen/Qwen2.5-1.5B-Instruct"  # hub id, local folder or .gguf file
 SVG_TOKENS: Literal["", "markup", "numbers"] = ""  # count with the new tokens that train.py adds
 PROMPT_FORM: Literal["chat", "raw"] = "chat"  # "chat" (instruct bases) or "raw" (the template alone), as in train.py
@@ -30,7 +30,7 @@ OUTPUT_DIR: str = "outputs/token_lengths"  # created when missing
 
 def check_constants(c: SimpleNamespace) -> None:
     """Refuse what is not there, before anything heavy is imported."""
-    require_data_file(c.DATA_PATH)
+    require_data_files(c.DATA_PATH)
     require_base(c.TOKENIZER)
 
 
@@ -41,7 +41,7 @@ if __name__ == "__main__":
 import numpy as np
 
 from prompt_template import build_prompt
-from qwen_svg.common.dataset import ReadResult, in_batches, stream_samples
+from qwen_svg.common.dataset import ReadResult, in_batches, stream_files, together
 from qwen_svg.common.tokens import token_ids, within_reach
 from qwen_svg.model.svg_tokens import add_svg_tokens
 from qwen_svg.model.tokenizer import load_tokenizer
@@ -54,20 +54,22 @@ def main(c: SimpleNamespace) -> None:
     tokenizer = load_tokenizer(c.TOKENIZER)
     if c.SVG_TOKENS:
         add_svg_tokens(tokenizer, c.SVG_TOKENS)
-    data, lengths, over = ReadResult(Path(c.DATA_PATH)), {part: [] for part in PARTS}, []
+    files = [ReadResult(file) for file, _ in data_files(c.DATA_PATH)]
+    lengths, over = {part: [] for part in PARTS}, []
     beyond: list[str] = []  # longer than any limit of the table, and not measured
-    samples = stream_samples(data, c.ON_BAD_LINE, c.MEND_ANSWERS)
+    samples = stream_files(files, c.ON_BAD_LINE, c.MEND_ANSWERS)
     for batch in in_batches(within_reach(tokenizer, samples, max(*CANDIDATE_LIMITS, c.MAX_LENGTH), beyond), 256):
         for part, counts in measure(tokenizer, batch, c.PROMPT_FORM).items():
             lengths[part] += counts
         totals = lengths["total"][-len(batch) :]
         over += [sample.id for sample, n in zip(batch, totals, strict=True) if n > c.MAX_LENGTH]
-    print("\n".join(data.report()))
+    print("\n".join(line for read in files for line in read.report()))
     if not lengths["total"]:
-        raise UserError(f"each sample of {c.DATA_PATH} is longer than {max(*CANDIDATE_LIMITS, c.MAX_LENGTH)} tokens.")
+        longest = max(*CANDIDATE_LIMITS, c.MAX_LENGTH)
+        raise UserError(f"each sample of {', '.join(c.DATA_PATH)} is longer than {longest} tokens.")
     figures = summarise(lengths, c.MAX_LENGTH, len(beyond))
     figures["template_tokens"] = template_tokens(tokenizer)
-    figures["lines"] = data.counts()
+    figures["lines"] = together(files).counts()
     figures["dropped_ids"] = over + beyond
 
     folder = Path(c.OUTPUT_DIR)

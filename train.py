@@ -1,9 +1,10 @@
 """Step 2: teach an instruct model to draw, by LoRA fine-tuning with Hugging Face's Trainer.
 
-Reads   a JSONL of {id, description, svg_content} and a base model (hub id, local folder or .gguf file).
+Reads   JSONL of {id, description, svg_content} and a base model (hub id, local folder or .gguf file).
 Writes  outputs/<RUN_NAME>/: the adapter, checkpoints, config.yml, split.json, metrics.jsonl, loss.png, wandb.
 
     python train.py --data-path data/svg_results.jsonl --run-name first
+    python train.py --data-path data/scenes.jsonl data/edits.jsonl:0.5    # all of one file, half of another
     python train.py --dry-run                        # look at one batch and the memory estimate; no weights
     python train.py --resume --run-name first        # go on from the newest complete checkpoint
     torchrun --nproc-per-node 8 train.py             # on eight GPUs; more in configs/accelerate/
@@ -28,14 +29,14 @@ from qwen_svg.common.constants import (
     write_config,
 )
 from qwen_svg.common.errors import LossIsNotANumber, UserError, run
-from qwen_svg.common.files import require_data_file, write_json
+from qwen_svg.common.files import require_data_files, write_json
 from qwen_svg.common.processes import broadcast, init_distributed, is_main, processes, sharding
 from qwen_svg.common.run_folder import check_run_name, environment, mark_ended, new_run_folder, run_to_resume
 from qwen_svg.model.find import require_base
 from qwen_svg.training.resume import constants_to_resume
 
 # Data
-DATA_PATH: str = "data/svg_results.jsonl"  # JSON lines with id, description, svg_content (and group, optional)
+DATA_PATH: list[str] = ["data/svg_results.jsonl"]  # JSON lines, id, description, svg_content; FILE:0.5 = half of it
 ON_BAD_LINE: Literal["skip", "stop"] = "skip"  # "skip" bad lines and count them, or "stop" at the first
 MEND_ANSWERS: Literal["keep", "mend", "drop"] = "keep"  # those with fences, chatter, a second SVG …; always counted
 MAX_SAMPLES: NonNegativeInt = 0  # use a random subset of this many samples that fit; 0 = all
@@ -113,7 +114,7 @@ if __name__ == "__main__":  # what is wrong with the constants is said here, bef
     c = start(__file__)
     c = constants_to_resume(__file__, c.RUN_NAME) if c.RESUME else c
     check_constants(c)
-    require_data_file(c.DATA_PATH)
+    require_data_files(c.DATA_PATH)
     require_base(c.BASE_MODEL)
 
 import torch
@@ -167,8 +168,8 @@ def main(c: SimpleNamespace) -> None:
         return print("dry run: nothing was written.")
 
     # 4. The model, then the run folder: a base that cannot be loaded leaves none behind.
-    facts = environment("train.py", device, dtype, c.DATA_PATH, data.fingerprint) | measured
-    facts["data"]["split_sha256"] = split_sha256(data.ids)
+    facts = environment("train.py", device, dtype, ", ".join(c.DATA_PATH), data.fingerprint) | measured
+    facts["data"] |= {"split_sha256": split_sha256(data.ids), "tasks": data.tasks}
     checkpoint = pick_checkpoint(c, data) if c.RESUME else None
     set_seed(c.SEED)
     loaded = build_model(c, tokenizer, new_tokens, device, dtype)

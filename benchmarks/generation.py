@@ -32,7 +32,7 @@ def main() -> None:
     config = yaml.safe_load((run / "config.yml").read_text(encoding="utf-8"))
     tokenizer, device = load_tokenizer(config["base_model"]), pick_device()
     dtype = pick_dtype(device, config["fp16"])
-    samples = read_samples(config["data_path"]).samples
+    samples = read_samples(config["data_path"][0]).samples
     samples = samples[:: len(samples) // SAMPLES][:SAMPLES]
     prompts = [row.prompt for row in encode(tokenizer, samples, config["prompt_form"])]
     from peft import PeftModel

@@ -60,7 +60,7 @@ def prefer(bench: Bench) -> dict[str, Any]:
     """Two steps of DPO, on pairs of the lengths that pytorch#196678 is about, where there are such: all finite?"""
     run = bench.work / "outputs" / "first"
     known = {row.id for row in bench.rows() if row.length % 128 == 64}
-    samples = sorted(samples_of(run, "train", str(bench.data)), key=lambda sample: sample.id not in known)[:16]
+    samples = sorted(samples_of(run, "train", [str(bench.data)]), key=lambda sample: sample.id not in known)[:16]
     with (bench.work / "pairs.jsonl").open("w", encoding="utf-8") as file:
         for one, other in zip(samples, samples[1:] + samples[:1], strict=True):
             pair = {"id": one.id, "description": one.description, "chosen": one.answer, "rejected": other.answer}

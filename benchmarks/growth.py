@@ -89,7 +89,7 @@ def repeat(source: Path, size: int, target: Path) -> Path:
 
 def data_case(path: str, tokenizer_name: str) -> dict:
     c = SimpleNamespace(**{name: value for name, value in vars(train).items() if name.isupper()})
-    c.DATA_PATH = path
+    c.DATA_PATH = [path]
     tokenizer = load_tokenizer(tokenizer_name)
     before = peak_bytes()
     start = time.perf_counter()

@@ -1,6 +1,6 @@
 """Training data → messages, the form that other trainers read: TRL, Unsloth, LLaMA-Factory, Axolotl.
 
-Reads   a JSONL of {id, description, svg_content}, as train.py takes it, edits and repairs among them.
+Reads   JSONL of {id, description, svg_content}, as train.py takes it, edits and repairs among them.
 Writes  OUTPUT (JSON lines: id, messages), and beside it, in .jinja, the chat template by which the base's own tokenizer
         makes of them the tokens that train.py trains on, with the answer marked as what there is a loss on.
 
@@ -17,11 +17,11 @@ from typing import Literal
 
 from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
-from qwen_svg.common.files import require_data_file
+from qwen_svg.common.files import data_files, require_data_files
 from qwen_svg.common.run_folder import open_run
 from qwen_svg.model.find import require_base
 
-DATA_PATH: str = "data/svg_results.jsonl"  # the samples; the flag may be left out
+DATA_PATH: list[str] = ["data/svg_results.jsonl"]  # the samples, all of each file; the flag may be left out
 OUTPUT: str = "data/chat.jsonl"  # a file that does not exist yet
 RUN: str = ""  # a run of train.py: only what it trains on, its training split; "" = all samples
 TOKENIZER: str = "Qwen/Qwen2.5-1.5B-Instruct"  # of the base that will be trained: hub id, local folder or .gguf file
@@ -30,7 +30,7 @@ PROMPT_FORM: Literal["chat", "raw"] = "chat"  # as in train.py
 
 def check_constants(c: SimpleNamespace) -> None:
     """Refuse what is not there, or would be written over, before anything heavy is imported."""
-    require_data_file(c.DATA_PATH)
+    require_data_files(c.DATA_PATH)
     require_base(c.TOKENIZER)
     if c.RUN:
         open_run(c.RUN)
@@ -50,7 +50,7 @@ if __name__ == "__main__":
 import json
 
 from prompt_template import build_prompt
-from qwen_svg.common.dataset import ReadResult, stream_samples
+from qwen_svg.common.dataset import ReadResult, stream_files
 from qwen_svg.common.files import atomic_write, require_writable, write_text
 from qwen_svg.common.run_split import samples_of
 from qwen_svg.model.chat_template import trained_chat_template
@@ -61,8 +61,8 @@ def main(c: SimpleNamespace) -> None:
     lines, template = outputs(c)
     require_writable(lines, template)
     jinja = trained_chat_template(load_tokenizer(c.TOKENIZER), c.PROMPT_FORM, mark_answers=True)
-    read, count = ReadResult(Path(c.DATA_PATH)), 0
-    samples = samples_of(open_run(c.RUN).folder, "train", c.DATA_PATH) if c.RUN else stream_samples(read)
+    files, count = [ReadResult(file) for file, _ in data_files(c.DATA_PATH)], 0
+    samples = samples_of(open_run(c.RUN).folder, "train", c.DATA_PATH) if c.RUN else stream_files(files)
     with atomic_write(lines) as part, part.open("w", encoding="utf-8") as file:
         for sample in samples:
             messages = [
@@ -72,7 +72,8 @@ def main(c: SimpleNamespace) -> None:
             file.write(json.dumps({"id": sample.id, "messages": messages}, ensure_ascii=False) + "\n")
             count += 1
     write_text(template, jinja)
-    print("\n".join(read.report() if not c.RUN else [f"{c.RUN}: the {count} samples of its training split"]))
+    report = [line for read in files for line in read.report()]
+    print("\n".join([f"{c.RUN}: the {count} samples of its training split"] if c.RUN else report))
     print(f"{lines}: {count} samples as messages · {template}: the chat template of {c.TOKENIZER}")
 
 

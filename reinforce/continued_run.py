@@ -48,8 +48,11 @@ def open_folder(
         script = str(Path(__file__).with_name(f"train_{method}.py"))
         return folder, checkpoint_to_resume(folder, script, c, f"{method}.yml", FORMERLY)
     script, sha256 = f"-m reinforce.train_{method}", origin.environment["data"]["sha256"]
-    about = environment(script, loaded.device, loaded.dtype, c.DATA_PATH, sha256) | (facts or {})
-    about["data"]["split_sha256"] = split_sha256(read_split(origin.folder))
+    about = environment(script, loaded.device, loaded.dtype, ", ".join(c.DATA_PATH), sha256) | (facts or {})
+    about["data"] |= {
+        "split_sha256": split_sha256(read_split(origin.folder)),
+        "tasks": origin.environment["data"].get("tasks", {}),
+    }
     about["packages"]["trl"] = metadata.version("trl")
     folder = new_run_folder(c.RUN_NAME)
     c.RUN_NAME = folder.name

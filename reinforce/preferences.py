@@ -64,7 +64,7 @@ def read_pairs(path: str) -> Iterator[Pair]:
         yield Pair(Sample(**same, answer=chosen), Sample(**same, answer=rejected))
 
 
-def prepare_pairs(path: str, origin: Run, data_path: str) -> TokenisedPairs:
+def prepare_pairs(path: str, origin: Run, data_path: list[str]) -> TokenisedPairs:
     """Return the pairs that the run may be trained on. Prints what became of all.
 
     Pairs with a side of more than MAX_LENGTH tokens are left out, never cut; so are those of descriptions in the run's

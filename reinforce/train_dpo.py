@@ -22,7 +22,7 @@ from reinforce.shared_constants import FORMERLY, check_constants, constants_of
 
 # Where it begins
 MODEL: str = ""  # a run of train.py, by name or folder; "" = the newest run
-DATA_PATH: str = ""  # the run's data file, where it has moved since; "" = as in the run's config.yml
+DATA_PATH: list[str] = []  # the run's data files, where they have moved since; none = as in the run's config.yml
 PAIRS: str = "data/pairs.jsonl"  # JSON lines with description, chosen, rejected, as `python -m scoring.pairs` writes
 # Optimization (AdamW)
 EPOCHS: Annotated[float, Above(0, 10_000)] = 1.0  # passes over the pairs; after two or three they are known by heart

@@ -32,7 +32,7 @@ from reinforce.shared_constants import FORMERLY, constants_of
 
 # Where it begins
 MODEL: str = ""  # a run of train.py, by name or folder; "" = the newest run
-DATA_PATH: str = ""  # the run's data file, where it has moved since; "" = as in the run's config.yml
+DATA_PATH: list[str] = []  # the run's data files, where they have moved since; none = as in the run's config.yml
 # Rewards, each from 0 to 1; the weights are divided by their sum
 WEIGHT_LEGALITY: NonNegativeFloat = 1.0  # 1 when it is legal, 1/2 with one violation, 1/3 with two …
 WEIGHT_RENDERS: NonNegativeFloat = 0.5  # legal, and it shows more than one colour

@@ -134,7 +134,7 @@ def tested(tmp_path_factory, tiny_base, data_file):
         run_main(train, *flags.split(), "--max-samples", "20", "--run-name", "one")
     run = folder / "outputs" / "one"
     (run / "test").mkdir()
-    told = samples_of(run, "test", str(data_file))
+    told = samples_of(run, "test", [str(data_file)])
     answers = [json.dumps({"id": sample.id, "tuned": {"answer": sample.answer}}) for sample in told]
     (run / "test" / "samples.jsonl").write_text("\n".join(answers) + "\n")
     return run

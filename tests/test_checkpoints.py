@@ -108,11 +108,11 @@ def test_a_resumed_run_keeps_its_split_whatever_the_seed(run, tiny_base, data_fi
 
 def test_a_split_that_is_not_the_one_trained_with_is_refused(run, data_file):
     split = read_json(run / "split.json")
-    assert [sample.id for sample in samples_of(run, "test", str(data_file))] == split["test"]
+    assert [sample.id for sample in samples_of(run, "test", [str(data_file)])] == split["test"]
     split["test"], split["train"][:1] = split["test"] + split["train"][:1], split["test"][:1]
     write_json(run / "split.json", split)
     with pytest.raises(UserError, match=r"not the split that .* was trained with"):
-        samples_of(run, "test", str(data_file))
+        samples_of(run, "test", [str(data_file)])
     with pytest.raises(UserError, match="not the split"):
         run_main(train, "--resume", "--run-name", "r")
 

@@ -154,10 +154,10 @@ def test_kin_are_found_by_description_and_by_group_as_the_split_finds_them(tmp_p
     (tmp_path / "environment.json").write_text(json.dumps({"data": {"sha256": trained}}))
     asked = [("A  Dog", None), ("a hen", None), ("a fox", "animals"), ("a CAR", None), ("a cat", None), ("a bus", "x")]
     pairs = [Sample("s1", description, "", group) for description, group in asked]
-    assert kin_of_held_out(tmp_path, pairs, str(tmp_path / "data.jsonl")) == set(pairs[:4])
+    assert kin_of_held_out(tmp_path, pairs, [str(tmp_path / "data.jsonl")]) == set(pairs[:4])
     (tmp_path / "environment.json").write_text('{"data": {"sha256": ""}}')
     with pytest.raises(UserError, match="not the ones"):
-        kin_of_held_out(tmp_path, pairs, str(tmp_path / "data.jsonl"))
+        kin_of_held_out(tmp_path, pairs, [str(tmp_path / "data.jsonl")])
 
 
 def test_a_run_is_left_that_others_take_for_any_run(workplace, monkeypatch):

@@ -55,7 +55,8 @@ def test_a_run_is_opened_from_anywhere_and_after_being_copied(place, tmp_path, m
     monkeypatch.chdir(tmp_path)
     source = find_source(str(place / "outputs" / "r"))
     assert Path(source.base).samefile(place / "tiny") and source.prompt_form == "raw" and source.max_length == 3000
-    assert Path(open_run(str(place / "outputs" / "r")).constants.DATA_PATH).samefile(place / "data.jsonl")
+    (data,) = open_run(str(place / "outputs" / "r")).constants.DATA_PATH
+    assert Path(data).samefile(place / "data.jsonl")
     for folder in ("tiny", "outputs"):
         shutil.copytree(place / folder, tmp_path / "copy" / folder)
     moved = find_source(str(tmp_path / "copy" / "outputs" / "r"))

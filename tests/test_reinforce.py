@@ -270,7 +270,7 @@ def test_a_run_leaves_an_adapter_curves_and_drawings(workplace):
 
 def described(workplace) -> list[dict]:
     config = yaml.safe_load((workplace / "outputs" / "grpo" / "config.yml").read_text())
-    return [json.loads(line) for line in open(config["data_path"], encoding="utf-8")]
+    return [json.loads(line) for line in open(config["data_path"][0], encoding="utf-8")]
 
 
 def test_the_kl_term_is_to_the_adapter_it_began_as(workplace):

@@ -376,7 +376,7 @@ def test_grpo_goes_on_from_it_and_is_resumed(workplace, tmp_path, monkeypatch):
 def test_dpo_goes_on_from_what_grpo_has_left(workplace, monkeypatch):
     monkeypatch.chdir(workplace)
     ids = json.loads(Path("outputs/sft/split.json").read_text())["train"]
-    data = yaml.safe_load(Path("outputs/sft/config.yml").read_text())["data_path"]
+    data = yaml.safe_load(Path("outputs/sft/config.yml").read_text())["data_path"][0]
     rows = [row for row in map(json.loads, Path(data).read_text().splitlines()) if row["id"] in ids][:8]
     sides = {"chosen": answer("gold", 256), "rejected": answer("navy", 7)}
     pairs = [sides | {"id": row["id"], "description": row["description"]} for row in rows]

@@ -58,7 +58,7 @@ def test_every_sample_is_accounted_for(untidy, tokenizer, tmp_path, capsys, monk
     facts = {"data": {"sha256": data.fingerprint, "split_sha256": split_sha256(data.ids)}}
     (tmp_path / "split.json").write_text(json.dumps(data.ids))
     (tmp_path / "environment.json").write_text(json.dumps(facts))
-    found = samples_of(tmp_path, "train", str(untidy))
+    found = samples_of(tmp_path, "train", [str(untidy)])
     assert [sample.id for sample in found] == data.ids["train"]
     assert any("```" in sample.answer for sample in found) == (answers == "keep")
 

@@ -95,6 +95,7 @@ class Fault:
 @dataclass
 class ReadResult:
     path: Path
+    ids: dict[str, int] = field(default_factory=dict)  # of usable samples, with their lines
     samples: list[Sample] = field(default_factory=list)  # empty after `stream_samples`, which hands them out
     read: int = 0  # usable samples
     no_group: int = 0  # of these, samples whose group says that there is none
@@ -145,11 +146,10 @@ def stream_samples(result: ReadResult, on_fault: str = "skip", answers: str = "k
         raise UserError(f"ON_BAD_LINE must be 'skip' or 'stop', not {on_fault!r}.")
     path = result.path
     require_data_file(path)
-    ids: dict[str, int] = {}
     try:
         with path.open("rb") as file, _bar(path) as bar:
             for number, raw in enumerate(_lines(file, bar), 1):
-                sample, faults = _read_line(raw, number, ids, result, answers)
+                sample, faults = _read_line(raw, number, result, answers)
                 for fault in faults:
                     if on_fault == "stop" and not (fault.kind in KINDS and answers != "keep"):
                         raise UserError(
@@ -171,6 +171,29 @@ def stream_samples(result: ReadResult, on_fault: str = "skip", answers: str = "k
                 "--output data/with-reasoning.jsonl` writes it"
             )
         raise UserError(f"data file {path} holds no usable sample{first}; {way_out}.")
+
+
+def stream_files(results: list[ReadResult], on_fault: str = "skip", answers: str = "keep") -> Iterator[Sample]:
+    """Yield the samples of several files, one file after the other. Arguments and errors of `stream_samples`.
+
+    Raises UserError, too, for an id that two files have: samples are known by their ids.
+    """
+    for i, result in enumerate(results):
+        for sample in stream_samples(result, on_fault, answers):
+            for earlier in results[:i]:
+                if sample.id in earlier.ids:
+                    raise UserError(
+                        f"id {sample.id!r} is in {earlier.path} (line {earlier.ids[sample.id]}) and in {result.path} "
+                        f"(line {result.ids[sample.id]}); give the samples of one of the files other ids."
+                    )
+            yield sample
+
+
+def together(results: list[ReadResult]) -> ReadResult:
+    """Return what was found in several files as if in one, to be counted."""
+    faults = [fault for result in results for fault in result.faults]
+    read, no_group = (sum(figures) for figures in zip(*((r.read, r.no_group) for r in results), strict=True))
+    return ReadResult(results[0].path, read=read, no_group=no_group, faults=faults)
 
 
 def _lines(file: BinaryIO, bar: tqdm) -> Iterator[bytes | None]:
@@ -197,9 +220,7 @@ def _bar(path: Path) -> tqdm:
     return tqdm(total=size, desc="reading", unit="B", unit_scale=True, leave=False, disable=quiet)
 
 
-def _read_line(
-    raw: bytes | None, number: int, ids: dict[str, int], result: ReadResult, answers: str
-) -> tuple[Sample | None, list[Fault]]:
+def _read_line(raw: bytes | None, number: int, result: ReadResult, answers: str) -> tuple[Sample | None, list[Fault]]:
     """Return the line's sample, if it has one, and its faults."""
     if raw is None:
         return None, [Fault(number, "line too long", f"the line is longer than {LINE_LIMIT:,} bytes")]
@@ -217,14 +238,14 @@ def _read_line(
         return None, [*faults, Fault(number, "invalid UTF-8", f"invalid UTF-8 at byte {error.start + 1} of the line")]
     except (ValueError, RecursionError) as error:
         return None, [*faults, _json_fault(error, number)]
-    fault = _record_fault(record, number) or _task_fault(record, number) or _duplicate_fault(record, number, ids)
+    fault = _record_fault(record, number) or _task_fault(record, number) or _duplicate_fault(record, number, result.ids)
     if fault:
         return None, [*faults, fault]
     answer, more = _usable_answer(record["svg_content"].strip(), number, answers)
     faults += more
     if answer is None:
         return None, faults
-    ids[str(record["id"])] = number
+    result.ids[str(record["id"])] = number
     svg = record.get("svg")
     sample = Sample(
         str(record["id"]), record["description"], answer, group_of(record.get("group")), svg,

@@ -72,7 +72,7 @@ def folder_note() -> str:
 
 
 def require_data_file(path: str | Path) -> None:
-    """Raise UserError where DATA_PATH is no file: said before seconds of imports."""
+    """Raise UserError where a file of DATA_PATH is none."""
     if not Path(path).exists():
         raise UserError(
             f"data file {path} does not exist{folder_note()}; give the path of a JSONL file with `--data-path`, or "
@@ -83,6 +83,39 @@ def require_data_file(path: str | Path) -> None:
             f"DATA_PATH {path} is a folder; give a JSONL file with `--data-path`. `python -m corpus.build_dataset "
             f"--sources {quote(str(path))} --output data/drawings.jsonl` makes one of .svg files."
         )
+
+
+def data_files(data_path: list[str]) -> list[tuple[Path, float]]:
+    """Return the files of DATA_PATH, each with its weight: of "edits.jsonl:0.5" half of the samples, of others all.
+
+    Raises UserError where there are none, and for a weight that is not above 0 and at most 1.
+    """
+    if not data_path:
+        raise UserError("DATA_PATH is empty; give a JSONL file, or several, with `--data-path`.")
+    found = []
+    for entry in data_path:
+        file, weight = split_weight(entry)
+        share = float(weight[1:] or 1)
+        if not 0 < share <= 1:
+            raise UserError(f"DATA_PATH {entry}: the weight of a file is above 0 and at most 1, not {weight[1:]}.")
+        found.append((Path(file), share))
+    return found
+
+
+def split_weight(entry: str) -> tuple[str, str]:
+    """Return of an entry of DATA_PATH the file and, colon and all, its weight: ("edits.jsonl", ":0.5"); "" = none."""
+    file, colon, weight = entry.rpartition(":")
+    try:
+        float(weight)
+    except ValueError:
+        return entry, ""
+    return (file, colon + weight) if file else (entry, "")
+
+
+def require_data_files(data_path: list[str]) -> None:
+    """Raise UserError for a file of DATA_PATH that is none, or for a wrong weight: said before seconds of imports."""
+    for file, _ in data_files(data_path):
+        require_data_file(file)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from qwen_svg.common.constants import ROOT, declared_constants
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.files import folder_note, read_json, write_json
+from qwen_svg.common.files import folder_note, read_json, split_weight, write_json
 from qwen_svg.common.processes import processes, sharding
 
 OUTPUTS = Path("outputs")
@@ -183,7 +183,9 @@ def constants_of(run: Path) -> SimpleNamespace:
     # A constant that is newer than the run has its default.
     values = {constant.name: constant.default for constant in declared_constants(ROOT / "train.py")}
     c = SimpleNamespace(**values | {key.upper(): value for key, value in written.items()})
-    c.BASE_MODEL, c.DATA_PATH = located(c.BASE_MODEL, run), located(c.DATA_PATH, run)
+    files = [c.DATA_PATH] if isinstance(c.DATA_PATH, str) else c.DATA_PATH  # runs of the past have one
+    c.DATA_PATH = [located(file, run) + weight for file, weight in map(split_weight, files)]
+    c.BASE_MODEL = located(c.BASE_MODEL, run)
     return c
 
 

@@ -12,18 +12,18 @@ from qwen_svg.common.dataset import (
     SampleKey,
     families_of,
     fingerprint,
-    stream_samples,
+    stream_files,
 )
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.files import read_json
+from qwen_svg.common.files import data_files, read_json
 
 
-def refuse_other_data(run: Path, data_path: str, data_sha256: str, way_out: str) -> None:
+def refuse_other_data(run: Path, data_path: list[str], data_sha256: str, way_out: str) -> None:
     """Raise UserError, ending in `way_out`, when the samples are not the ones the run was trained on."""
     if read_json(run / "environment.json")["data"]["sha256"] != data_sha256:
         raise UserError(
-            f"the samples in {data_path} are not the ones {run} was trained on (environment.json holds their "
-            f"fingerprint){way_out}"
+            f"the samples in {', '.join(data_path)} are not the ones {run} was trained on (environment.json holds "
+            f"their fingerprint){way_out}"
         )
 
 
@@ -44,7 +44,7 @@ def read_split(run: Path) -> dict:
     return split
 
 
-def samples_of(run: Path, part: str, data_path: str) -> list[Sample]:
+def samples_of(run: Path, part: str, data_path: list[str]) -> list[Sample]:
     """Return the samples of one part of the run's split, "train", "valid" or "test", in the order of split.json.
 
     Raises what `all_samples` does.
@@ -55,7 +55,7 @@ def samples_of(run: Path, part: str, data_path: str) -> list[Sample]:
     return [found[id] for id in ids]
 
 
-def kin_of_held_out(run: Path, samples: Iterable[Sample], data_path: str) -> set[Sample]:
+def kin_of_held_out(run: Path, samples: Iterable[Sample], data_path: list[str]) -> set[Sample]:
     """Return those of other samples that the split would have put beside one of the run's validation or test split.
 
     By description or group: their drawings are a model's own, of which many may be alike. Raises what `all_samples`
@@ -69,14 +69,15 @@ def kin_of_held_out(run: Path, samples: Iterable[Sample], data_path: str) -> set
     return asked & {member for family in related for member in family}
 
 
-def all_samples(run: Path, data_path: str) -> Iterator[Sample]:
-    """Yield the samples of the run's data file, also those that it did not use.
+def all_samples(run: Path, data_path: list[str]) -> Iterator[Sample]:
+    """Yield the samples of the run's data files, also those that it did not use.
 
     Raises UserError, behind the last one, where they are not what the run was trained on: then its split means nothing.
     """
     split = read_split(run)
     wanted, used = {id for part in ("train", "valid", "test") for id in split[part]}, []
-    for sample in stream_samples(ReadResult(Path(data_path)), answers=split.get("mend_answers", "keep")):
+    results = [ReadResult(file) for file, _ in data_files(data_path)]
+    for sample in stream_files(results, answers=split.get("mend_answers", "keep")):
         if sample.id in wanted:
             used.append(SampleKey.of(sample))
         yield sample

@@ -166,7 +166,7 @@ def facts(tested: Run, base: str) -> str:
     own = (tested.folder / "README.md").read_text(encoding="utf-8")
     table = "\n".join(line for line in own.splitlines() if line.startswith("|"))
     table = re.sub(r"^\| base model \|.*$", lambda _: f"| base model | {base} |", table, flags=re.MULTILINE)
-    return re.sub(r"^(\| data \| )(?:[^|(]*/)?", r"\1", table, flags=re.MULTILINE)
+    return re.sub(r"^\| data \|[^(]*", lambda row: re.sub(r"[^|,]*/", " ", row[0]), table, flags=re.MULTILINE)
 
 
 def figures_of_test(tested: Run) -> dict[str, float]:

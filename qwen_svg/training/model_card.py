@@ -13,6 +13,7 @@ def write_model_card(
 ) -> None:
     """Write README.md. best: the step whose adapter was kept, where early stopping has chosen one."""
     facts = read_json(folder / "environment.json")
+    tasks = ", ".join(f"{n} × {task}" for task, n in facts["data"].get("tasks", {}).items())
     packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
     (folder / "README.md").write_text(
         f"""---
@@ -32,6 +33,7 @@ Answers a description with a short reasoning and an SVG of 256 × 256. Made by Q
 | adapter | LoRA, rank {c.LORA_RANK}, alpha {c.LORA_ALPHA}{" (rank-stabilised)" * c.LORA_RANK_STABILISED}, \
 {", ".join(c.LORA_TARGETS)} |
 | data | {facts["data"]["path"]} (sha256 {facts["data"]["sha256"][:16]}…) |
+| tasks | {tasks or "draw"} |
 | split | {len(ids["train"])} train, {len(ids["valid"])} valid, {len(ids["test"])} test; {len(ids["dropped"])} dropped |
 | steps | {steps} of batch {c.BATCH_SIZE * c.GRADIENT_ACCUMULATION * processes()}, learning rate {c.LEARNING_RATE:g}\
 {f"; the adapter is that of step {best}, the best" if best else ""} |
