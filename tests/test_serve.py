@@ -373,6 +373,42 @@ def test_bad_requests_are_told_what_is_wrong(site, body, status):
 
 
 @pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({}, "description is missing"),
+        ({"description": " "}, "description is empty"),
+        ({"description": "a" * 2001}, "description may have 2000 characters, and has more"),
+        ({"description": "a", "temperature": -1}, "temperature must be 0 or more, not -1"),
+        ({"description": "a", "temperature": 2.5}, "temperature must be 2 or less, not 2.5"),
+        ({"description": "a", "temperature": "warm"}, 'temperature must be a number, not "warm"'),
+        ({"description": "a", "seed": 1.5}, "seed must be a whole number, not 1.5"),
+        ({"description": ["a"], "sed": 1}, 'description must be text, not ["a"]; there is no field sed; /docs lists '
+         "those that there are"),
+        ([], "the body must be a JSON object, not []"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_in_a_sentence_and_not_in_the_validators_words(site, body, words):
+    assert site.post("/v1/svg", json=body).json()["error"]["message"] == words
+
+
+def test_of_a_field_that_may_have_several_types_only_the_field_is_named(site):
+    asked = {"messages": [{"role": "user", "content": 1}]}
+    said = site.post("/v1/chat/completions", json=asked).json()["error"]["message"]
+    assert said == "messages.0.content must be text, not 1; messages.0.content must be a list, not 1"
+
+
+@pytest.mark.parametrize("route", ["/v1/svg", "/v1/chat/completions"])
+def test_the_documentation_has_examples_that_work(site, script, route):
+    content = site.get("/openapi.json").json()["paths"][route]["post"]["requestBody"]["content"]
+    examples = [example["value"] for example in content["application/json"]["examples"].values()]
+    assert len(examples) >= 2
+    for example in examples:
+        script.asked = None
+        response = site.post(route, json=example)
+        assert response.status_code == 200 and script.asked[0] == "a red heart" and "circle" in response.text
+
+
+@pytest.mark.parametrize(
     "raw", [b"", b"{", b"\xff\xfe", b"[" * 19_000, b'{"description": ' + b"9" * 9000 + b"}", b'{"description": 1e999}']
 )
 def test_bodies_that_are_no_json_are_refused(site, raw):

@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Body, Path, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.exceptions import HTTPException
@@ -20,6 +20,15 @@ SVG_HEADERS = {
 }
 _EVENT = {"type": "object", "properties": {"event": {"type": "string"}, "data": {"type": "string"}}}
 EVENT_STREAM = {"text/event-stream": {"schema": _EVENT}}  # data: JSON
+# What /docs offers to try.
+EXAMPLES = {
+    "draw": {"summary": "a drawing", "value": {"description": "a red heart"}},
+    "again": {
+        "summary": "one that can be repeated, a little varied",
+        "value": {"description": "a red heart", "temperature": 0.7, "seed": 7},
+    },
+    "stream": {"summary": "as it is written", "value": {"description": "a red heart", "stream": True}},
+}
 
 
 class Drawn(BaseModel):
@@ -53,7 +62,7 @@ def drawing_routes(service: Service) -> APIRouter:
         response_model=Drawn,
         responses=responses(400, 401, 413, 421, 422, 429, 502, 503, 504) | {200: {"content": EVENT_STREAM}},
     )
-    async def draw(asked: Asked, request: Request):
+    async def draw(asked: Annotated[Asked, Body(openapi_examples=EXAMPLES)], request: Request):
         """Draw. As a stream: `text` events {"text"}, then `drawing` (the same object as without) or `error`."""
         settings = service.settings(asked.temperature, asked.seed, asked.max_tokens)
         _, events = await service.begin(request, asked.description, [settings])

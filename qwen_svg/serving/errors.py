@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from qwen_svg.common.errors import UserError
+from qwen_svg.serving.sentences import sentence
 from qwen_svg.serving.worker import Broken, Closing, Full, Gone, GPULost, TimeUp
 
 TYPES = {400: "bad_request", 401: "unauthorized", 404: "not_found", 405: "method_not_allowed", 413: "too_large",
@@ -75,7 +76,7 @@ def described(error: Exception, seconds: float) -> tuple[int, dict[str, Any]]:
         case HTTPException():
             status, message = error.status_code, str(error.detail)
         case RequestValidationError():
-            status, message = 422, "; ".join(f"{_place(e['loc'])}: {e['msg']}" for e in error.errors()[:5])
+            status, message = 422, "; ".join(dict.fromkeys(map(sentence, error.errors()[:5])))
             more = {"param": _place(error.errors()[0]["loc"][1:2])}
         case _:
             status, message = 500, "the model failed; the server's log says why"

@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Body, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field, StringConstraints
 
@@ -36,6 +36,16 @@ UNSUPPORTED: dict[str, tuple] = {
     "audio": (),
     "web_search_options": (),
 }
+# What /docs offers to try.
+EXAMPLES = {
+    "draw": {"summary": "a drawing", "value": {"messages": [{"role": "user", "content": "a red heart"}]}},
+    "varied": {
+        "summary": "one that can be repeated, a little varied, in pieces",
+        "value": {
+            "messages": [{"role": "user", "content": "a red heart"}], "temperature": 0.7, "seed": 7, "stream": True,
+        },
+    },
+}  # fmt: skip
 
 
 class Part(BaseModel):
@@ -110,7 +120,7 @@ def openai_routes(service: Service) -> APIRouter:
         "/v1/chat/completions",
         responses=responses(400, 401, 413, 421, 422, 429, 502, 503, 504) | {200: {"content": EVENT_STREAM}},
     )
-    async def chat(asked: Chat, request: Request) -> dict[str, Any]:
+    async def chat(asked: Annotated[Chat, Body(openapi_examples=EXAMPLES)], request: Request) -> dict[str, Any]:
         """Draw, in the shape of a chat. `seed` is in the answer too: choice i has been drawn with seed + i."""
         asked.refuse_unsupported()
         description, before = conversation(asked.messages)
