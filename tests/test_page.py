@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import time
 
 import httpx2
 import pytest
@@ -103,6 +104,79 @@ def test_the_drawing_appears_as_it_is_written(page, script):
         script.gate.set()
         script.hold_after, script.text = None, answer()
     page.wait_for_selector("#bar", state="hidden")
+
+
+def asked(page, description, key="Enter"):
+    """Ask for a drawing, and return what the page sent."""
+    page.fill("#description", description)
+    with page.expect_request("**/v1/svg") as sent:
+        page.press("#description", key)
+    return sent.value.post_data_json
+
+
+def test_stop_keeps_what_has_been_drawn(page, script, site):
+    """Also beyond a reload. It is a copy with nothing but what is allowed: the server has not checked it."""
+    head, shape = answer().split("<circle")[0], '<circle cx="60" cy="60" r="50" fill="red"/>'
+    script.text = f'{head}{shape}<script>top.alert(1)</script><!-- late --><g onload="alert(2)">{shape}</g></svg>'
+    script.hold_after = len(script.tokenizer.encode(script.text.split("</g>")[0]))
+    try:
+        wish = asked(page, "two circles")
+        page.wait_for_selector("#picture:not([hidden])")
+        page.click("#stop")
+        page.wait_for_selector("text=stopped")
+    finally:
+        script.hold_after = None
+        script.gate.set()
+    while httpx2.get(f"{site.url}/healthz").json()["open"]:
+        time.sleep(0.01)
+    script.text = answer()
+    page.reload()
+    page.click("#strip button")
+    page.wait_for_selector("#picture[alt='two circles']")
+    assert picture_pixel(page, 60, 60) == [255, 0, 0] and not page.query_selector(".badge.good")
+    assert page.inner_text("#keep-seed") == f"seed {wish['seed']}"
+    with page.expect_download() as download:
+        page.click("#save-svg")
+    saved = download.value.path().read_text()
+    assert check(saved).violations == [] and saved.count("<circle") == 2 and "<!-- late -->" in saved
+
+
+def test_the_seed_is_shown_and_repeats_the_drawing(page, script):
+    first = asked(page, "a circle")
+    page.wait_for_selector(".badge.good")
+    assert page.inner_text("#keep-seed") == f"seed {first['seed']}"
+    page.fill("#temperature", "1.5")
+    page.fill("#description", "a square")
+    page.focus("#keep-seed")
+    page.keyboard.press("Enter")
+    with page.expect_request("**/v1/svg") as sent:
+        page.press("#description", "Enter")
+    assert sent.value.post_data_json == first == {"description": "a circle", "seed": first["seed"], "temperature": 0.7}
+    page.wait_for_selector(".badge.good")
+    assert (script.asked[1].seed, script.asked[1].temperature) == (first["seed"], 0.7)
+    with page.expect_request("**/v1/svg") as sent:
+        page.click("#again")
+    assert sent.value.post_data_json["seed"] != first["seed"]
+
+
+def test_warnings_are_there_to_read(page, script):
+    script.text = answer().replace('cx="128"', 'cx="250"')
+    asked(page, "a circle")
+    page.wait_for_selector("#warnings li")
+    script.text = answer()
+    (warning,) = check(answer().split("</reasoning>")[1].strip().replace('cx="128"', 'cx="250"')).warnings
+    assert page.inner_text("#warnings li") == f"Line {warning.line}: {warning.message}"
+    asked(page, "a circle")
+    page.wait_for_selector("#warnings", state="hidden")
+
+
+def test_what_is_no_temperature_is_not_sent(page):
+    sent = []
+    page.on("request", lambda request: sent.append(request.url))
+    page.fill("#temperature", "7")
+    page.fill("#description", "a circle")
+    page.press("#description", "Enter")
+    assert page.evaluate("document.activeElement.id") == "temperature" and not sent
 
 
 def test_escape_stops_the_drawing_and_the_model(page, script, site):
@@ -212,6 +286,26 @@ def test_it_fits_a_phone_and_the_dark(browser, site):
     page.goto(site.url)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert max(map(int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor")))) < 40
+    context.close()
+
+
+def test_on_a_phone_all_is_there_and_wide_enough_for_a_finger(browser, site):
+    """44 × 44 CSS pixels: WCAG 2.2, success criterion 2.5.5."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    page = context.new_page()
+    page.goto(site.url)
+    asked(page, "a circle")
+    page.wait_for_selector(".badge.good")
+    assert page.is_visible("#temperature") and page.is_visible("#seed")
+    sizes = page.eval_on_selector_all(
+        "button, input, textarea, header a",
+        """all => all.filter(one => one.offsetWidth).map(one => {
+        const { width, height, left, right } = one.getBoundingClientRect();
+        return [one.id || one.className || one.innerText, width, height, left, right]; })""",
+    )
+    assert len(sizes) > 12 and [size for size in sizes if min(size[1:3]) < 44] == []
+    assert [size for size in sizes if size[0] != "example" and (size[3] < 0 or size[4] > 390)] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     context.close()
 
 

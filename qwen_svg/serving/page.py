@@ -2,17 +2,21 @@
 
 import base64
 import hashlib
+import json
 import re
 from pathlib import Path
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from svg_constraint import PROMPT_TABLE
+
 PAGE = Path(__file__).with_name("page.html")
 
 
 def page_routes() -> APIRouter:
-    html = PAGE.read_text(encoding="utf-8")
+    table = json.dumps({tag: sorted(attributes) for tag, attributes in PROMPT_TABLE.items()})
+    html = PAGE.read_text(encoding="utf-8").replace("const TABLE = {};", f"const TABLE = {table};")
     headers = {"Content-Security-Policy": policy(html), "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
     router = APIRouter()
 
