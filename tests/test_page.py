@@ -1,5 +1,6 @@
 """The page at /, in Chromium: type, wait, see, take it away; and what a hostile answer can do there: nothing."""
 
+import io
 import json
 import re
 import shutil
@@ -7,12 +8,13 @@ import time
 
 import httpx2
 import pytest
+from PIL import Image
 
 from qwen_svg.common.dataset import Sample
 from qwen_svg.evaluation.judge import judge
 from qwen_svg.evaluation.metrics import Column
 from qwen_svg.evaluation.report import write_report
-from svg_constraint import check
+from svg_constraint import PROMPT_TABLE, SVG_OPEN, check
 from tests.served import Script, serving
 from tests.test_serve import MXSS
 from tests.tiny import answer
@@ -159,6 +161,201 @@ def test_the_seed_is_shown_and_repeats_the_drawing(page, script):
     assert sent.value.post_data_json["seed"] != first["seed"]
 
 
+# --- changing a drawing ---------------------------------------------------------------------------------------
+
+HOUSE = f"""{SVG_OPEN}
+<!-- blue sky -->
+<rect x="0" y="0" width="256" height="128" fill="#88ccff"/>
+<!-- A house. -->
+<g><rect x="80" y="100" width="96" height="80" fill="#c0392b"/><path d="M80 100 l48 -40 l48 40 z" fill="brown"/></g>
+<!-- yellow windows -->
+<rect x="90" y="120" width="20" height="20" fill="yellow"/>
+<rect x="146" y="120" width="20" height="20" fill="yellow"/>
+<g>
+<!-- tree -->
+<circle cx="30" cy="160" r="20" fill="green"/>
+<!-- tree -->
+<circle cx="226" cy="160" r="20" fill="green"/>
+</g>
+<!-- path -->
+<line x1="128" y1="180" x2="128" y2="250" stroke="gray"/>
+</svg>"""
+NAMES = ["the blue sky", "the house", "the red rectangle", "the brown shape", "the yellow windows",
+         "the left yellow square", "the right yellow square", "the left tree", "the right tree",
+         "the path"]  # fmt: skip
+
+
+def stand_in(page, *svgs):
+    """Let a server that draws these, one after the other, answer the page; return what it is sent. None: no answer."""
+    sent, left = [], list(svgs)
+
+    def draw(route):
+        sent.append(route.request.post_data_json)
+        if (svg := left.pop(0)) is None:
+            return
+        asked = sent[-1]
+        drawn = {"id": f"drawing-{len(sent)}", "description": asked.get("description", asked.get("instruction")),
+                 "reasoning": "1.", "svg": svg, "verdict": check(svg).to_json(), "seed": asked["seed"], "tokens": 1,
+                 "seconds": 1, "finished": True}  # fmt: skip
+        route.fulfill(content_type="text/event-stream", body=f"event: drawing\ndata: {json.dumps(drawn)}\n\n")
+
+    page.route("**/v1/svg", draw)
+    return sent
+
+
+@pytest.fixture
+def house(page):
+    """The page with a house on it, and what it sends when it is changed into one with a navy sky, then a black one."""
+    sent = stand_in(page, HOUSE, HOUSE.replace("#88ccff", "navy"), HOUSE.replace("#88ccff", "black"), None)
+    asked(page, "a house")
+    page.wait_for_selector(".badge.good")
+    return sent
+
+
+def change(page, instruction):
+    page.fill("#instruction", instruction)
+    page.press("#instruction", "Enter")
+    page.wait_for_selector(f"#picture[alt$='{instruction}']")
+
+
+def click(page, x, y):
+    """Click the picture, in the drawing's own coordinates."""
+    box = page.locator("#paper").bounding_box()
+    page.mouse.click(box["x"] + x / 256 * box["width"], box["y"] + y / 256 * box["height"])
+
+
+def test_every_part_has_a_name(page, house):
+    """By its comment, or by tag and colour; by its place where two have the same."""
+    assert page.eval_on_selector_all("#parts [role=button]", "all => all.map(n => n.ariaLabel)") == NAMES
+
+
+def test_colors_have_the_words_of_every_day(page):
+    words = {"#c0392b": "red", "#8b4513": "brown", "#ff9800": "orange", "#ffeb3b": "yellow", "rgb(0, 128, 0)": "green",
+             "#008080": "teal", "#1e90ff": "blue", "#000080": "navy", "#8e44ad": "purple", "#ff69b4": "pink",
+             "#ffb6c1": "pink", "#777": "gray", "#fafafa": "white", "#111": "black", "gold": "gold"}  # fmt: skip
+    assert {color: page.evaluate("color => colorWord(color)", color) for color in words} == words
+
+
+def test_a_click_on_a_part_names_it_in_the_instruction(page, house):
+    for (x, y), name in (
+        ((20, 20), "the blue sky"),
+        ((128, 170), "the house"),
+        ((128, 170), "the red rectangle"),  # once more: the shape itself
+        ((128, 90), "the house"),
+        ((100, 130), "the yellow windows"),
+        ((100, 130), "the left yellow square"),
+        ((226, 160), "the right tree"),
+        ((129.5, 220), "the path"),  # a line one unit wide, hit beside it
+    ):
+        click(page, x, y)
+        assert page.input_value("#instruction") == name
+        assert page.evaluate("document.activeElement.id") == "instruction"
+    click(page, 240, 240)  # nothing is there
+    assert page.input_value("#instruction") == "the path"
+    page.fill("#instruction", "put beside ")
+    click(page, 226, 160)
+    page.keyboard.type(" a cat")
+    assert page.input_value("#instruction") == "put beside the right tree a cat"
+
+
+def test_a_part_is_lit_and_told_under_the_pointer(page, house):
+    box = page.locator("#paper").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.66)
+    assert page.inner_text("#name") == "the house"
+    assert page.eval_on_selector_all("#parts .lit", "all => all.map(n => n.ariaLabel)") == ["the house"]
+    page.mouse.move(0, 0)
+    assert page.is_hidden("#name") and not page.query_selector("#parts .lit")
+
+
+def test_parts_are_named_and_the_drawing_is_changed_with_the_keyboard_alone(page, house):
+    page.focus("#description")
+    while page.evaluate("document.activeElement.getAttribute('aria-label')") != NAMES[0]:
+        page.keyboard.press("Tab")
+    told = []
+    for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "ArrowLeft", "ArrowUp", "Home", "End", "ArrowLeft"):
+        page.keyboard.press(key)
+        told.append(page.inner_text("#name"))
+    assert told == [NAMES[i] for i in (1, 2, 1, 0, 9, 0, 9, 8)]
+    page.keyboard.press("Enter")
+    page.keyboard.press("Home")
+    page.keyboard.type("remove ")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#picture[alt='a house, remove the right tree']")
+    assert (house[1]["svg"], house[1]["instruction"]) == (HOUSE, "remove the right tree")
+    assert house[1].keys() == {"svg", "instruction", "seed", "temperature"}
+
+
+def test_changes_are_undone_one_by_one_also_after_a_reload(page, house):
+    change(page, "a navy sky")
+    change(page, "a black sky")
+    assert house[2]["svg"] == HOUSE.replace("#88ccff", "navy")
+    assert picture_pixel(page, 128, 10) == [0, 0, 0] and page.input_value("#instruction") == ""
+    page.keyboard.press("Control+z")
+    page.wait_for_selector("#picture[alt='a house, a navy sky']")
+    assert picture_pixel(page, 128, 10) == [0, 0, 128]
+    page.fill("#instruction", "a word")  # whose typing has an undo of its own
+    page.keyboard.press("Control+z")
+    assert picture_pixel(page, 128, 10) == [0, 0, 128]
+    page.reload()
+    page.click("#strip li:nth-child(2) button")
+    page.wait_for_selector("#picture[alt='a house, a navy sky']")
+    assert page.input_value("#description") == "a house"
+    page.click("#undo")
+    page.wait_for_selector("#picture[alt='a house']")
+    assert picture_pixel(page, 128, 10) == [0x88, 0xCC, 0xFF] and page.is_hidden("#undo") and page.is_hidden("#slider")
+    assert page.evaluate("document.activeElement.id") == "instruction"
+
+
+def test_before_and_after_are_compared_with_the_keyboard(page, house):
+    assert page.is_hidden("#slider")
+    change(page, "a navy sky")
+
+    def sky_at(share):
+        box = page.locator("#paper").bounding_box()
+        at = {"x": box["x"] + share * box["width"], "y": box["y"] + 20, "width": 1, "height": 1}
+        return Image.open(io.BytesIO(page.screenshot(clip=at))).convert("RGB").getpixel((0, 0))
+
+    navy, blue = (0, 0, 128), (0x88, 0xCC, 0xFF)
+    assert (sky_at(0.2), sky_at(0.8)) == (navy, navy)
+    page.focus("#compare")
+    for _ in range(5):
+        page.keyboard.press("PageUp")
+    assert page.input_value("#compare") == "50" and (sky_at(0.2), sky_at(0.8)) == (blue, navy)
+    page.keyboard.press("End")
+    assert (sky_at(0.2), sky_at(0.8)) == (blue, blue)
+    page.keyboard.press("Home")
+    assert (sky_at(0.2), sky_at(0.8)) == (navy, navy)
+    page.keyboard.press("Control+z")
+    page.wait_for_selector("#picture[alt='a house']")
+
+
+def test_a_change_that_is_stopped_or_fails_leaves_the_drawing_as_it_was(page, house):
+    change(page, "a navy sky")
+    change(page, "a black sky")
+    page.fill("#instruction", "a red sky")
+    page.press("#instruction", "Enter")
+    page.wait_for_selector("#stop:not([hidden])")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("text=Stopped")
+    assert picture_pixel(page, 128, 10) == [0, 0, 0] and page.input_value("#instruction") == "a red sky"
+    page.unroute("**/v1/svg")
+    told = {"error": {"message": "the prompt is too long."}}
+    page.route("**/v1/svg", lambda route: route.fulfill(status=422, json=told))
+    page.press("#instruction", "Enter")
+    page.wait_for_selector("#error:not([hidden])")
+    assert page.inner_text("#error p") == "The prompt is too long." and not page.is_disabled("#save-svg")
+    assert page.get_attribute("#picture", "alt") == "a house, a navy sky, a black sky"
+
+
+def test_the_seed_of_a_change_repeats_it(page, house):
+    change(page, "a navy sky")
+    page.click("#keep-seed")
+    page.wait_for_selector("#picture[alt='a house']")
+    page.press("#instruction", "Enter")
+    page.wait_for_selector("#picture[alt='a house, a navy sky']")
+    assert house[2] == house[1]
+
+
 def test_warnings_are_there_to_read(page, script):
     script.text = answer().replace('cx="128"', 'cx="250"')
     asked(page, "a circle")
@@ -257,7 +454,12 @@ def lie(page, text, verdict):
 def test_even_a_server_that_lies_runs_nothing_in_the_page(page, text):
     """The page trusts no text: the `page` fixture fails on a dialog, an error of the page, or a request elsewhere."""
     lie(page, text, {"valid": True, "warnings": []})
-    assert page.evaluate("document.scripts.length") == 1 and not page.query_selector("main svg, main img[onerror]")
+    assert page.evaluate("document.scripts.length") == 1 and not page.query_selector("main img[onerror]")
+    parts = page.eval_on_selector_all(
+        "main svg, main svg *", "all => all.map(n => [n.localName, n.getAttributeNames()])"
+    )
+    for tag, attributes in parts:
+        assert set(attributes) <= PROMPT_TABLE[tag] | {"id", "role", "aria-label", "tabindex", "class"}
 
 
 def test_a_drawing_that_comes_with_a_bad_verdict_does_not_stay(page):
@@ -294,16 +496,22 @@ def test_on_a_phone_all_is_there_and_wide_enough_for_a_finger(browser, site):
     context = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
     page = context.new_page()
     page.goto(site.url)
-    asked(page, "a circle")
+    stand_in(page, HOUSE, HOUSE)
+    asked(page, "a house")
     page.wait_for_selector(".badge.good")
-    assert page.is_visible("#temperature") and page.is_visible("#seed")
+    change(page, "a path")
+    for name in ("temperature", "seed", "keep-seed", "undo", "again", "compare", "instruction", "send"):
+        assert page.is_visible(f"#{name}")
+    box = page.locator("#paper").bounding_box()
+    page.touchscreen.tap(box["x"] + box["width"] * 0.88, box["y"] + box["height"] * 0.62)
+    assert page.input_value("#instruction") == "the right tree"
     sizes = page.eval_on_selector_all(
         "button, input, textarea, header a",
         """all => all.filter(one => one.offsetWidth).map(one => {
         const { width, height, left, right } = one.getBoundingClientRect();
         return [one.id || one.className || one.innerText, width, height, left, right]; })""",
     )
-    assert len(sizes) > 12 and [size for size in sizes if min(size[1:3]) < 44] == []
+    assert len(sizes) > 18 and [size for size in sizes if min(size[1:3]) < 44] == []
     assert [size for size in sizes if size[0] != "example" and (size[3] < 0 or size[4] > 390)] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     context.close()
