@@ -1,5 +1,6 @@
 """Drawing from the shell: one description, many seeds, files of descriptions gone on with, and a chat in a terminal."""
 
+import base64
 import json
 import os
 import pty
@@ -26,11 +27,11 @@ from qwen_svg.common.constants import constants_in_force
 from qwen_svg.common.errors import UserError, in_the_way, run
 from qwen_svg.common.run_folder import mark_ended
 from qwen_svg.evaluation.judge import judge
-from qwen_svg.generation import engine
+from qwen_svg.generation import chat, engine
 from qwen_svg.generation.batch import draw_file
 from qwen_svg.generation.best_of_n import Attempt, DrawingPlan, Request, draw_each
 from qwen_svg.generation.descriptions import read_descriptions
-from qwen_svg.generation.drawings import save, slug
+from qwen_svg.generation.drawings import save, save_as, slug
 from qwen_svg.generation.engine import rows_for
 from qwen_svg.generation.predictor import Drawing, Predictor, Settings
 from qwen_svg.generation.terminal import Reasoning
@@ -413,6 +414,62 @@ def test_a_chat_changes_drawings_obeys_and_survives_ctrl_c(tiny_base, tmp_path):
     history = (tmp_path / "outputs" / "chat_history").read_text()
     assert "make the sky darker" in history and "/seed 3" in history
     assert len(list((tmp_path / "outputs" / "drawings").glob("a-house-1.*"))) == 2
+
+
+def test_a_chat_shows_opens_and_saves_its_drawing(predictor, tmp_path, monkeypatch, capsys):
+    (viewer := tmp_path / "xdg-open").write_text('#!/bin/sh\necho "$1" >> opened; case "$1" in *-2.*) exit 3; esac\n')
+    viewer.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(chat, "find_way", lambda: "kitty")
+    monkeypatch.setattr(chat, "_keep_history", lambda: None)
+    monkeypatch.setattr(chat, "draw_one", lambda *_: [Attempt(0, 1, drawn(answer(), "a house"))])
+    said, lines = [], iter(["/open", "a house", "/open", "/save", "/save my house", "/save my house.svg", "a house",
+                            "/open", "/quit"])  # fmt: skip
+
+    def type_next(prompt: str) -> str:
+        said.append(capsys.readouterr().out)
+        return next(lines)
+
+    monkeypatch.setattr("builtins.input", type_next)
+    assert chat.Chat(predictor, DrawingPlan(FREE)).run() == 0
+    _, too_early, first, opened, nameless, saved, again, _, not_opened = said
+    drawings = Path("outputs/drawings")
+    assert "there is no drawing yet" in too_early
+    picture = "".join(re.findall(r"\x1b_G[^;]*;([A-Za-z0-9+/=]*)\x1b", first))
+    assert base64.b64decode(picture) == (drawings / "a-house-1.png").read_bytes()
+    assert opened == "" and Path("opened").read_text().split("\n")[0] == "outputs/drawings/a-house-1.svg"
+    assert "/save takes a name" in nameless and saved.split("\n")[:2] == ["  my house.svg", "  my house.png"]
+    for kind in ("svg", "png"):
+        assert Path(f"my house.{kind}").read_bytes() == (drawings / f"a-house-1.{kind}").read_bytes()
+    assert "my house.svg exists; give another name" in again
+    assert "knows no program for outputs/drawings/a-house-2.svg" in not_opened
+
+
+def test_a_drawing_is_saved_where_somebody_wants_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = drawn(answer())
+    assert save_as(made, "a.svg") == [Path("a.svg")] and Path("a.svg").read_text(encoding="utf-8") == made.svg
+    assert save_as(made, "b.PNG") == [Path("b.PNG")] and Path("b.PNG").read_bytes() == made.png
+    assert save_as(made, "v1.2") == [Path("v1.2.svg"), Path("v1.2.png")]
+    Path("folder").mkdir()
+    assert save_as(made, "folder") == [Path("folder/a-fox-1.svg"), Path("folder/a-fox-1.png")]
+    for name, words in (
+        ("a", "a.svg exists"),  # and a.png is not written
+        ("a.jpg", "saved as .svg and .png, not as .jpg"),
+        ("no/such/place", "cannot be written (No such file or directory)"),
+    ):
+        with pytest.raises(UserError, match=re.escape(words)):
+            save_as(made, name)
+    with pytest.raises(UserError, match="no drawing"):
+        save_as(replace(made, svg=None, png=None), "c")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.svg", "b.PNG", "folder", "v1.2.png", "v1.2.svg"]
+
+
+def test_room_that_is_too_little_names_the_flag_that_gives_more(predictor):
+    with pytest.raises(UserError, match=r"there is room for 9; allow for more with `--max-new-tokens`"):
+        predictor.row("a fox", Settings(max_new=9))
 
 
 def test_help_names_the_description_once_more():

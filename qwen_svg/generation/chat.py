@@ -4,19 +4,24 @@ import atexit
 import difflib
 import math
 from dataclasses import replace
+from pathlib import Path
 
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.run_folder import OUTPUTS
 from qwen_svg.generation.best_of_n import DrawingPlan
 from qwen_svg.generation.descriptions import checked
-from qwen_svg.generation.predictor import Predictor, Turn
-from qwen_svg.generation.terminal import draw_one, show
+from qwen_svg.generation.drawings import open_with_viewer, save_as
+from qwen_svg.generation.predictor import Drawing, Predictor, Turn
+from qwen_svg.generation.terminal import draw_one, show, show_picture
+from qwen_svg.generation.terminal_picture import find_way
 
 HISTORY = OUTPUTS / "chat_history"
 HISTORY_LENGTH = 1000  # lines
 HELP = """\
 Describe a drawing; then say what to change about it.
   /new               begin another drawing
+  /open              look at the drawing with the system's viewer
+  /save NAME         write NAME.svg and NAME.png; NAME.svg alone if it ends so
   /seed [NUMBER]     of the next drawing; it counts up by itself
   /temperature [T]   0 = greedy
   /n [NUMBER]        drawings at a time, the best one kept
@@ -29,6 +34,8 @@ class Chat:
     def __init__(self, predictor: Predictor, plan: DrawingPlan):
         self.predictor, self.plan = predictor, plan
         self.turns: list[Turn] = []  # of the drawing that is being changed
+        self.last: tuple[Drawing, Path] | None = None  # and the first of its files
+        self.way = find_way()  # to show pictures
 
     def run(self) -> int:
         """Read lines until /quit or the end of the input; return the exit code."""
@@ -54,7 +61,8 @@ class Chat:
     def draw(self, description: str) -> None:
         attempts = self._within_room(description)
         best, *others = attempts
-        show(best)
+        show_picture(best.drawing.png, self.way)
+        self.last = best.drawing, show(best)[0]
         for attempt in others:
             show(attempt, keep=False)
         self.plan = self._with(seed=max(attempt.seed for attempt in attempts) + 1)
@@ -78,6 +86,12 @@ class Chat:
             print(HELP)
         elif name == "new":
             self.turns = []
+        elif name == "open":
+            open_with_viewer(self._last()[1])
+        elif name == "save":
+            if not value.strip():
+                raise UserError("/save takes a name: `/save fox` writes fox.svg and fox.png.")
+            print(*(f"  {path}" for path in save_as(self._last()[0], value.strip())), sep="\n")
         elif name == "seed":
             self.plan = self._with(seed=_number(int, "/seed", value, settings.seed, 2**32 - 1))
         elif name == "temperature":
@@ -87,13 +101,18 @@ class Chat:
         elif name == "free":
             self.plan = self._with(free=not settings.free)
         else:
-            known = ("new", "seed", "temperature", "n", "free", "help", "quit")
+            known = ("new", "open", "save", "seed", "temperature", "n", "free", "help", "quit")
             nearest = difflib.get_close_matches(name, known, n=1)
             raise UserError(f"there is no /{name}" + (f"; did you mean /{nearest[0]}?" if nearest else "; see /help."))
-        if name not in ("help", "new"):
+        if name not in ("help", "new", "open", "save"):
             now = self.plan.settings
             how = "free" if now.free else "constrained"
             print(f"seed {now.seed} · temperature {now.temperature:g} · n {self.plan.n} · {how}")
+
+    def _last(self) -> tuple[Drawing, Path]:
+        if self.last is None:
+            raise UserError("there is no drawing yet; describe one.")
+        return self.last
 
     def _with(self, **changed) -> DrawingPlan:
         return replace(self.plan, settings=replace(self.plan.settings, **changed))

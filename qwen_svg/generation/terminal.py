@@ -1,7 +1,10 @@
 """Drawing for somebody who looks at a terminal: the reasoning as it is written, then the verdict and the files."""
 
+import shutil
+import sys
 from collections.abc import Iterable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
@@ -12,6 +15,7 @@ from qwen_svg.generation.best_of_n import Attempt, DrawingPlan, Request, draw_ea
 from qwen_svg.generation.decoder import RowState
 from qwen_svg.generation.drawings import save
 from qwen_svg.generation.predictor import Predictor, TextSoFar, Turn
+from qwen_svg.generation.terminal_picture import Way, shown
 
 OPENING, CLOSING = "<reasoning>", "</reasoning>"
 
@@ -63,8 +67,8 @@ class Reasoning:
         return (inside[:tag] if tag >= 0 and not closed and not self.row.ended else inside).rstrip()
 
 
-def show(attempt: Attempt, keep: bool = True) -> None:
-    """Print the verdict, and write the files and print their paths if the drawing is to be kept."""
+def show(attempt: Attempt, keep: bool = True) -> list[Path]:
+    """Print the verdict; if the drawing is to be kept, write its files, print their paths and return them."""
     drawing = attempt.drawing
     facts = [in_words(drawing.verdict, drawing.png)]
     if not drawing.finished:
@@ -75,11 +79,19 @@ def show(attempt: Attempt, keep: bool = True) -> None:
         facts.append(f"score {attempt.score:.3f}")
     facts.append(f"seed {attempt.seed}")
     facts.append(f"{drawing.tokens} tokens in {drawing.seconds:.1f} s")
-    if keep:
-        print("→", " · ".join(facts))
-        print(*(f"  {path}" for path in save(drawing)), sep="\n")
-    else:
+    if not keep:
         print("  not kept:", " · ".join(facts))
+        return []
+    print("→", " · ".join(facts))
+    paths = save(drawing)
+    print(*(f"  {path}" for path in paths), sep="\n")
+    return paths
+
+
+def show_picture(png: bytes | None, way: Way) -> None:
+    if png and way:
+        sys.stdout.write(shown(png, way, columns=shutil.get_terminal_size().columns))
+        sys.stdout.flush()
 
 
 def printable(text: str) -> str:
