@@ -101,8 +101,8 @@ class Engine:
         for row in rows:
             if row.limit < needed:
                 raise UserError(
-                    f"a legal answer may take {needed} tokens and there is room for {row.limit}; allow for more, or "
-                    "shorten the description."
+                    f"a legal answer may take {needed} tokens and there is room for {row.limit}; allow for more "
+                    "with `--max-new-tokens` (serve.py: `--max-tokens`), or shorten the description."
                 )
             row.constraint = GrammarConstraint(self.tokenizer, grammar, row.limit, needed)
 
