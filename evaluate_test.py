@@ -10,8 +10,10 @@ Writes  outputs/<run>/test/: metrics.json, samples.jsonl, gallery.png, report.ht
 
 Reported: cross-entropy of the reference answers, per token and per byte; shares of generated answers with an <svg> and
 a <reasoning> section (regex), legal by svg_constraint.py in each dialect, rendering, and not blank, and of the
-description's claims that hold of the drawing, as far as scoring/composition.py can read them, each with its 95 %
-confidence interval; for free decoding (what the model has learned) and for decoding constrained to legal answers.
+description's claims that hold of the drawing, as far as scoring/composition.py can read them (of edits and repairs
+instead: of answers whose picture is the reference's, pixel by pixel), each with its 95 % confidence interval; for free
+decoding (what the model has learned) and for decoding constrained to legal answers. Of a run on several tasks, the
+figures that matter are told by task too.
 """
 
 from pathlib import Path
@@ -170,8 +172,11 @@ def judge_all(scores: dict, samples: list[Sample], answers: list[str]) -> list[J
     """Judge answers to samples, and score them (functions by name), with the samples' own answers as references."""
     judged = [judge(answer) for answer in answers]
     for judgement, sample in zip(judged, samples, strict=True):
-        judgement.unseen = bool(unseen_kind(sample.group))
-        judgement.claims = [(claim.text, claim.holds) for claim in claims_of(sample.description, judgement.svg)]
+        judgement.unseen, judgement.task = bool(unseen_kind(sample.group)), sample.task
+        if sample.task == "draw":
+            judgement.claims = [(claim.text, claim.holds) for claim in claims_of(sample.description, judgement.svg)]
+        else:
+            judgement.as_reference = judgement.renders and judgement.png == judge(sample.answer).png
     candidates = [Candidate(a, s.description, s.answer) for a, s in zip(answers, samples, strict=True)]
     for name, score in scores.items():
         for judgement, value in zip(judged, score(candidates), strict=True):
@@ -234,6 +239,8 @@ def write_results(
 ) -> None:
     """Write metrics.json, samples.jsonl, the pictures and the report. columns: in the order they are shown."""
     test, judged = folder / "test", {name: column.judged for name, column in columns.items()}
+    if any(sample.svg for sample in asked):
+        judged = {"before": [judge(sample.svg or "") for sample in asked]} | judged
     test.mkdir(exist_ok=True)
     write_json(test / "metrics.json", metrics)
     write_samples(test / "samples.jsonl", asked, columns)

@@ -112,6 +112,25 @@ def test_gallery_and_report_say_blank(tmp_path):
     assert [line["tuned"]["drawn"] for line in lines] == [True, False, True, False] and lines[0]["tuned"]["finished"]
 
 
+def test_figures_are_told_by_task():
+    judged = [judge(text) for text in (answer(), answer("navy"), answer("teal"), BLANK)]
+    judged[0].claims = [("gold circle", True)]
+    judged[1].task, judged[1].as_reference = "edit", True
+    judged[2].task = judged[3].task = "repair"
+    metrics = {"tuned": Column(judged, [written()] * 4).metrics()}
+    found = metrics["tuned"]["tasks"]
+    assert {task: figures["samples"] for task, figures in found.items()} == {"draw": 1, "edit": 1, "repair": 2}
+    assert [figures["drawn_rate"] for figures in found.values()] == [1, 1, 0.5]
+    assert [figures.get("as_reference") for figures in found.values()] == [None, 1, 0]
+    assert "as_reference" not in metrics["tuned"] and metrics["tuned"]["claims"] == found["draw"]["claims"] == 1
+    table = {line[:30].strip(): line[30:].split() for line in table_text(metrics).splitlines()}
+    assert table["repair: not blank"][0] == "50.0%" and table["edit: pixels of the reference"][0] == "100.0%"
+    assert "draw: pixels of the reference" not in table
+    alone = Column(judged[1:2], [written()]).metrics()
+    assert alone["as_reference"] == 1 and "tasks" not in alone
+    assert "pixels of the reference" in table_text({"tuned": alone})
+
+
 # --- bits per byte --------------------------------------------------------------------------------------------
 
 

@@ -9,12 +9,14 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+import evaluate_test
 import train
 from prompt_template import build_prompt, extract_svg
 from qwen_svg.common.dataset import read_samples
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.run_folder import open_run
 from qwen_svg.common.run_split import samples_of
+from qwen_svg.generation import engine
 from qwen_svg.training.data import prepare_data
 from tests.scripts import constants_of, run_main
 from tests.tiny import answer
@@ -134,3 +136,30 @@ def test_a_run_on_several_files_is_resumed_and_opened_from_anywhere(trained, mon
     assert [sample.id for sample in samples_of(run.folder, "train", run.constants.DATA_PATH)] == split["train"]
     with pytest.raises(UserError, match="not the ones"):
         samples_of(run.folder, "test", run.constants.DATA_PATH[:1])
+
+
+def test_the_test_asks_each_task_its_own_way_and_tells_them_apart(trained, monkeypatch, capsys):
+    monkeypatch.chdir(trained)
+    prompts = []
+
+    def generate(*given, **named):
+        prompts.extend(map(named["tokenizer"].decode, named["prompts"]))
+        return engine.generate_answers(*given, **named | {"max_new": 9})
+
+    monkeypatch.setattr(evaluate_test, "generate_answers", generate)
+    run_main(evaluate_test, "--model", "whole", "--skip-base", "--no-constrained")
+    run = open_run("whole")
+    samples = samples_of(run.folder, "test", run.constants.DATA_PATH)
+    assert len({sample.task for sample in samples}) > 1
+    for sample, prompt in zip(samples, prompts, strict=True):
+        assert build_prompt(sample.description, sample.svg, sample.task) in prompt
+    metrics = json.loads((run.folder / "test/metrics.json").read_text())
+    counted = {task: figures["samples"] for task, figures in metrics["tuned"]["tasks"].items()}
+    assert sum(counted.values()) == len(samples) and "repair: legal in prompt" in capsys.readouterr().out
+    assert (
+        metrics["reference"]["tasks"]["repair"]["as_reference"] == 1
+        and "claims" not in metrics["tuned"]["tasks"]["repair"]
+    )
+    lines = [json.loads(line) for line in (run.folder / "test/samples.jsonl").read_text().splitlines()]
+    assert [(line.get("svg"), line.get("task", "draw")) for line in lines] == [(s.svg, s.task) for s in samples]
+    assert "before" in (run.folder / "test/report.html").read_text()

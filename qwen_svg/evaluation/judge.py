@@ -19,6 +19,8 @@ class Judgement:
     scores: dict[str, float] = field(default_factory=dict)  # of scoring/, by name, where they were asked for
     claims: list[tuple[str, bool]] = field(default_factory=list)  # of the description: does it hold of the drawing?
     unseen: bool = False  # does the description combine what no training sample does?
+    task: str = "draw"  # or "edit", "repair"
+    as_reference: bool = False  # of an edit or a repair: is the picture the reference's, pixel by pixel?
 
     @property
     def score(self) -> float:

@@ -68,9 +68,9 @@ def figures(judgements: list[Judgement], answers: list[Any] | None = None) -> di
     """Return shares in [0, 1] over the answers, their intervals, mean scores, costs, and answers broken by rule.
 
     `intervals` has the names, and the nesting, of the shares. `violations`: for each rule of the prompt dialect, how
-    many answers break it at least once.
+    many answers break it at least once. `tasks`: the same figures of each task, where there are several.
     """
-    n = len(judgements)
+    n, tasks = len(judgements), sorted({j.task for j in judgements})
     counts: dict[str, Any] = {
         "svg_accuracy": sum(j.svg is not None for j in judgements),
         "reasoning_accuracy": sum(j.reasoning is not None for j in judgements),
@@ -78,7 +78,11 @@ def figures(judgements: list[Judgement], answers: list[Any] | None = None) -> di
         "render_rate": sum(j.renders for j in judgements),
         "drawn_rate": sum(j.drawn for j in judgements),
     }
+    if "draw" not in tasks:
+        counts["as_reference"] = sum(j.as_reference for j in judgements)
     found: dict[str, Any] = {}
+    if len(tasks) > 1:
+        found["tasks"] = {task: _of_task(task, judgements, answers) for task in tasks}
     if answers is not None:
         counts["finished"] = sum(a.finished for a in answers)
         found["mean_tokens"] = sum(a.tokens for a in answers) / n
@@ -97,6 +101,11 @@ def figures(judgements: list[Judgement], answers: list[Any] | None = None) -> di
         "intervals": _each(counts, lambda count: list(wilson(count, n))) | of_claims,
         "violations": dict(broken.most_common()),
     }
+
+
+def _of_task(task: str, judgements: list[Judgement], answers: list[Any] | None) -> dict:
+    numbers = [i for i, judgement in enumerate(judgements) if judgement.task == task]
+    return figures([judgements[i] for i in numbers], answers and [answers[i] for i in numbers])
 
 
 def claim_figures(judgements: list[Judgement]) -> tuple[dict[str, float], dict[str, list[float]]]:
@@ -127,10 +136,21 @@ class Cell(NamedTuple):
 def metric_rows(metrics: dict[str, dict]) -> list[tuple[str, list[Cell]]]:
     """Return (label, one cell per column) for every figure, in the order people ask for them."""
 
-    def row(label: str, text: str, *keys: str) -> tuple[str, list[Cell]]:
-        return label, [_cell(figures, text, keys) for figures in metrics.values()]
-
     columns = list(metrics.values())
+
+    def row(label: str, text: str, *keys: str, task: str = "") -> tuple[str, list[Cell]]:
+        own = [figures["tasks"][task] for figures in columns] if task else columns
+        return f"{task}: {label}" if task else label, [_cell(figures, text, keys) for figures in own]
+
+    def rows_of(task: str) -> Iterator[tuple[str, list[Cell]]]:
+        yield row("legal in prompt", "{:.1%}", "constraint_accuracy", "prompt", task=task)
+        yield row("not blank", "{:.1%}", "drawn_rate", task=task)
+        if task != "draw":
+            yield row("pixels of the reference", "{:.1%}", "as_reference", task=task)
+        for name in columns[0]["scores"]:
+            yield row(f"{name} (0 to 1)", "{:.3f}", "scores", name, task=task)
+        yield row("answers", "{}", "samples", task=task)
+
     claims = {"claims": "claims that hold", "claims_unseen": "claims of unseen combinations"}
     return [
         row("cross-entropy (nats per token)", "{:.4f}", "cross_entropy"),
@@ -143,7 +163,9 @@ def metric_rows(metrics: dict[str, dict]) -> list[tuple[str, list[Cell]]]:
         row("renders", "{:.1%}", "render_rate"),
         row("not blank", "{:.1%}", "drawn_rate"),
         *(row(label, "{:.1%}", key) for key, label in claims.items() if key in columns[0]),
+        *([row("pixels of the reference", "{:.1%}", "as_reference")] if "as_reference" in columns[0] else []),
         *(row(f"{name} (0 to 1)", "{:.3f}", "scores", name) for name in columns[0]["scores"]),
+        *(row for task in columns[0].get("tasks", ()) for row in rows_of(task)),
         row("answers ended by themselves", "{:.1%}", "finished"),
         row("mean tokens per answer", "{:.0f}", "mean_tokens"),
         row("mean seconds per answer", "{:.2f}", "mean_seconds"),

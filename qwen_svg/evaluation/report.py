@@ -23,7 +23,11 @@ CELL, TEXT_WIDTH, MARGIN = 192, 220, 12  # pixels
 
 def write_samples(path: Path, samples: list[Sample], columns: dict[str, Column]) -> None:
     """Write a line for each sample: what each column answered, and our verdict on it."""
-    records = [{"id": sample.id, "description": sample.description} for sample in samples]
+    records = [
+        {"id": sample.id, "description": sample.description}
+        | ({} if sample.svg is None else {"svg": sample.svg, "task": sample.task})
+        for sample in samples
+    ]
     for name, column in columns.items():
         for i, record in enumerate(records):
             record[name] = column.judged[i].to_json()
