@@ -42,7 +42,7 @@ from qwen_svg.common.files import atomic_folder, write_text
 from qwen_svg.model import export
 
 PARTS = ("qwen_svg", "prompt_template.py", "svg_constraint.py")  # of this project
-LACKING = ("peft", "gguf", "llguidance", "resvg")  # in Kaggle's environment, beside torch and transformers
+LACKING = ("peft", "gguf", "llguidance", "resvg", "resvg-py")  # in Kaggle's environment, beside torch and transformers
 SUBMISSION = '''"""A submission to "Drawing with LLMs", written by Qwen-SVG."""
 
 import sys
