@@ -6,16 +6,21 @@ Writes  OUTPUT (JSON lines: id, description, svg, svg_content, group), which tra
 
     python -m corpus.edits --output data/edits.jsonl --samples 20000
     python -m corpus.edits --output data/edits.jsonl --samples 500 --seed 7 --level 1,2 --share-of-repairs 0.5
+    python -m corpus.edits --output data/edits_of_icons.jsonl --drawings data/icons.jsonl
 
 Edits are of scenes that corpus.compose makes: recolour a part, make it darker or lighter, move, enlarge, rotate, flip,
 duplicate, delete or outline it, change the background, day into night, add something. An instruction names its part by
-name, colour, place or size, and never so that it could be another one. All other lines of the drawing stay as they are.
-Repairs are of the same scenes, broken: tags unclosed or misspelt, quotes lost, colours unknown, elements, attributes
-and roots that are not allowed, an unescaped &, fences around it, the end cut off.
+name, colour, place or size, and never so that it could be another one. All other lines stay as they are. With DRAWINGS
+edits are of these. Their parts are not known: a part is what has one paint and is named by it; a drawing as a whole is
+flipped, turned or made smaller, and may get a background.
 
-The group is that of the scene in corpus.compose, so the drawing before and the drawing after are on one side of a
-split, and combinations that never train there never train here. The same SEED gives the same samples, however many
-are made; memory stays the same.
+Repairs are of the same drawings, broken: tags unclosed or misspelt, quotes lost, colours unknown, elements, attributes
+and roots that are not allowed, an unescaped &, fences around it, the end cut off. Of what is cut off, whole elements
+are kept, and one that lacks no more than its closing signs.
+
+The group is that of the drawing, of a scene the one in corpus.compose. So the drawing before and the drawing after are
+on one side of a split, and combinations that never train there never train here. The same SEED gives the same samples,
+of scenes however many are made; memory stays the same.
 """
 
 from pathlib import Path
@@ -30,6 +35,7 @@ SAMPLES: PositiveInt = 5000  # how many
 SHARE_OF_REPAIRS: Annotated[float, Between(0, 1)] = 0.3  # of the samples; the rest are edits
 LEVEL: str = "1,2,3"  # of the scenes, as in corpus.compose; most are of the first
 UNSEEN: Annotated[float, Between(0, 1)] = 0.1  # share of samples with a combination that never trains
+DRAWINGS: str = ""  # edit these instead of scenes: a table with legal drawings in svg_content, and group
 SEED: Seed = 7  # of all that is drawn by chance
 
 
@@ -50,6 +56,7 @@ from collections import Counter
 
 from tqdm import tqdm
 
+from corpus.editing.collected import samples_of_drawings
 from corpus.editing.samples import samples
 from qwen_svg.common.files import atomic_write, require_writable
 
@@ -60,6 +67,8 @@ def main(c: SimpleNamespace) -> None:
     began, kinds = time.perf_counter(), Counter()
     with atomic_write(Path(c.OUTPUT)) as part, part.open("w", encoding="utf-8") as file:
         made = samples(c.SEED, c.SAMPLES, levels, c.SHARE_OF_REPAIRS, c.UNSEEN)
+        if c.DRAWINGS:
+            made = samples_of_drawings(c.DRAWINGS, c.SEED, c.SAMPLES, c.SHARE_OF_REPAIRS)
         for sample in tqdm(made, total=c.SAMPLES, desc="edits", unit="", disable=None):
             file.write(json.dumps(sample, ensure_ascii=False) + "\n")
             kinds[sample["edit"]["kind"] if "edit" in sample else "repair"] += 1

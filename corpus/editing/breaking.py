@@ -74,8 +74,6 @@ def broken(draw: Random, svg: str) -> tuple[str, str, str, list[str]] | None:
         found = FAULTS[kind](draw, lines, touched)
         if found is None or not check("\n".join(found[0])).violations:
             return None
-        if "cut" not in kinds and len(kinds) == 2 and not check("\n".join(found[0])).violations:
-            return None
         lines, sentence, more = found
         touched |= more
         said.insert(0, sentence)
@@ -263,6 +261,8 @@ def cut_off(draw: Random, lines: list[str]) -> tuple[list[str], list[str], str] 
     whole, rest = lines[: len(kept) - 1], lines[len(kept) - 1][len(kept[-1]) :]
     if _REST.fullmatch(rest) and kept[-1]:
         whole = lines[: len(kept)]
+        sentence = "The end is missing and put back."
+    elif kept[-1].startswith("</"):
         sentence = "The end is missing and put back."
     else:
         sentence = f"The text ends within <{tag(lines[len(kept) - 1])}>, which is left out."

@@ -6,14 +6,12 @@ from random import Random
 from corpus.composing.answer import drawing, tokens_about
 from corpus.composing.held_out import unseen_kinds
 from corpus.composing.samples import group, scenes
-from corpus.composing.scene import Scene
-from corpus.editing.breaking import broken
 from corpus.editing.changes import CHANGES, WITHOUT_PART
 from corpus.editing.drawing import Drawing, drawing_of
+from corpus.editing.records import answer, differs, repair
 from corpus.editing.referring import reference
-from corpus.editing.wording import REPAIR, instruction
+from corpus.editing.wording import instruction
 from qwen_svg.common.errors import UserError
-from qwen_svg.svg.render import picture_difference, render_rgb
 from svg_constraint import check
 
 LEVELS = {"1": 55, "2": 33, "3": 12}  # of 100 samples, where all are wanted
@@ -25,9 +23,6 @@ MOST_TOKENS = 270  # of an answer, as they are estimated: Qwen2.5 then needs som
 TRIES_OF_KIND = 50  # scenes; then another kind of edit is tried
 TRIES = 6  # of one kind of edit in one scene, with other numbers
 MAY_NOT_SHOW = ("rotate", "flip", "delete")  # a circle turned, a white background taken out
-SIDE = 96  # pixels of the pictures in which an edit must be seen
-LEAST_SEEN = 0.02  # by which the worst tile of 16 × 16 differs
-PATIENCE = 60.0  # seconds for a picture, on a machine however busy: the drawings are our own
 
 
 def samples(seed: int, count: int, levels: list[str], share_of_repairs: float, unseen: float) -> Iterator[dict]:
@@ -44,7 +39,7 @@ def sample(seed: int, i: int, levels: list[str], share_of_repairs: float, unseen
     for n, (scene, kinds) in enumerate(scenes(draw, level, wanted)):
         if n % TRIES_OF_KIND == 0:
             kind = draw.choices(list(weights), list(weights.values()))[0]
-        found = repair(draw, scene) if is_repair else edit(draw, kind, drawing_of(scene), kinds)
+        found = repair(draw, drawing(scene)) if is_repair else edit(draw, kind, drawing_of(scene), kinds)
         if found is not None and tokens_about(found["svg_content"]) <= MOST_TOKENS:
             name = "repair" if is_repair else "edit"
             return {"id": f"{name}-{level}-{seed}-{i:06d}", **found, "group": group(scene, kinds)}
@@ -67,7 +62,7 @@ def edit(draw: Random, kind: str, before: Drawing, kinds: set[str]) -> dict | No
         svg = "\n".join(change.lines)
         if check(svg).violations or (kind in MAY_NOT_SHOW and not differs(before.text, svg)):
             continue
-        shapes = [] if kind == "add" else list(part.shapes) if kind not in ("background",) else []
+        shapes = [] if kind in ("add", "background") else list(part.shapes)
         return {
             "description": instruction(draw, change, named[1]),
             "svg": before.text,
@@ -75,27 +70,3 @@ def edit(draw: Random, kind: str, before: Drawing, kinds: set[str]) -> dict | No
             "edit": change.edit | {"shapes": shapes, "named": named[0]},
         }
     return None
-
-
-def answer(reason: str, svg: str) -> str:
-    return f"<reasoning>\n{reason}\n</reasoning>\n{svg}"
-
-
-def differs(before: str, after: str) -> bool:
-    """Is the change to be seen?"""
-    pictures = (render_rgb(svg, SIDE, PATIENCE) for svg in (before, after))
-    return picture_difference(*pictures, tile=SIDE // 16)[1] >= LEAST_SEEN
-
-
-def repair(draw: Random, scene: Scene) -> dict | None:
-    found = broken(draw, drawing(scene))
-    if found is None:
-        return None
-    text, target, reason, faults = found
-    return {
-        "description": draw.choice(REPAIR),
-        "task": "repair",
-        "svg": text,
-        "svg_content": answer(reason, target),
-        "faults": faults,
-    }

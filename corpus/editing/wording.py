@@ -94,7 +94,11 @@ def instruction(draw: Random, change: Change, it: str) -> str:
     words = change.words | {"it": it}
     if place := words.get("place"):
         words["place"] = draw.choice(("to the {}", "in the {}", "at the {}")).format(corner(draw, place))
-    text = draw.choice(wordings(change)).format(**words)
+    return instruction_from(draw, wordings_of(change.edit, words), words)
+
+
+def instruction_from(draw: Random, wordings: tuple[str, ...], words: dict[str, str]) -> str:
+    text = draw.choice(wordings).format(**words)
     text = with_articles(" ".join(text.split()))
     if not text.startswith(BARE) and draw.random() < 0.12:
         return draw.choice(POLITE).format(text).capitalize()
@@ -102,8 +106,7 @@ def instruction(draw: Random, change: Change, it: str) -> str:
     return text + "." if draw.random() < 0.3 else text
 
 
-def wordings(change: Change) -> tuple[str, ...]:
-    edit, words = change.edit, change.words
+def wordings_of(edit: dict, words: dict[str, str]) -> tuple[str, ...]:
     match edit["kind"]:
         case "move" if "place" in words:
             return MOVE_TO
