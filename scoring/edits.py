@@ -91,7 +91,7 @@ def judge(change: Change, answer: str) -> Verdict:
     if change.edit is None:
         svg = behind_reasoning(answer)
         legal = check(svg).valid
-        return Verdict(legal, *[legal and looks_like(svg, extract_svg(change.reference) or "")] * 2)
+        return Verdict(legal, *[legal and looks_like(svg, change)] * 2)
     svg = extract_svg(answer)
     legal = svg is not None and check(svg).valid
     judged = judge_edit(change.svg, svg, change.edit)
@@ -105,9 +105,14 @@ def behind_reasoning(answer: str) -> str:
     return answer.strip()
 
 
-def looks_like(svg: str, reference: str) -> bool:
+def looks_like(svg: str, change: Change) -> bool:
+    """Raises UserError where the reference does not render: then nothing could be right."""
     try:
-        error, worst_tile = picture_difference(render_rgb(svg), render_rgb(reference))
+        wanted = render_rgb(extract_svg(change.reference) or "")
+    except ValueError as error:
+        raise UserError(f"the drawing in svg_content of {change.id} cannot be rendered ({error}).") from None
+    try:
+        error, worst_tile = picture_difference(render_rgb(svg), wanted)
     except ValueError:
         return False
     return error <= MAX_ERROR and worst_tile <= MAX_TILE_ERROR

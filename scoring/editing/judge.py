@@ -93,9 +93,13 @@ def windows(shapes: Part, size: int) -> list[Part]:
 
 
 def is_named(paint: Paint, name: str, no_longer: str | None = None) -> bool:
-    """Is the paint what a CSS name says? no_longer: the name of a colour that it must be further from."""
-    away = paint_distance(paint, NAMED_COLOURS[name])
-    return away <= SAME_NAME and (no_longer is None or away < paint_distance(paint, NAMED_COLOURS[no_longer]))
+    """Is the paint what a CSS name or a #rrggbb says? no_longer: another that it must be further from."""
+    away = paint_distance(paint, code_of(name))
+    return away <= SAME_NAME and (no_longer is None or away < paint_distance(paint, code_of(no_longer)))
+
+
+def code_of(colour: str) -> str:
+    return NAMED_COLOURS.get(colour, colour)
 
 
 def recoloured(part: Part, changed: Part, edit: dict) -> bool:
