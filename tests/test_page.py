@@ -166,7 +166,7 @@ def test_the_seed_is_shown_and_repeats_the_drawing(page, script):
 HOUSE = f"""{SVG_OPEN}
 <!-- blue sky -->
 <rect x="0" y="0" width="256" height="128" fill="#88ccff"/>
-<!-- A house. -->
+<!-- A house, red: two walls and a roof. -->
 <g><rect x="80" y="100" width="96" height="80" fill="#c0392b"/><path d="M80 100 l48 -40 l48 40 z" fill="brown"/></g>
 <!-- yellow windows -->
 <rect x="90" y="120" width="20" height="20" fill="yellow"/>
