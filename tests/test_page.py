@@ -514,6 +514,11 @@ def test_on_a_phone_all_is_there_and_wide_enough_for_a_finger(browser, site):
     assert len(sizes) > 18 and [size for size in sizes if min(size[1:3]) < 44] == []
     assert [size for size in sizes if size[0] != "example" and (size[3] < 0 or size[4] > 390)] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.unroute("**/v1/svg")
+    page.route("**/v1/svg", lambda route: route.fulfill(status=422, json={"error": {"message": "no."}}))
+    page.press("#instruction", "Enter")
+    page.wait_for_selector("#error:not([hidden])")
+    assert page.locator("#error").bounding_box()["y"] >= 0  # scrolled to: the box is a screen below it
     context.close()
 
 
