@@ -1,4 +1,4 @@
-"""Step 4: draw. One description, a chat, or a file of descriptions → SVG.
+"""Step 4: draw. One description, a chat, a change of a drawing, or a file of descriptions → SVG.
 
 Reads   a model (the newest run in outputs/, or what MODEL says) and, for a batch, a file of descriptions.
 Writes  outputs/drawings/: an SVG and a PNG for each drawing; for a batch OUTPUT, and a sheet of its pictures beside it.
@@ -7,6 +7,8 @@ Writes  outputs/drawings/: an SVG and a PNG for each drawing; for a batch OUTPUT
     python generate.py --n 8 --best "a fox in the snow"
     python generate.py --n 8 --best --score text_match "a fox in the snow"
     python generate.py --interactive
+    python generate.py --edit drawing.svg "make the circle blue"
+    python generate.py --repair broken.svg
     python generate.py --input descriptions.txt --output drawings.jsonl
 
 Answers are constrained to the grammar of legal drawings; with --free they are what the model says itself. Exit code 1
@@ -24,6 +26,8 @@ from qwen_svg.model.find import find_model
 # What
 DESCRIPTION: str = ""  # what to draw; the flag may be left out
 INTERACTIVE: bool = False  # a chat, in which drawings are changed
+EDIT: str = ""  # an .svg file; the description says what to change in it
+REPAIR: str = ""  # a broken .svg file; a description may be left out
 INPUT: str = ""  # descriptions to draw: .txt, one to a line; .jsonl or .csv with description and, if wanted, id
 OUTPUT: str = ""  # .jsonl for the drawings of INPUT; one that exists is gone on with; "" = named after INPUT
 # With what
@@ -52,7 +56,14 @@ def check_constants(c: SimpleNamespace) -> None:
         raise UserError("SCORE chooses among several drawings; give `--n 8`, say.")
     if c.OUTPUT and not c.INPUT:
         raise UserError("OUTPUT is for the drawings of a file; give one with `--input`.")
-    if not (c.INPUT or c.INTERACTIVE or c.DESCRIPTION.strip()):
+    if (c.EDIT or c.REPAIR) and ((c.EDIT and c.REPAIR) or c.INPUT or c.INTERACTIVE):
+        raise UserError(
+            "--edit and --repair change one drawing, one way; leave the other, --input and --interactive out."
+        )
+    for name in ("EDIT", "REPAIR"):
+        if getattr(c, name) and not Path(getattr(c, name)).is_file():
+            raise UserError(f"{name} {getattr(c, name)} is no file; give the path of an SVG.")
+    if not (c.INPUT or c.INTERACTIVE or c.REPAIR or c.DESCRIPTION.strip()):
         raise UserError("the description is empty; say in a few words what to draw.")
     find_model(c.MODEL)
 
@@ -63,6 +74,7 @@ if __name__ == "__main__":
 
 from functools import partial
 
+import prompt_template
 from qwen_svg.common.files import require_writable
 from qwen_svg.generation.batch import draw_file
 from qwen_svg.generation.best_of_n import DrawingPlan
@@ -70,7 +82,7 @@ from qwen_svg.generation.chat import Chat
 from qwen_svg.generation.descriptions import checked
 from qwen_svg.generation.drawings import DRAWINGS
 from qwen_svg.generation.pick_engine import pick_engine
-from qwen_svg.generation.predictor import Predictor, Settings
+from qwen_svg.generation.predictor import Change, Predictor, Settings
 from qwen_svg.generation.terminal import draw_one, show
 from qwen_svg.model.source import find_source
 from scoring.candidate import Candidate
@@ -80,7 +92,8 @@ from svg_constraint import SVG_OPEN
 
 def main(c: SimpleNamespace) -> int:
     """Return the exit code: 1 when a drawing is not legal."""
-    description = checked(c.DESCRIPTION) if c.DESCRIPTION else ""
+    words, change = c.DESCRIPTION or (prompt_template.REPAIR if c.REPAIR else ""), change_of(c)
+    description = checked(words) if words else ""
     model, source = find_model(c.MODEL), find_source(c.MODEL, c.BASE_MODEL)
     print(f"model: {model} · engine: {pick_engine(c.ENGINE, source)}")
     settings = Settings(c.TEMPERATURE, c.SEED, c.MAX_NEW_TOKENS, c.FREE)
@@ -93,11 +106,25 @@ def main(c: SimpleNamespace) -> int:
     predictor = load()
     if c.INTERACTIVE:
         return Chat(predictor, plan).run()
-    attempts = draw_one(predictor, description, plan)
+    attempts = draw_one(predictor, description, plan, change=change)
     kept = attempts[:1] if c.BEST else attempts
     for attempt in attempts:
         show(attempt, keep=attempt in kept)
     return 0 if all(attempt.drawing.legal for attempt in kept) else 1
+
+
+def change_of(c: SimpleNamespace) -> Change | None:
+    """Return what is to be changed. Raises UserError where it is no text, or no legal drawing for an edit."""
+    file = c.EDIT or c.REPAIR
+    if not file:
+        return None
+    try:
+        svg = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read ({error}); give an SVG in UTF-8.") from None
+    if not svg.strip():
+        raise UserError(f"{file} is empty; give another.")
+    return Change(svg, "edit" if c.EDIT else "repair").checked()
 
 
 def scorer(name: str, drawn_by: str):

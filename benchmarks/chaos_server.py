@@ -44,8 +44,8 @@ def sabotage(worker: Worker) -> None:
     make_row, make_drawing, choose, say = predictor.row, predictor.drawing, predictor.engine._choose, worker._say
     in_scores: set[RowState] = set()
 
-    def row(description: str, settings: Settings, before=()) -> RowState:
-        made = make_row(description, settings, before)
+    def row(description: str, settings: Settings, *more) -> RowState:
+        made = make_row(description, settings, *more)
         match description.partition("break ")[2]:
             case "mask":
                 made.constraint.mask = late(made.constraint.mask)

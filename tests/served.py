@@ -40,10 +40,10 @@ class Script:
         self.gate.set()
         self.drawing = partial(Predictor.drawing, self)
 
-    def row(self, description, settings, before=()):
+    def row(self, description, settings, before=(), change=None):
         if "too long" in description:
             raise UserError("the prompt is too long.")
-        self.asked = (description, settings, before)
+        self.asked, self.change = (description, settings, before), change
         return RowState(self.tokenizer.encode(description), 10_000, 0.0, None)
 
     def answer(self, row):

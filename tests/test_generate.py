@@ -22,6 +22,7 @@ from PIL import Image
 from tqdm import tqdm
 
 import generate
+from prompt_template import REPAIR, extract_svg
 from qwen_svg.common import progress
 from qwen_svg.common.constants import constants_in_force
 from qwen_svg.common.errors import UserError, in_the_way, run
@@ -88,6 +89,33 @@ def test_a_description_becomes_files_and_their_paths(tiny_base, tmp_path):
     assert check(paths[0].read_text(encoding="utf-8"), "prompt").valid and Image.open(paths[1]).size == (256, 256)
 
 
+def test_a_file_is_changed_or_repaired(here, tiny_base, monkeypatch):
+    asked = []
+    made_row = Predictor.row
+
+    def row(self, description, settings, before, change):
+        asked.append((description, change))
+        return made_row(self, description, settings, before, change)
+
+    monkeypatch.setattr(Predictor, "row", row)
+    model, svg = ["--model", str(tiny_base), "--max-new-tokens", "340"], extract_svg(answer())
+    Path("coin.svg").write_text(svg)
+    Path("broken.svg").write_text(svg[:60])
+    assert run_main(generate, "make it red", "--edit", "coin.svg", *model, positional="DESCRIPTION") == 0
+    assert run_main(generate, "--repair", "broken.svg", *model, positional="DESCRIPTION") == 0
+    assert asked == [("make it red", (svg, "edit")), (REPAIR, (svg[:60], "repair"))]
+    assert Path("outputs/drawings/make-it-red-1.svg").is_file() and Path("coin.svg").read_text() == svg
+    assert Path("outputs/drawings/repair-this-drawing-1.svg").is_file()
+    Path("empty.svg").write_text(" ")
+    for arguments, words in (
+        (["--edit", "broken.svg", "make it red"], "the SVG to be changed is not legal"),
+        (["--repair", "empty.svg"], "empty.svg is empty"),
+        (["--edit", "coin.svg"], "the description is empty"),
+    ):
+        with pytest.raises(UserError, match=words):
+            run_main(generate, *arguments, *model, positional="DESCRIPTION")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -105,6 +133,10 @@ def test_a_description_becomes_files_and_their_paths(tiny_base, tmp_path):
         (["a fox", "--model", "no/such/folder"], "MODEL no/such/folder does not exist"),
         (["a fox", "--model", "small.gguf"], "MODEL small.gguf does not exist"),
         (["a fox"], "holds no run whose training has ended"),
+        (["--edit", "no.svg", "make it red"], "EDIT no.svg is no file"),
+        (["--repair", "no.svg"], "REPAIR no.svg is no file"),
+        (["--edit", "no.svg", "--repair", "no.svg", "a"], "--edit and --repair change one drawing, one way"),
+        (["--edit", "no.svg", "--input", "d.txt"], "leave the other, --input and --interactive out"),
         (["--input", "d.pdf"], "none of .txt, .jsonl, .csv"),
     ],
 )

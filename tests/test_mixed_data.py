@@ -17,6 +17,7 @@ from qwen_svg.common.errors import UserError
 from qwen_svg.common.run_folder import open_run
 from qwen_svg.common.run_split import samples_of
 from qwen_svg.generation import engine
+from qwen_svg.model.source import find_source
 from qwen_svg.training.data import prepare_data
 from tests.scripts import constants_of, run_main
 from tests.tiny import answer
@@ -131,6 +132,11 @@ def test_a_run_on_several_files_is_resumed_and_opened_from_anywhere(trained, mon
     split = json.loads(Path("outputs/whole/split.json").read_text())
     whole, halves = (load_file(f"outputs/{name}/adapter_model.safetensors") for name in ("whole", "halves"))
     assert all(torch.equal(halves[name], weights) for name, weights in whole.items())
+    assert find_source("whole").edits and find_source("outputs/whole/checkpoint-10").edits
+    shutil.copytree("outputs/whole", tmp_path / "alone", ignore=shutil.ignore_patterns("config.yml", "checkpoint*"))
+    assert not find_source(str(tmp_path / "alone")).edits  # an adapter says it in qwen_svg.json, as the hub's do
+    (tmp_path / "alone/qwen_svg.json").write_text('{"max_length": 1400, "edits": true, "what is new": 1}')
+    assert find_source(str(tmp_path / "alone")).edits and find_source(str(tmp_path / "alone")).max_length == 1400
     monkeypatch.chdir(tmp_path)
     run = open_run(str(trained / "outputs/whole"))
     assert [sample.id for sample in samples_of(run.folder, "train", run.constants.DATA_PATH)] == split["train"]

@@ -2,13 +2,14 @@
 
 import pytest
 
-from prompt_template import format_prompt
+from prompt_template import extract_svg, format_prompt
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.errors import UserError
-from qwen_svg.common.tokens import encode
+from qwen_svg.common.tokens import encode, prompt_ids
 from qwen_svg.generation.engine import generate_answers
-from qwen_svg.generation.predictor import Drawing, Predictor, Settings, TextSoFar
+from qwen_svg.generation.predictor import Change, Drawing, Predictor, Settings, TextSoFar
 from qwen_svg.model.source import find_source
+from tests.tiny import answer
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,36 @@ def test_a_conversation_goes_on_behind_what_was_said(predictor, tokenizer):
     assert raw.startswith(format_prompt(tokenizer, "a house", "raw") + before[0][1])
     drawing = predictor.draw("make the sky darker", SHORT, before)
     assert drawing.legal and drawing.answer != predictor.draw("make the sky darker", SHORT).answer
+
+
+def test_a_model_that_has_learned_edits_is_asked_for_one_of_the_last_drawing(predictor, monkeypatch):
+    gold, navy = (extract_svg(answer(colour)) for colour in ("gold", "navy"))
+    before = [("a coin", answer("gold")), ("make it navy", answer("navy")), ("and?", "I would rather not.")]
+    edit = prompt_ids(predictor.tokenizer, "make it red", "chat", svg=navy)
+    assert predictor.row("make it red", SHORT, before).prompt == prompt_ids(
+        predictor.tokenizer, "make it red", "chat", before
+    )
+    monkeypatch.setattr(predictor, "edits", True)
+    assert predictor.row("make it red", SHORT, before).prompt == edit
+    assert predictor.row("a coin", SHORT, before[2:]).prompt == prompt_ids(
+        predictor.tokenizer, "a coin", "chat", before[2:]
+    )
+    assert predictor.row("a coin", SHORT).prompt == prompt_ids(predictor.tokenizer, "a coin", "chat")
+    given = predictor.row("make it red", SHORT, before, Change(gold, "repair"))
+    assert given.prompt == prompt_ids(predictor.tokenizer, "make it red", "chat", svg=gold, task="repair")
+    assert predictor.draw("make it red", SHORT, change=Change(gold)).legal
+
+
+def test_a_drawing_to_be_changed_is_legal_and_not_too_long(tiny_base):
+    predictor = Predictor(str(tiny_base), slots=1, max_prompt=1500)
+    with pytest.raises(UserError, match=r"drawing and what to do with it take \d+ tokens, and may take 1500; simplify"):
+        predictor.row("make it red", SHORT, change=Change("<svg>" + "<circle/> " * 700))
+    with pytest.raises(UserError, match="prompt is 24013 characters long"):
+        predictor.row("make it red ", SHORT, change=Change("x" * 24_001))
+    with pytest.raises(UserError, match=r"not legal \(line 1: .*have it repaired first"):
+        Change("<svg>").checked()
+    assert Change("<svg>", "repair").checked() == ("<svg>", "repair")
+    assert Change(extract_svg(answer())).checked().task == "edit"
 
 
 def test_a_conversation_is_bounded_as_a_whole(tiny_base, monkeypatch):

@@ -16,6 +16,7 @@ import pytest
 import torch
 from openai import APIError, BadRequestError, NotFoundError, OpenAI, RateLimitError, UnprocessableEntityError
 
+from prompt_template import REPAIR, extract_svg
 from qwen_svg.generation.predictor import Predictor
 from qwen_svg.serving.openai_api import UNSUPPORTED
 from qwen_svg.serving.service import StopStrings
@@ -27,6 +28,7 @@ from tests.served import Script, events, process, serving
 from tests.tiny import answer
 
 DRAWING_CSP = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+DRAWN = extract_svg(answer())
 MXSS = answer().replace("<!-- gold circle -->", "<!--><script>alert(1)</script>-->")
 HOSTILE = {
     "comment that HTML ends early": MXSS,
@@ -83,6 +85,24 @@ def test_a_description_becomes_a_checked_drawing(site):
     assert svg.headers["content-security-policy"] == DRAWING_CSP
     png = site.get(f"/v1/svg/{drawn['id']}.png")
     assert png.content.startswith(b"\x89PNG") and png.headers["content-type"] == "image/png"
+
+
+def test_a_drawing_is_changed_or_repaired(site, script):
+    for body, words, change in (
+        ({"svg": DRAWN, "instruction": "make it red"}, "make it red", (DRAWN, "edit")),
+        ({"svg": DRAWN, "instruction": "make it red", "task": "edit"}, "make it red", (DRAWN, "edit")),
+        ({"svg": "<svg><circel", "task": "repair"}, REPAIR, ("<svg><circel", "repair")),
+        ({"svg": "<svg>", "task": "repair", "instruction": "close it"}, "close it", ("<svg>", "repair")),
+        ({"description": "a fox", "task": "draw"}, "a fox", None),
+    ):
+        response = site.post("/v1/svg", json=body)
+        assert response.status_code == 200 and response.json()["description"] == words == script.asked[0]
+        assert script.change == change
+    refused = site.post("/v1/svg", json={"svg": DRAWN.replace("fill=", "onload="), "instruction": "red"})
+    assert re.search(r"not legal \(line \d+: .*onload.*\); have it repaired first", refused.json()["error"]["message"])
+    assert "give a 'description' to draw" in site.post("/v1/svg", json={"svg": DRAWN}).json()["error"]["message"]
+    too_long = site.post("/v1/svg", json={"svg": DRAWN + " " * 20_000, "instruction": "make it red"})
+    assert too_long.status_code == 413
 
 
 @pytest.mark.parametrize("by", ["accept", "body"])
@@ -357,6 +377,17 @@ def test_what_is_no_conversation_is_refused(site, messages):
         ({"description": "a", "seed": 2**31}, 422),
         ({"description": "a", "sed": 1}, 422),
         ({"description": ["a"]}, 422),
+        ({"description": "a", "instruction": "b"}, 422),
+        ({"description": "a", "task": "edit"}, 422),
+        ({"description": "a", "task": "paint"}, 422),
+        ({"instruction": "make it red"}, 422),
+        ({"svg": DRAWN}, 422),
+        ({"svg": DRAWN, "instruction": "a" * 2001}, 422),
+        ({"svg": DRAWN, "description": "a", "instruction": "b"}, 422),
+        ({"svg": DRAWN, "instruction": "b", "task": "draw"}, 422),
+        ({"svg": "<svg>", "instruction": "make it red"}, 422),
+        ({"svg": 7, "instruction": "make it red"}, 422),
+        ({"task": "repair"}, 422),
         ({"description": "\ud800"}, 422),
         ({"description": "a", "\udfff": 1}, 422),
         ([], 422),
@@ -519,8 +550,8 @@ def breaking(predictor):
     def fail(*_):
         raise RuntimeError("broken on purpose")
 
-    def row(description, settings, before=()):
-        made = make_row(description, settings, before)
+    def row(description, settings, *more):
+        made = make_row(description, settings, *more)
         match description.removeprefix("break "):
             case "constraint":
                 made.constraint.mask = fail

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from qwen_svg.common.errors import UserError
 from qwen_svg.generation.decoder import RowState
-from qwen_svg.generation.predictor import Drawing, Predictor, Settings, Turn
+from qwen_svg.generation.predictor import Change, Drawing, Predictor, Settings, Turn
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Request:
     description: str
     attempts: list[Attempt] = field(default_factory=list)  # in the end: best first, seeds in order where alike
     fault: str = ""  # why it cannot be drawn
+    change: Change | None = None  # what the description is done to; None: it is drawn
 
 
 def draw_each(
@@ -64,7 +65,7 @@ def draw_each(
     running: dict[RowState, tuple[Request, int, Attempt | None]] = {}
 
     def begin(request: Request, seed: int, earlier: Attempt | None = None) -> None:
-        row = predictor.row(request.description, replace(plan.settings, seed=seed), before)
+        row = predictor.row(request.description, replace(plan.settings, seed=seed), before, request.change)
         running[row] = request, seed, earlier
         engine.add(row)
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from prompt_template import extract_svg
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tokens import prompt_ids
 from qwen_svg.evaluation.judge import judge
@@ -16,10 +17,28 @@ from qwen_svg.model.load import load_model
 from qwen_svg.model.source import ModelSource, find_source
 from qwen_svg.model.tokenizer import load_tokenizer
 from qwen_svg.svg.render import is_blank
-from svg_constraint import Verdict
+from svg_constraint import DIALECTS, Verdict, check
 
 Turn = tuple[str, str]  # a description and the answer to it
 CHARACTERS = 16  # for each token that a prompt may have: more are not tokenised. Words have 5, drawings 3
+
+
+class Change(NamedTuple):
+    """What a description is to be done to: a drawing that is changed ("edit"), or a broken one ("repair")."""
+
+    svg: str
+    task: str = "edit"
+
+    def checked(self) -> "Change":
+        """Raises UserError for an edit of what is no legal drawing: a repair comes first."""
+        if self.task == "edit":
+            verdicts = [check(self.svg, dialect) for dialect in DIALECTS]
+            if not any(verdict.valid for verdict in verdicts):
+                fault = verdicts[0].violations[0]
+                raise UserError(
+                    f"the SVG to be changed is not legal (line {fault.line}: {fault.message}); have it repaired first."
+                )
+        return self
 
 
 @dataclass(frozen=True)
@@ -79,17 +98,31 @@ class Predictor:
             loaded = load_model(source)
             model, self.tokenizer = loaded.model, loaded.tokenizer
             self.positions = model.config.max_position_embeddings
-        self.prompt_form, self.max_total = source.prompt_form, source.max_length
+        self.prompt_form, self.max_total, self.edits = source.prompt_form, source.max_length, source.edits
         self.max_prompt = min(max_prompt or self.positions, self.positions)
         self.engine = Engine(model, self.tokenizer, slots)
 
-    def row(self, description: str, settings: Settings = Settings(), before: Iterable[Turn] = ()) -> RowState:
+    def row(
+        self,
+        description: str,
+        settings: Settings = Settings(),
+        before: Iterable[Turn] = (),
+        change: Change | None = None,
+    ) -> RowState:
         """Return what `engine.add` takes. before: the turns of a conversation, whose last drawing is to be changed.
 
-        Raises UserError when the prompt is too long or leaves too little room.
+        change: what the description is done to, whatever was said before. A model that has learned edits is asked
+        for one of the conversation's last drawing; others are given the conversation. Raises UserError when the prompt
+        is too long or leaves too little room.
         """
         before = list(before)
-        length = len(description) + sum(len(said) for turn in before for said in turn)
+        if self.edits and not change and (svg := last_drawing(before)):
+            change = Change(svg)
+        if change:
+            before = []
+        length = (
+            len(description) + sum(len(said) for turn in before for said in turn) + len(change.svg if change else "")
+        )
         if length > (limit := CHARACTERS * self.max_prompt):
             raise UserError(f"the prompt is {length} characters long, and may be {limit}; shorten it.")
         alone = prompt_ids(self.tokenizer, description, self.prompt_form)
@@ -100,10 +133,17 @@ class Predictor:
                 "the description."
             )
         prompt, limit = alone, min(self.max_prompt, self.positions - room)
-        if before and len(prompt := prompt_ids(self.tokenizer, description, self.prompt_form, before)) > limit:
+        if before or change:
+            prompt = prompt_ids(self.tokenizer, description, self.prompt_form, before, *(change or ()))
+        if len(prompt) > limit and before:
             raise UserError(
                 f"the conversation takes {len(prompt)} tokens, and may take {limit}; leave its oldest turns out, or "
                 "begin anew."
+            )
+        if len(prompt) > limit and change:
+            raise UserError(
+                f"the drawing and what to do with it take {len(prompt)} tokens, and may take {limit}; simplify it, or "
+                "begin with another."
             )
         total = len(prompt) + room
         (row,) = rows_for([prompt], total, settings.max_new or total, settings.temperature, settings.seed)
@@ -120,13 +160,21 @@ class Predictor:
             answer.tokens, answer.seconds, answer.finished,
         )  # fmt: skip
 
-    def draw(self, description: str, settings: Settings = Settings(), before: Iterable[Turn] = ()) -> Drawing:
-        (drawing,) = self.draw_all([(description, settings)], before)
+    def draw(
+        self,
+        description: str,
+        settings: Settings = Settings(),
+        before: Iterable[Turn] = (),
+        change: Change | None = None,
+    ) -> Drawing:
+        (drawing,) = self.draw_all([(description, settings)], before, change)
         return drawing
 
-    def draw_all(self, asked: list[tuple[str, Settings]], before: Iterable[Turn] = ()) -> list[Drawing]:
+    def draw_all(
+        self, asked: list[tuple[str, Settings]], before: Iterable[Turn] = (), change: Change | None = None
+    ) -> list[Drawing]:
         """Draw side by side, as many at once as there are slots; return the drawings in the order asked."""
-        rows = [self.row(description, settings, before) for description, settings in asked]
+        rows = [self.row(description, settings, before, change) for description, settings in asked]
         for _ in self.engine.run(rows):
             pass
         return [self.drawing(description, row) for (description, _), row in zip(asked, rows, strict=True)]
@@ -145,6 +193,11 @@ class Predictor:
         finally:
             self.engine.drop(row)
         yield self.drawing(description, row)
+
+
+def last_drawing(turns: list[Turn]) -> str | None:
+    """Return the SVG of the last answer in a conversation that has one."""
+    return next((svg for _, answer in reversed(turns) if (svg := extract_svg(answer))), None)
 
 
 class TextSoFar:

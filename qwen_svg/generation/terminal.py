@@ -14,21 +14,27 @@ from qwen_svg.evaluation.judge import in_words
 from qwen_svg.generation.best_of_n import Attempt, DrawingPlan, Request, draw_each
 from qwen_svg.generation.decoder import RowState
 from qwen_svg.generation.drawings import save
-from qwen_svg.generation.predictor import Predictor, TextSoFar, Turn
+from qwen_svg.generation.predictor import Change, Predictor, TextSoFar, Turn
 from qwen_svg.generation.terminal_picture import Way, shown
 
 OPENING, CLOSING = "<reasoning>", "</reasoning>"
 
 
-def draw_one(predictor: Predictor, description: str, plan: DrawingPlan, before: Iterable[Turn] = ()) -> list[Attempt]:
-    """Draw a description as often as planned, show the reasoning meanwhile, and return the attempts, best first.
+def draw_one(
+    predictor: Predictor,
+    description: str,
+    plan: DrawingPlan,
+    before: Iterable[Turn] = (),
+    change: Change | None = None,
+) -> list[Attempt]:
+    """Draw a description, or do it to `change`, as often as planned, and return the attempts, best first.
 
-    Raises UserError where there is no room for it.
+    Shows the reasoning meanwhile. Raises UserError where there is no room for it.
     """
     # The delay keeps the bar away until its first update.
     with tqdm(desc="drawing", unit=" tokens", delay=1e-9, leave=False, disable=None) as bar:
         watch = Reasoning(predictor.tokenizer, bar).watch if plan.n == 1 else lambda row: bar.update()
-        with closing(draw_each(predictor, [Request("1", description)], plan, before, watch)) as requests:
+        with closing(draw_each(predictor, [Request("1", description, change=change)], plan, before, watch)) as requests:
             (request,) = requests
     if request.fault:
         raise UserError(request.fault)

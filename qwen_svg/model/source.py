@@ -14,7 +14,7 @@ from qwen_svg.common.run_folder import constants_of, is_run, open_run
 from qwen_svg.model.find import base_of, find_model, require_base
 from qwen_svg.model.gguf_reading import first_fields, hasten_reading
 
-EXPORTED = ("prompt_form", "max_length")  # what travels with a model that leaves its run
+EXPORTED = ("prompt_form", "max_length", "edits")  # what travels with a model that leaves its run
 SETTINGS = "qwen_svg.json"  # holds them in a folder
 KEY = "qwen_svg."  # stands before their names in a GGUF file
 
@@ -28,6 +28,7 @@ class ModelSource:
     tokenizer: str = ""  # where it is: new tokens' beside the adapter; "" = the base's
     prompt_form: str = "chat"
     max_length: int = 1560  # tokens, prompt and answer; train.py's MAX_LENGTH
+    edits: bool = False  # has it learned to change a drawing that is given?
     fp16: bool = True
     bf16: bool = False
     quantization: str = ""  # of the base
@@ -46,18 +47,26 @@ def _named(found: str) -> ModelSource:
     folder = Path(found)
     if is_run(folder):
         run = open_run(found)
-        return source_of(run.constants, run.folder)
+        return replace(source_of(run.constants, run.folder), edits=has_learned_edits(run.folder))
     if (folder / "adapter_config.json").is_file():
         if is_run(folder.parent):  # a checkpoint draws as its run does
-            return source_of(constants_of(folder.parent), folder)
-        return ModelSource(base_of(folder), folder, tokenizer_of(folder))
+            edits = has_learned_edits(folder.parent)
+            return replace(source_of(constants_of(folder.parent), folder), edits=edits)
+        return replace(ModelSource(base_of(folder), folder, tokenizer_of(folder)), **exported_settings(folder))
     return replace(ModelSource(found), **exported_settings(folder))
 
 
+def has_learned_edits(run: Path) -> bool:
+    """Were there edits among what a run was trained on? Runs of the past, which do not say, had none."""
+    facts = run / "environment.json"
+    return facts.is_file() and "edit" in read_json(facts).get("data", {}).get("tasks", {})
+
+
 def exported_settings(path: Path) -> dict[str, Any]:
-    """Return prompt form and length of a model that `model/export.py` wrote, a folder or a .gguf file; else {}."""
+    """Return what EXPORTED names, of a model that has left its run (a folder, a .gguf file) and says it; else {}."""
     if path.is_dir() and (path / SETTINGS).is_file():
-        return read_json(path / SETTINGS)
+        settings = read_json(path / SETTINGS)
+        return {name: settings[name] for name in EXPORTED if name in settings}
     if path.suffix == ".gguf" and path.is_file():
         fields = first_fields(path)
         return {name: fields[KEY + name] for name in EXPORTED if KEY + name in fields}
@@ -68,7 +77,14 @@ def source_of(c: SimpleNamespace, adapter: Path | None = None) -> ModelSource:
     """Return the source that a training's constants describe. adapter: the folder where it has left one."""
     tokenizer = tokenizer_of(adapter) if adapter else ""
     return ModelSource(
-        c.BASE_MODEL, adapter, tokenizer, c.PROMPT_FORM, c.MAX_LENGTH, c.FP16, c.BF16, c.BASE_QUANTIZATION
+        base=c.BASE_MODEL,
+        adapter=adapter,
+        tokenizer=tokenizer,
+        prompt_form=c.PROMPT_FORM,
+        max_length=c.MAX_LENGTH,
+        fp16=c.FP16,
+        bf16=c.BF16,
+        quantization=c.BASE_QUANTIZATION,
     )
 
 

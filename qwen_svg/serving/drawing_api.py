@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Path, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.exceptions import HTTPException
 
-from qwen_svg.generation.predictor import Drawing
+from prompt_template import REPAIR, task_of
+from qwen_svg.common.errors import UserError
+from qwen_svg.generation.predictor import Change, Drawing
 from qwen_svg.serving.errors import described, responses
 from qwen_svg.serving.service import Events, Service
+from svg_constraint import SVG_OPEN
 
 # What a browser may do with an SVG it opens by itself: draw it, and nothing else.
 SVG_HEADERS = {
@@ -20,6 +23,7 @@ SVG_HEADERS = {
 }
 _EVENT = {"type": "object", "properties": {"event": {"type": "string"}, "data": {"type": "string"}}}
 EVENT_STREAM = {"text/event-stream": {"schema": _EVENT}}  # data: JSON
+CIRCLE = f'{SVG_OPEN}\n<!-- red circle -->\n<circle cx="128" cy="128" r="64" fill="red"/>\n</svg>'
 # What /docs offers to try.
 EXAMPLES = {
     "draw": {"summary": "a drawing", "value": {"description": "a red heart"}},
@@ -28,12 +32,14 @@ EXAMPLES = {
         "value": {"description": "a red heart", "temperature": 0.7, "seed": 7},
     },
     "stream": {"summary": "as it is written", "value": {"description": "a red heart", "stream": True}},
+    "edit": {"summary": "a change", "value": {"svg": CIRCLE, "instruction": "make the circle blue"}},
+    "repair": {"summary": "a repair", "value": {"svg": CIRCLE.replace("<circle", "<circel"), "task": "repair"}},
 }
 
 
 class Drawn(BaseModel):
     id: str = Field(description="for /v1/svg/{id}.svg and .png, as long as the drawing is kept")
-    description: str
+    description: str = Field(description="or the instruction")
     reasoning: str | None
     svg: str
     verdict: dict[str, Any] = Field(description="by svg_constraint.py, prompt dialect")
@@ -45,17 +51,37 @@ class Drawn(BaseModel):
 
 def drawing_routes(service: Service) -> APIRouter:
     limits, router = service.limits, APIRouter(tags=["drawing"])
+    Text = Annotated[str, StringConstraints(max_length=limits.description, pattern=r"\S")]
 
     class Asked(BaseModel):
         model_config = ConfigDict(extra="forbid")
 
-        description: Annotated[
-            str, StringConstraints(max_length=limits.description, pattern=r"\S"), Field(examples=["a red fox"])
-        ]
+        description: Annotated[Text | None, Field(examples=["a red fox"], description="what to draw")] = None
+        svg: Annotated[str | None, Field(description="a drawing to be changed, or to be repaired")] = None
+        instruction: Annotated[Text | None, Field(description="what to change; none where it is repaired")] = None
+        task: Annotated[Literal["draw", "edit", "repair"] | None, Field(description="none: edits an `svg`")] = None
         temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False, description="0 = greedy")] = 0.0
         seed: Annotated[int | None, Field(ge=0, lt=2**31, description="none = another each time")] = None
         max_tokens: Annotated[int, Field(ge=0, le=limits.tokens, description="0 = all there is room for")] = 0
         stream: Annotated[bool, Field(description="as does `Accept: text/event-stream`")] = False
+
+        def words(self) -> str:
+            """Return the description or the instruction. Raises UserError where it is not clear what is asked for."""
+            wanted, other = ("description", "instruction") if self.svg is None else ("instruction", "description")
+            if getattr(self, other) is not None:
+                raise UserError(f"{other!r} goes {'with' if self.svg is None else 'without'} an 'svg'.")
+            words = getattr(self, wanted) or (REPAIR if self.task == "repair" else None)
+            if words is None:
+                raise UserError("give a 'description' to draw, or an 'svg' with an 'instruction', which changes it.")
+            return words
+
+        def change(self) -> Change | None:
+            """Raises UserError where the task does not go with the SVG, or that is no legal drawing to be changed."""
+            try:
+                task = task_of(self.svg, self.task)
+            except ValueError as error:
+                raise UserError(f"{error}.") from None
+            return None if self.svg is None else Change(self.svg, task).checked()
 
     @router.post(
         "/v1/svg",
@@ -63,9 +89,12 @@ def drawing_routes(service: Service) -> APIRouter:
         responses=responses(400, 401, 413, 421, 422, 429, 502, 503, 504) | {200: {"content": EVENT_STREAM}},
     )
     async def draw(asked: Annotated[Asked, Body(openapi_examples=EXAMPLES)], request: Request):
-        """Draw. As a stream: `text` events {"text"}, then `drawing` (the same object as without) or `error`."""
+        """Draw; with `svg`, change or repair it.
+
+        As a stream: `text` events {"text"}, then `drawing` (the same object as without) or `error`.
+        """
         settings = service.settings(asked.temperature, asked.seed, asked.max_tokens)
-        _, events = await service.begin(request, asked.description, [settings])
+        _, events = await service.begin(request, asked.words(), [settings], change=asked.change())
         if asked.stream or "text/event-stream" in request.headers.get("accept", ""):
             return StreamingResponse(as_stream(service, events, settings.seed), media_type="text/event-stream",
                                      headers={"Cache-Control": "no-store"})  # fmt: skip

@@ -1,8 +1,9 @@
 """/v1/chat/completions and /v1/models, in OpenAI's shapes: its clients work unchanged.
 
 The last user message is the description; earlier ones, with the answers to them, are drawings it may refer to ("make
-the sky darker"). System and tool messages are left out: the model has learned without. What would change the form of
-an answer, and cannot, is refused by name; what else means nothing here is ignored. docs/serving.md has the table.
+the sky darker"). A model that has learned edits is asked for one of the last drawing alone. System and tool messages
+are left out: the model has learned without. What would change the form of an answer, and cannot, is refused by name;
+what else means nothing here is ignored. docs/serving.md has the table.
 """
 
 import time

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from fastapi import Request
 
-from qwen_svg.generation.predictor import Drawing, Settings, Turn
+from qwen_svg.generation.predictor import Change, Drawing, Settings, Turn
 from qwen_svg.serving.errors import IllegalDrawing
 from qwen_svg.serving.store import DrawingStore
 from qwen_svg.serving.worker import Gone, Job, TimeUp, Worker
@@ -85,13 +85,14 @@ class Service:
         settings: list[Settings],
         before: Iterable[Turn] = (),
         stop: Sequence[str] = (),
+        change: Change | None = None,
     ) -> tuple[list[Job], Events]:
         """Return accepted jobs, one for each of `settings`, and what comes of them: pieces of text, then its end.
 
         The first event is there: until then a request may still be refused. stop: strings before which an answer ends.
         Raises Full, Closing, UserError (no room for the prompt), TimeUp.
         """
-        jobs = self.worker.submit(description, settings, before)
+        jobs = self.worker.submit(description, settings, before, change)
         events = self._follow(jobs, request, stop)
         first = await anext(events)
 

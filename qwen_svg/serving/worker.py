@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from qwen_svg.common.errors import UserError
 from qwen_svg.generation.decoder import GivenUp, RowState
-from qwen_svg.generation.predictor import Drawing, Predictor, Settings, TextSoFar, Turn
+from qwen_svg.generation.predictor import Change, Drawing, Predictor, Settings, TextSoFar, Turn
 from qwen_svg.model.device import gpu_is_lost
 from qwen_svg.serving.metrics import Metrics
 
@@ -56,6 +56,7 @@ class Job:
     description: str
     settings: Settings
     before: tuple[Turn, ...]
+    change: Change | None
     loop: asyncio.AbstractEventLoop
     events: asyncio.Queue  # of (this job, Event); one for all drawings of a request
     number: int = 0  # among these
@@ -96,14 +97,20 @@ class Worker(threading.Thread):
         free = self.capacity - len(self.open)
         return 0 if free >= places else min(60, max(1, round(self.mean_seconds / 2)))
 
-    def submit(self, description: str, settings: Iterable[Settings], before: Iterable[Turn] = ()) -> list[Job]:
+    def submit(
+        self,
+        description: str,
+        settings: Iterable[Settings],
+        before: Iterable[Turn] = (),
+        change: Change | None = None,
+    ) -> list[Job]:
         """Take a request: one drawing for each of `settings`, all of them or none. Raises Full, Closing and GPULost."""
         if self.closing:
             raise Closing
         if self.gpu_lost:
             raise GPULost
         loop, events, before = asyncio.get_running_loop(), asyncio.Queue(), tuple(before)
-        jobs = [Job(description, one, before, loop, events, number) for number, one in enumerate(settings)]
+        jobs = [Job(description, one, before, change, loop, events, number) for number, one in enumerate(settings)]
         if wait := self.wait(len(jobs)):
             raise Full(wait)
         for job in jobs:
@@ -167,7 +174,7 @@ class Worker(threading.Thread):
         if job.given_up:
             return
         try:
-            row = self.predictor.row(job.description, job.settings, job.before)
+            row = self.predictor.row(job.description, job.settings, job.before, job.change)
         except Exception as error:
             return self._fail(job, error)
         job.text, job.row = TextSoFar(self.predictor.tokenizer), row
