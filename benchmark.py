@@ -8,6 +8,7 @@ Writes  outputs/benchmarks/<profile>-<model>/: card.json, card.md, report.html, 
     python benchmark.py --model first --prompts easy_svg_captions.json --profile svgenius
     python benchmark.py --model http://localhost:8000/v1 --served-model Qwen3-8B --prompts test.csv --profile introsvg
     python benchmark.py --model drawings_of_another/ --prompts test.csv --missing-fail
+    python benchmark.py --baseline rules --prompts easy_svg_errors_dataset.json --profile changes
     python benchmark.py --compare outputs/benchmarks/ours-first outputs/benchmarks/ours-other
 
 One sample a prompt; BEST_OF, and by which SCORE, is on the card. A metric whose weights cannot be had is null, and the
@@ -29,11 +30,12 @@ PROMPTS: list[str] = []  # files of prompts: SVGenius's .json, .csv with id and 
 LIMIT: NonNegativeInt = 0  # take so many, the first ones; 0 = all
 REFERENCES: str = ""  # folder with ID.svg or ID.png, where the prompts bring no references
 FID_REFERENCES: str = ""  # folder of .png that FID is taken to, where it is not to the references
-PROFILE: str = "ours"  # svgenius, svgen, introsvg, sarena, mmsvg, starvector or ours
+PROFILE: str = "ours"  # svgenius, svgen, introsvg, sarena, mmsvg, starvector; ours, and changes (edits, repairs)
 # What draws
 MODEL: str = ""  # a run, merged model, .gguf; a folder of SVGs, .jsonl {id, svg}; http://…/v1; "" = the newest run
 BASE_MODEL: str = ""  # where the base of a run or adapter lies; "" = where its training says
 SERVED_MODEL: str = ""  # the name by which an endpoint serves its model
+BASELINE: Literal["", "copy", "rules"] = ""  # in place of a model: edits and repairs as they were given, or by rule
 NAME: str = ""  # of the model in the folder's name; "" = MODEL's own
 MISSING_FAIL: bool = False  # a prompt without a drawing, among those made elsewhere, is one that its system failed at
 # How
@@ -65,7 +67,11 @@ def check_constants(c: SimpleNamespace) -> None:
     read_profile(c.PROFILE)
     if not c.PROMPTS:
         raise UserError("PROMPTS is not given; name a file of prompts with `--prompts`.")
-    read_prompts(c.PROMPTS, c.LIMIT)
+    prompts = read_prompts(c.PROMPTS, c.LIMIT)
+    if c.BASELINE and (plain := next((prompt for prompt in prompts if prompt.svg is None), None)):
+        raise UserError(f"BASELINE is for edits and repairs, and prompt {plain.id!r} brings no drawing; give a MODEL.")
+    if c.BASELINE and c.MODEL:
+        raise UserError(f"BASELINE {c.BASELINE} stands in for a model; leave out `--model {c.MODEL}`.")
     if is_endpoint(c.MODEL) and not c.SERVED_MODEL:
         raise UserError(f"MODEL {c.MODEL} is an endpoint; say which model it serves with `--served-model`.")
     if c.BEST_OF > 1 and c.TEMPERATURE == 0:
@@ -109,12 +115,14 @@ from qwen_svg.generation.pick_engine import pick_engine
 from qwen_svg.generation.predictor import Predictor, Settings
 from qwen_svg.model.source import find_model, find_source
 from scoring.candidate import Candidate
+from scoring.editing.mend import mended
 from scoring.published.measures import MODELS, measure_all
 from scoring.scores import find_score
 
 BENCHMARKS = OUTPUTS / "benchmarks"
 ENDPOINT_TOKENS = 4096
 RENDERED_BY = {"resvg": (), "cairosvg": ("cairosvg",)}  # packages beside those that are always needed
+BASELINES = {"copy": "a copy of what was given", "rules": "a copy, repairs by rule (scoring/editing/mend.py)"}
 ASKED_WITH = "the instruction of prompt_template.py"
 
 
@@ -176,6 +184,8 @@ def local_weights(given: list[str], profile: Profile) -> dict[str, str]:
 
 def described(c: SimpleNamespace) -> tuple[str, dict]:
     """Return the model's name for a folder, and how it draws: what must not change when a benchmark is gone on with."""
+    if c.BASELINE:
+        return c.NAME or c.BASELINE, {"model": BASELINES[c.BASELINE], "made": "by rule"}
     if c.MODEL and made_elsewhere(c.MODEL):
         return c.NAME or Path(c.MODEL).resolve().stem, {"model": c.MODEL, "made": "elsewhere"}
     settings = {"temperature": c.TEMPERATURE, "seed": c.SEED, "max_new_tokens": c.MAX_NEW_TOKENS}
@@ -194,6 +204,8 @@ def described(c: SimpleNamespace) -> tuple[str, dict]:
 
 def drawings(c: SimpleNamespace, prompts: list[Prompt], path: Path, way: dict) -> dict[str, Made]:
     """Return what is drawn for each prompt, by id; what is drawn now is kept in `path` at once."""
+    if c.BASELINE:
+        return {prompt.id: by_rule(prompt, c.BASELINE) for prompt in prompts}
     if "made" in way:
         return read_made(c.MODEL, prompts, c.MISSING_FAIL)
     made = answered_before(path, prompts, way)
@@ -204,6 +216,11 @@ def drawings(c: SimpleNamespace, prompts: list[Prompt], path: Path, way: dict) -
             keep_answers(path, some, way)
             made |= {prompt.id: one for prompt, one in some}
     return made
+
+
+def by_rule(prompt: Prompt, baseline: str) -> Made:
+    svg = mended(prompt.svg) if baseline == "rules" and prompt.task == "repair" else prompt.svg
+    return Made(svg, svg)
 
 
 def by_model(c: SimpleNamespace, prompts: list[Prompt]) -> Iterator[list[tuple[Prompt, Made]]]:
@@ -221,7 +238,7 @@ def by_endpoint(c: SimpleNamespace, prompts: list[Prompt]) -> Iterator[list[tupl
     limits = {"temperature": c.TEMPERATURE, "max_tokens": c.MAX_NEW_TOKENS or ENDPOINT_TOKENS, "seed": c.SEED}
     for first in range(0, len(prompts), c.SLOTS):
         some = prompts[first : first + c.SLOTS]
-        asked = [[{"role": "user", "content": build_prompt(prompt.text)}] for prompt in some]
+        asked = [[{"role": "user", "content": build_prompt(prompt.text, prompt.svg, prompt.task)}] for prompt in some]
         answers = endpoint.ask_all(asked, **limits)
         yield [(prompt, Made(text, extract_svg(text))) for prompt, (text, _) in zip(some, answers, strict=True)]
 

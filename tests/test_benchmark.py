@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import benchmark
+from prompt_template import build_prompt
 from qwen_svg.common.errors import UserError, run
 from qwen_svg.evaluation.bootstrap import mean_interval, paired_difference
 from qwen_svg.evaluation.prompts import read_prompts
@@ -47,6 +48,55 @@ def test_the_published_sets_are_read_whole():
     assert found[0].id in first["image"]
     intro = read_prompts([str(PUBLIC / "introsvg/test.csv")], limit=300)
     assert len(intro) == 300 and intro[0].id == "52e9a7da-9791-4c47-9227-ef5b7fd807a0" and not intro[0].reference
+
+
+@needs_public
+def test_published_edits_and_repairs_are_read_whole():
+    grades = ("easy_svg", "medium_svg", "hard")
+    found = read_prompts([str(PUBLIC / f"svgenius/bug_fixion/{grade}_errors_dataset.json") for grade in grades])
+    assert len(found) == 300 and {prompt.task for prompt in found} == {"repair"}
+    first = json.loads((PUBLIC / "svgenius/bug_fixion/easy_svg_errors_dataset.json").read_text())[0]
+    assert (found[0].svg, found[0].reference) == (first["bug_svg"], first["ground_truth"].strip())
+    grades = ("easy", "medium", "hard")
+    found = read_prompts([str(PUBLIC / f"svgenius/style_editing/{grade}_results.json") for grade in grades])
+    assert len(found) == 236 and {prompt.task for prompt in found} == {"edit"}
+    (name, first), *_ = json.loads((PUBLIC / "svgenius/style_editing/easy_results.json").read_text())[0].items()
+    assert (found[0].text, found[0].svg, found[0].reference) == (
+        first["command"], first["original"], first["modified"].strip(),
+    )  # fmt: skip
+    assert found[0].id == name.removesuffix(".svg")
+
+
+def changes_file(folder) -> str:
+    """An edit, a repair with a fence around it, and one with a lost tag that nobody can know."""
+    red, blue = CIRCLE, CIRCLE.replace('fill="red"', 'fill="blue"')
+    records = [
+        {"id": "edit", "description": "make it blue", "svg": red, "svg_content": f"<reasoning>b</reasoning>{blue}"},
+        {"id": "fence", "description": "Fix it.", "task": "repair", "svg": f"```{SQUARE}```", "svg_content": SQUARE},
+        {"id": "gone", "description": "Fix it.", "task": "repair", "svg": NOTHING[:-6], "svg_content": SQUARE},
+    ]
+    (folder / "changes.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    return "changes.jsonl"
+
+
+def test_a_copy_and_rules_stand_in_for_a_model_that_changes(here):
+    prompts = changes_file(here)
+    for baseline, right in (("copy", 0), ("rules", 1)):
+        run_main(benchmark, "--baseline", baseline, "--prompts", prompts, "--profile", "changes")
+        card = card_of(f"changes-{baseline}")
+        assert card["n"] == 3 and card["metrics"]["same_picture"]["value"] == pytest.approx(right / 3)
+
+
+def test_a_model_is_asked_for_changes_by_their_templates(here):
+    with chat_server(lambda body, number: CIRCLE.replace("red", "blue")) as server:
+        arguments = ["--model", server.url, "--served-model", "m", "--profile", "changes"]
+        run_main(benchmark, *arguments, "--prompts", changes_file(here))
+        asked = {body["messages"][0]["content"] for body in server.requests}
+    assert asked == {
+        build_prompt("make it blue", CIRCLE), build_prompt("Fix it.", f"```{SQUARE}```", "repair"),
+        build_prompt("Fix it.", NOTHING[:-6], "repair"),
+    }  # fmt: skip
+    assert card_of("changes-m")["metrics"]["same_picture"]["value"] == pytest.approx(1 / 3)  # the edit
 
 
 def test_all_forms_of_prompts_are_read(tmp_path):

@@ -31,7 +31,7 @@ def test_the_package_draws_by_itself(package, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert check(done.stdout.strip(), "kaggle").valid
-    assert (package / "requirements.txt").read_text().count("==") == 4
+    assert (package / "requirements.txt").read_text().count("==") == 5
 
 
 def test_every_prompt_gets_a_legal_drawing_in_time(package):

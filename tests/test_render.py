@@ -61,7 +61,7 @@ def test_entities_are_refused_and_a_comment_about_images_is_not():
 @pytest.mark.parametrize(
     "body",
     [
-        '<g opacity=".9">' * 900 + "<path/>" + "</g>" * 900,  # overflows resvg's stack
+        '<g opacity=".9">' * 900 + '<path systemLanguage="en"/>' + "</g>" * 900,  # overflows the stack of resvg-py
         "<g>" * 5000 + "</g>" * 5000,
         '<filter id="f"><feTurbulence numOctaves="100000000"/></filter><path d="M0 0h256v256" filter="url(#f)"/>',
         '<g id="a"><use href="#b"/></g><g id="b"><use href="#a"/></g>',
@@ -73,6 +73,31 @@ def test_what_kills_resvg_costs_one_drawing_only(body, monkeypatch):
     with pytest.raises(ValueError, match="resvg"):
         png_bytes(f"{SVG_OPEN}{body}</svg>")
     test_pixels_are_where_they_should_be()
+
+
+@pytest.mark.parametrize(
+    ("root", "size"),
+    [
+        ('viewBox="0 0 30 10"', (256, 86)),
+        ('viewBox="0 0 10 30" width="5" height="15"', (86, 256)),
+        ('viewBox="-10 5 120 80" width="60mm"', (256, 171)),  # the height by the viewBox
+        ('viewBox="0 0 120 80" height="1in"', (256, 171)),
+        ('width="1in" height="48"', (256, 128)),
+    ],
+)
+def test_a_picture_has_the_shape_of_its_drawing(root, size):
+    svg = f'<svg xmlns="{SVG_NAMESPACE}" {root}><rect x="-99" y="-99" width="999" height="999" fill="lime"/></svg>'
+    with Image.open(io.BytesIO(png_bytes(svg))) as picture:
+        assert picture.size == size and picture.convert("RGB").getcolors() == [(size[0] * size[1], (0, 255, 0))]
+
+
+def test_who_asks_for_english_is_shown():
+    circles = "".join(
+        f'<circle systemLanguage="{language}" cx="128" cy="128" r="64" fill="{color}"/>'
+        for language, color in (("de", "red"), ("en", "blue"))
+    )
+    picture = render_rgb(f"{SVG_OPEN}<switch>{circles}</switch></svg>")
+    assert tuple(picture[128, 128]) == (0, 0, 255)
 
 
 def test_a_drawing_is_fitted_and_centred():

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from prompt_template import REPAIR, extract_svg, task_of
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.tables import Row, is_table, rows
 
 TEXT = ("description", "desc", "prompt", "caption", "text", "question")  # columns, the first that is there
-REFERENCE = ("reference", "svg_content", "svg", "answer")
+REFERENCE = ("reference", "svg_content", "svg", "answer")  # "svg" beside another of them is what is to be changed
 ID = ("id", "filename", "image")  # of the last two: the name without its folder and ending
 
 
@@ -17,6 +18,8 @@ class Prompt:
     id: str
     text: str
     reference: str = ""  # an SVG that shows it; "" where the set has none
+    svg: str | None = None  # of an edit or a repair: the drawing as it is
+    task: str = "draw"  # or "edit", "repair"
 
 
 def read_prompts(files: list[str], limit: int = 0) -> list[Prompt]:
@@ -62,6 +65,7 @@ def _lines(path: Path) -> Iterator[Row]:
 def _prompt(row: Row, number: int) -> Prompt:
     if row.fault:
         raise UserError(f"{row.place}: {row.fault}; mend or remove it.")
+    row = row._replace(values=_of_svgenius(row.values))
     name = next((name for name in TEXT if name in row.values), None)
     if name is None:
         columns = ", ".join(map(str, row.values))[:200] or "none"
@@ -71,9 +75,27 @@ def _prompt(row: Row, number: int) -> Prompt:
         (text,) = text
     if not isinstance(text, str) or not text.strip():
         raise UserError(f"{row.place}: no text in {name!r}; mend or remove the row.")
-    references = (row.values.get(name) for name in REFERENCE)
-    reference = next((one for one in references if isinstance(one, str) and "<svg" in one), "")
-    return Prompt(_id(row, number), text.strip(), reference)
+    found = {name: one for name in REFERENCE if isinstance(one := row.values.get(name), str) and "<svg" in one}
+    reference = next(iter(found.values()), "")
+    reference = extract_svg(reference) or reference  # svg_content has a reasoning before it
+    svg = row.values.get("svg") if "task" in row.values or len(found) > 1 else None
+    try:
+        task = task_of(svg, row.values.get("task"))
+    except ValueError as error:
+        raise UserError(f"{row.place}: {error}; mend or remove the row.") from None
+    return Prompt(_id(row, number), text.strip(), "" if reference == svg else reference, svg, task)
+
+
+def _of_svgenius(values: dict) -> dict:
+    """Return a row of its sets bug_fixion and style_editing under the names that are used here, others as they are."""
+    if "bug_svg" in values:
+        named = {"filename": values.get("svg_path"), "reference": values.get("ground_truth"), "svg": values["bug_svg"]}
+        return named | {"description": REPAIR, "task": "repair"}
+    (name, inner), *others = values.items() or [("", None)]
+    if others or not isinstance(inner, dict) or not {"command", "original"} <= inner.keys():
+        return values
+    named = {"filename": name, "reference": inner.get("modified"), "svg": inner["original"]}
+    return named | {"description": inner["command"], "task": "edit"}
 
 
 def _id(row: Row, number: int) -> str:

@@ -25,7 +25,8 @@ def mended(text: str) -> str:
     inner = text[root.end() :] if root else text
     body = re.split(r"</svg|```", inner, flags=re.IGNORECASE)[0]
     parser = etree.XMLParser(recover=True, resolve_entities=False, no_network=True, huge_tree=False)
-    tree = etree.fromstring(f"{SVG_OPEN}{body}</svg>".encode(), parser)
+    own = root is not None and "viewBox" in root[0] and root[0].endswith(">")
+    tree = etree.fromstring(f"{root[0] if own else SVG_OPEN}{body}</svg>".encode(), parser)
     if tree is None:
         return ""
     spell(tree)

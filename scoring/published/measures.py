@@ -19,7 +19,8 @@ from scoring.published.seen import Seen
 # By `measure` of a profile: the module of scoring/published/ whose function of that name takes it.
 MODULES = {
     "score": "own", "clip_text": "clip", "clip_image": "clip", "dino": "dino", "fid": "fid", "fid_clip": "fid",
-    "mse": "pixels", "ssim": "pixels", "lpips": "pixels", "aesthetic": "preference", "hps": "preference",
+    "mse": "pixels", "ssim": "pixels", "lpips": "pixels", "same_picture": "pixels",
+    "aesthetic": "preference", "hps": "preference",
     "svg_tokens": "tokens",
 }  # fmt: skip
 COLOURS = ("black", "white")
