@@ -35,12 +35,12 @@ def resvg(svg_string: str, width: int, height: int, transparent: bool) -> bytes:
     """Fitted into width × height, as resvg's own program does it: sizes are rounded up to whole pixels.
 
     By the package resvg, which takes a third of the time that resvg-py takes for the same PNG, to the last byte. It
-    brings resvg 0.47 and no choice of languages; what 0.48 reads in another way is left to resvg-py.
+    brings resvg 0.47; what 0.48 reads in another way is left to resvg-py. The reader knows English.
     """
-    if _is_for_newer(svg_string):
+    if _has_one_side(svg_string):
         import resvg_py
 
-        options = {} if transparent else {"background": "#ffffff"}
+        options = {"languages": ["en"]} | ({} if transparent else {"background": "#ffffff"})
         # dpi: without it, lengths in mm or in are 0
         return bytes(
             resvg_py.svg_to_bytes(
@@ -63,11 +63,10 @@ def resvg(svg_string: str, width: int, height: int, transparent: bool) -> bytes:
     return render(tree, scale, bg_size=(width, height), bg_color=None if transparent else WHITE)
 
 
-def _is_for_newer(svg: str) -> bool:
-    """Does it ask for a language, or have a width and no height, or the other way round?"""
+def _has_one_side(svg: str) -> bool:
+    """Has it a width and no height, or the other way round? Then the other one follows from the viewBox."""
     root = _ROOT.search(svg)
-    one_side = root and len({*_SIDE.findall(root[0])}) == 1
-    return bool(one_side) or "systemLanguage" in svg
+    return bool(root) and len({*_SIDE.findall(root[0])}) == 1
 
 
 def cairosvg(svg_string: str, width: int, height: int, transparent: bool) -> bytes:
