@@ -7,7 +7,7 @@ from corpus.editing.wording import REPAIR
 from qwen_svg.svg.render import picture_difference, render_rgb
 
 SIDE = 96  # pixels of the pictures in which an edit must be seen
-LEAST_SEEN = 0.02  # by which the worst tile of 16 × 16 differs
+LEAST_SEEN = 0.1  # by which the worst tile of 16 × 16 differs
 PATIENCE = 60.0  # seconds for a picture, on a machine however busy: the drawings are our own
 
 

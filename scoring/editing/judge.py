@@ -13,7 +13,7 @@ from corpus.optimization.paint import Paint
 from qwen_svg.common.union_find import UnionFind
 from qwen_svg.svg.values import NAMED_COLOURS
 from scoring.composition import claims_of
-from scoring.editing.shapes import NEAR, Shape, paint_distance, read_shapes, same, same_outline, same_paint
+from scoring.editing.shapes import NEAR, STEP, Shape, paint_distance, read_shapes, same, same_outline, same_paint
 from scoring.scene.check import is_at
 from svg_constraint import CANVAS
 
@@ -28,6 +28,7 @@ TURNED = 0.03  # of its size, how far an outline may lie beside, besides NEAR: s
 LEAST_APART = 0.5  # of its size, how far a copy must lie from what it copies
 DIRECTIONS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 Part = Sequence[Shape]
+Check = Callable[[Part, Part, dict], bool]  # the part before, after, the edit
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def judge_edit(before: str, answer: str | None, edit: dict) -> Judged:
     if kind == "delete":
         left = [shape for shape in rest if any(same(shape, gone) for gone in part)]
         return Judged(not left, not missing and len(left) == len(rest))
-    check = CHANGING[kind]
+    check = changed_and(CHANGING[kind])
     if free:  # the sun or moon may become whatever it likes, but not stay
         stays_there = all(any(same(old[i], shape) for shape in new) for i in free)
         done = any(check(part, window, edit) for window in windows(rest, len(part)))
@@ -63,6 +64,11 @@ def judge_edit(before: str, answer: str | None, edit: dict) -> Judged:
         return Judged(done, not missing and len(rest) <= len(part))
     unchanged = all(same(a, b) for i, (a, b) in enumerate(zip(old, new, strict=True)) if i not in numbers)
     return Judged(check(part, [new[i] for i in numbers], edit), unchanged)
+
+
+def changed_and(check: Check) -> Check:
+    """Nothing holds of a part that is as it was: a square is the same after a turn of 90 degrees."""
+    return lambda part, new, edit: not all(map(same, part, new)) and check(part, new, edit)
 
 
 def compared(wanted: Part, there: Part) -> tuple[list[Shape], list[Shape]]:
@@ -181,7 +187,7 @@ def mapped(part: Part, changed: Part, matrix: Any, near: float = NEAR) -> bool:
     middle = (every.min(axis=0) + every.max(axis=0)) / 2
     there = bounds(changed)[0]
     return all(
-        same_paint(a, b, scaled) and same_outline(image - middle + there, b.points, near)
+        same_paint(a, b, scaled) and same_outline(image - middle + there, b.points, near, STEP * max(1.0, scaled))
         for a, b, image in zip(part, changed, images, strict=True)
     )
 
@@ -311,7 +317,7 @@ def is_no_more(added: Part, shapes: int) -> bool:
 ADDING: dict[str, tuple[Callable[[Part, Part, dict, str | None], bool], Callable[[Part, int], bool]]] = {
     "duplicate": (copied, is_no_more), "add": (something_new, is_one_thing), "background": (new_background, is_no_more),
 }  # fmt: skip
-CHANGING: dict[str, Callable[[Part, Part, dict], bool]] = {
+CHANGING: dict[str, Check] = {
     "recolour": recoloured, "shade": shaded, "outline": outlined, "move": moved, "scale": scaled, "rotate": rotated,
     "flip": flipped, "background": background, "time": another_time,
 }  # fmt: skip

@@ -1,7 +1,8 @@
-"""A repairer by rule, to be beaten: what stands around is cut off, the tree is recovered, spelling is guessed.
+"""A repairer by rule, to be beaten: what stands around is cut off, values are quoted, the tree is recovered, spelling
+is guessed.
 
-lxml's recovery closes what is open and quotes what it can; names of elements, attributes and colours become the
-nearest ones that are allowed; then corpus.optimize writes what is drawn in the dialect. "" where that fails.
+lxml's recovery closes what is open; names of elements, attributes and colours become the nearest ones that are allowed;
+then corpus.optimize writes what is drawn in the dialect. "" where that fails.
 """
 
 import difflib
@@ -17,13 +18,14 @@ from svg_constraint import PROMPT_TABLE, SVG_OPEN, check
 
 ALIKE = 0.7  # difflib's ratio, from which one name is taken for another
 _ROOT = re.compile(r"<svg\b[^>]*>?", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r' ([A-Za-z][\w-]*)=\s*"?([^"<>]*?)"?(?=\s+[A-Za-z][\w-]*=|\s*/?>|\s*$)', re.MULTILINE)
 _NUMBER = re.compile(r"-?[0-9.]+")
 
 
 def mended(text: str) -> str:
     root = _ROOT.search(text)
     inner = text[root.end() :] if root else text
-    body = re.split(r"</svg|```", inner, flags=re.IGNORECASE)[0]
+    body = _ATTRIBUTE.sub(r' \1="\2"', re.split(r"</svg|```", inner, flags=re.IGNORECASE)[0])
     parser = etree.XMLParser(recover=True, resolve_entities=False, no_network=True, huge_tree=False)
     own = root is not None and "viewBox" in root[0] and root[0].endswith(">")
     tree = etree.fromstring(f"{root[0] if own else SVG_OPEN}{body}</svg>".encode(), parser)

@@ -85,13 +85,17 @@ def _line(a: tuple[float, float], b: tuple[float, float]) -> list[tuple[float, f
     return [(a[0] + (b[0] - a[0]) * i / steps, a[1] + (b[1] - a[1]) * i / steps) for i in range(steps + 1)]
 
 
-def same_outline(a: Any, b: Any, near: float = NEAR) -> bool:
-    """Does each point of either outline lie beside the other? Where it begins and which way round do not count."""
+def same_outline(a: Any, b: Any, near: float = NEAR, step: float = STEP) -> bool:
+    """Does each point of either outline lie beside the other? Where it begins and which way round do not count.
+
+    step: canvas units between the points of the one, or the other, at most.
+    """
     corners = np.abs(np.concatenate([a.min(axis=0) - b.min(axis=0), a.max(axis=0) - b.max(axis=0)]))
     if corners.max() > near:
         return False
     gaps = np.hypot(a[:, None, 0] - b[None, :, 0], a[:, None, 1] - b[None, :, 1])
-    return bool(max(gaps.min(axis=0).max(), gaps.min(axis=1).max()) <= near + STEP / 2)
+    between = math.hypot(near, step / 2)  # the nearest of the points may lie half a step along
+    return bool(max(gaps.min(axis=0).max(), gaps.min(axis=1).max()) <= between)
 
 
 def paint_distance(a: Paint, b: Paint) -> float:
