@@ -18,7 +18,8 @@ from qwen_svg.common.dataset import Sample
 from qwen_svg.common.sheet import write_sheet
 from qwen_svg.common.tokens import encode
 from qwen_svg.generation.engine import generate_answers
-from qwen_svg.model.load import load_model
+from qwen_svg.model.device import CPU_DTYPES, pick_cpu_dtype, pick_device
+from qwen_svg.model.load import load_config, load_model
 from qwen_svg.model.source import find_source
 from qwen_svg.svg.render import png_bytes
 from scoring.edits import Change, by_rule, figures, judged, print_figures
@@ -60,7 +61,9 @@ def composed(share_of_repairs: float, count: int) -> list[dict]:
 
 def answered(model: str, records: list[dict]) -> dict[str, str]:
     """Return the model's answers by id."""
-    loaded = load_model(find_source(model))
+    source, device = find_source(model), pick_device()
+    dtype = CPU_DTYPES[pick_cpu_dtype("auto", load_config(source.base))[0]] if device.type == "cpu" else None
+    loaded = load_model(source, device=device, dtype=dtype)
     asked = [
         Sample(r["id"], r["description"], r["svg_content"], svg=r["svg"], task=r.get("task", "edit")) for r in records
     ]
