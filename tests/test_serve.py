@@ -406,7 +406,7 @@ def test_bad_requests_are_told_what_is_wrong(site, body, status):
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({}, "give a 'description' to draw"),
+        ({}, "give a 'description' to draw, or an 'svg' with an 'instruction', which changes it."),
         ({"description": " "}, "description is empty"),
         ({"description": "a" * 2001}, "description may have 2000 characters, and has more"),
         ({"description": "a", "temperature": -1}, "temperature must be 0 or more, not -1"),

@@ -72,7 +72,8 @@ def mark_ended(folder: Path, steps: int, asked: int = 0) -> None:
 
 def cut_short(folder: Path) -> str:
     """Return what is to be said of a run that was trained on fewer steps than its schedule had, else ""."""
-    facts = read_json(folder / "environment.json")
+    path = folder / "environment.json"
+    facts = read_json(path) if path.is_file() else {}
     steps, asked = facts.get("steps", 0), facts.get("asked", 0)
     return f"trained on {steps} of {asked} steps" if steps < asked else ""
 
