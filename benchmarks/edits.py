@@ -21,8 +21,8 @@ from qwen_svg.generation.engine import generate_answers
 from qwen_svg.model.device import CPU_DTYPES, pick_cpu_dtype, pick_device
 from qwen_svg.model.load import load_config, load_model
 from qwen_svg.model.source import find_source
-from qwen_svg.svg.render import png_bytes
 from scoring.edits import Change, by_rule, figures, judged, print_figures
+from scoring.pictures import png
 
 SEED, UNSEEN = 20261127, 1 / 3
 SLOTS = 25  # drawings at once
@@ -80,15 +80,8 @@ def show(path: Path, records: list[dict], answers: dict[str, str]) -> None:
     cells = []
     for record in records:
         svg = extract_svg(answers[record["id"]])
-        cells += [("", png_bytes(record["svg"])), (record["description"], _picture(svg))]
+        cells += [("", png(record["svg"])), (record["description"], png(svg))]
     write_sheet(path, cells, columns=COLUMNS)
-
-
-def _picture(svg: str | None) -> bytes | None:
-    try:
-        return png_bytes(svg) if svg else None
-    except ValueError:
-        return None
 
 
 if __name__ == "__main__":

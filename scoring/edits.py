@@ -54,11 +54,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from corpus.optimization.compare import MAX_ERROR, MAX_TILE_ERROR
+from corpus.optimization.compare import same_picture
 from prompt_template import extract_reasoning, extract_svg
 from qwen_svg.common.tables import rows, text_in
 from qwen_svg.evaluation.metrics import wilson
-from qwen_svg.svg.render import picture_difference, render_rgb
+from qwen_svg.svg.render import render_rgb
 from scoring.editing.judge import judge_edit
 from scoring.editing.mend import mended
 from svg_constraint import check
@@ -112,10 +112,9 @@ def looks_like(svg: str, change: Change) -> bool:
     except ValueError as error:
         raise UserError(f"the drawing in svg_content of {change.id} cannot be rendered ({error}).") from None
     try:
-        error, worst_tile = picture_difference(render_rgb(svg), wanted)
+        return same_picture(render_rgb(svg), wanted)
     except ValueError:
         return False
-    return error <= MAX_ERROR and worst_tile <= MAX_TILE_ERROR
 
 
 def main(c: SimpleNamespace) -> None:

@@ -22,6 +22,12 @@ MAX_ERROR, MAX_TILE_ERROR = 0.01, 0.10  # mean absolute difference at 256 pixels
 ERROR_IN_DOUBT, TILE_ERROR_IN_DOUBT = 0.0035, 0.03
 
 
+def same_picture(a: Any, b: Any) -> bool:
+    """Are two uint8 arrays (256, 256, 3) one picture, by the bound?"""
+    error, worst_tile = picture_difference(a, b)
+    return error <= MAX_ERROR and worst_tile <= MAX_TILE_ERROR
+
+
 class Original:
     """The picture of a file, drawn when it is first needed. root: of its tree, which is left as it is."""
 

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from corpus.optimization.compare import MAX_ERROR, MAX_TILE_ERROR
-from qwen_svg.svg.render import picture_difference
+from corpus.optimization import compare
 from scoring.published.inception import as_tensor, normalized, package, require_download
 from scoring.published.seen import Seen, batches
 
@@ -33,11 +32,9 @@ def ssim(seen: Seen) -> list[float]:
 def same_picture(seen: Seen) -> list[float]:
     """Return for each 1 where it is the reference's picture within the bound of corpus.optimize, else 0."""
     seen.require_references()
-    found = []
-    for picture, reference in zip(seen.pictures, seen.references, strict=True):
-        error, worst_tile = picture_difference(np.asarray(picture), np.asarray(reference.resize(picture.size)))
-        found.append(float(error <= MAX_ERROR and worst_tile <= MAX_TILE_ERROR))
-    return found
+    pairs = zip(seen.pictures, seen.references, strict=True)
+    both = ((np.asarray(a), np.asarray(b.resize(a.size))) for a, b in pairs)
+    return [float(compare.same_picture(a, b)) for a, b in both]
 
 
 def lpips(seen: Seen) -> list[float]:
