@@ -150,7 +150,7 @@ def main(c: SimpleNamespace) -> None:
     # 7. Show.
     print(f"\n{table_text({name: metrics[name] for name in shown})}\n")
     if cut := cut_short(tested.folder):
-        print(f"note: {cut}: more is learned in the whole of them\n")
+        print(f"note: {cut}\n")
     if tested.constants.WANDB:
         print(send_to_wandb(c, tested, metrics, asked, shown))
     pictures = ["gallery.png", *([RANKING] if c.SCORES else []), "report.html"]

@@ -75,7 +75,7 @@ def cut_short(folder: Path) -> str:
     path = folder / "environment.json"
     facts = read_json(path) if path.is_file() else {}
     steps, asked = facts.get("steps", 0), facts.get("asked", 0)
-    return f"trained on {steps} of {asked} steps" if steps < asked else ""
+    return f"trained on {steps} of {asked} steps: more is learned in the whole of them" if steps < asked else ""
 
 
 def _end(folder: Path) -> tuple[float, int]:

@@ -86,7 +86,7 @@ def write_report(
     ranking, title = run / "test" / RANKING, "<h2>Best and worst by score</h2>"
     ranked = f'{title}<img class="curve" alt="" src="{data_uri(ranking.read_bytes())}">' if ranking.is_file() else ""
     body = _BODY.format(
-        metrics=_metric_table(metrics) + (f"<p>{cut}: more is learned in the whole of them.</p>" if cut else ""),
+        metrics=_metric_table(metrics) + (f"<p>{cut}.</p>" if cut else ""),
         violations=_violation_table(metrics),
         curve=curve,
         ranked=ranked,
