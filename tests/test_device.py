@@ -98,22 +98,6 @@ def test_a_run_records_its_precision_and_goes_on_in_it_on_another_machine(run_tr
         go_on("--cpu-dtype", "fp32")
 
 
-@pytest.mark.parametrize(
-    ("running", "threads", "wanted"), [(0, "", False), (1, "", True), (3, "1", False), (4, "1", True)]
-)
-def test_threads_sleep_soon_where_others_want_the_cores(monkeypatch, running, threads, wanted):
-    monkeypatch.setattr(environment, "_running", lambda: running)
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    monkeypatch.setenv("OMP_NUM_THREADS", threads)
-    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    environment.configure_environment()
-    assert os.environ["GOMP_SPINCOUNT"] == ("1000" if wanted else "30000")
-    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
-    environment.configure_environment()
-    assert os.environ["GOMP_SPINCOUNT"] == "7"
-
-
 @pytest.fixture(params=[(7, 5, False), (8, 0, True)], ids=["T4", "A100"])
 def card(monkeypatch, request):
     """A pretended GPU; torch says of both that bf16 is supported. Returns whether it has units for it."""

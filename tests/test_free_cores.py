@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from qwen_svg.generation import free_cores
-from qwen_svg.generation.free_cores import FreeCores
+from qwen_svg.model import free_cores
+from qwen_svg.model.free_cores import FreeCores
 
 
 @pytest.mark.parametrize(

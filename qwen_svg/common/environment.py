@@ -3,12 +3,11 @@
 import logging
 import os
 import sys
-import time
 import warnings
-from pathlib import Path
 
 from qwen_svg.common.errors import UserError
 
+SPINS = "30000"  # of a thread that waits for others; 10,000 and 100,000 are slower
 WANDB_MODES = ("online", "offline", "disabled")
 
 
@@ -24,12 +23,10 @@ def configure_environment() -> None:
     # length of a batch. A step meets about 30, and with room for 64 no time was lost.
     for cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         os.environ.setdefault(cache, "128")
-    # Threads that have done their part of a product spin until the others have. Where other programs want the cores
-    # they are in their way: with three beside them on two cores, products like those of decoding took 13 times as long
-    # as with threads that soon go to sleep. But a step of training is 1.7 times as fast with threads that spin a while,
-    # where they have the cores to themselves. It is GNU's OpenMP, torch's on Linux; OMP_WAIT_POLICY is obeyed.
+    # Threads that have done their part of a product spin until the others have: by GNU's OpenMP, torch's on Linux,
+    # 300,000 times; `model/spinning.py` says why fewer, and when hardly any. OMP_WAIT_POLICY is obeyed.
     if os.environ.keys().isdisjoint({"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}):
-        os.environ["GOMP_SPINCOUNT"] = "1000" if cores_are_wanted() else "30000"
+        os.environ["GOMP_SPINCOUNT"] = SPINS
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else a warning at every fork of a data worker
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # TRL would tell the hub of every run
@@ -48,20 +45,3 @@ def asked_wandb_mode() -> str:
     if asked and asked not in WANDB_MODES:
         raise UserError(f"WANDB_MODE is {asked!r}; it may be {', '.join(WANDB_MODES)}, or not set.")
     return asked
-
-
-def cores_are_wanted() -> bool:
-    """Do other programs run now on cores that our threads would take? Only Linux says so; elsewhere False."""
-    cores = os.cpu_count() or 1
-    ours = os.environ.get("OMP_NUM_THREADS", "")
-    free = cores - int(ours) if ours.isdecimal() else 0  # threads are as many as cores, if nothing is said
-    try:
-        return min(_running() for _ in range(3)) > free
-    except OSError:
-        return False
-
-
-def _running() -> int:
-    """Return how many threads run or could, this one left out, by the fourth field of /proc/loadavg ("3/412")."""
-    time.sleep(0.004)
-    return int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].partition("/")[0]) - 1

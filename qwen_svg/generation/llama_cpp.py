@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from qwen_svg.common.errors import UserError
-from qwen_svg.generation.free_cores import FreeCores
+from qwen_svg.model.free_cores import FreeCores
 from qwen_svg.model.gguf import write_gguf
 
 INSTALL = "`pip install -r requirements/llama_cpp.txt`"

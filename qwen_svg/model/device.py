@@ -10,6 +10,7 @@ import torch
 
 from qwen_svg.common.errors import UserError
 from qwen_svg.common.processes import broadcast, is_main
+from qwen_svg.model.spinning import spin_while_cores_are_free
 
 CPU_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 ROWS = 256  # of the product that is measured: a quarter of a batch
@@ -30,6 +31,7 @@ def pick_device(wanted: str = "auto") -> torch.device:
     if wanted != "cpu" and torch.backends.mps.is_available():
         _say_once("note: Apple's GPU (MPS) is not used, since nothing has been tried on it; this runs on the CPU")
     if wanted == "cpu" or not torch.cuda.is_available():
+        spin_while_cores_are_free()
         return torch.device("cpu")
     return torch.device("cuda", int(os.environ["LOCAL_RANK"])) if "LOCAL_RANK" in os.environ else torch.device("cuda")
 
