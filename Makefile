@@ -20,7 +20,7 @@ quickstart: .venv/installed $(MODEL) data/scenes.jsonl keep-quickstart  ## from 
 	@echo "3 of 3: the test, 4 to 20 minutes: cross-entropy and 48 drawings each of base, tuned and constrained model"
 	$(PY) evaluate_test.py --model $(RUN) --generate-samples 48
 
-draw: .venv/installed $(QWEN)  ## a drawing: make draw DESCRIPTION="a red heart"
+draw: .venv/installed-llama-cpp $(QWEN)  ## a drawing: make draw DESCRIPTION="a red heart"
 	$(PY) generate.py --model adapters/scenes "$(DESCRIPTION)"
 
 test: .venv/installed-dev  ## the whole test suite
@@ -62,6 +62,10 @@ model-qwen: $(QWEN)  ## Qwen2.5-Coder-0.5B-Instruct, 491 MB
 .venv/installed: requirements.txt
 	test -x $(PY) || $(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check $(TORCH_INDEX:%=--extra-index-url %) -r requirements.txt
+	touch $@
+
+.venv/installed-llama-cpp: .venv/installed requirements/llama_cpp.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/llama_cpp.txt
 	touch $@
 
 .venv/installed-dev: .venv/installed $(wildcard requirements/*.txt)

@@ -33,7 +33,7 @@ OUTPUT: str = ""  # .jsonl for the drawings of INPUT; one that exists is gone on
 # With what
 MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run, or ours
 BASE_MODEL: str = ""  # where the base of a run or adapter lies; "" = where its training says
-ENGINE: Literal["auto", "transformers", "llama.cpp"] = "auto"  # "auto": llama.cpp for .gguf files on CPUs, if installed
+ENGINE: Literal["auto", "transformers", "llama.cpp"] = "auto"  # "auto": llama.cpp for .gguf bases on CPUs, if installed
 # How
 N: Annotated[int, Above(0, 10_000)] = 1  # drawings of a description, with seeds SEED, SEED + 1 …
 BEST: bool = False  # of the N, keep only the best: legal, renders, shows something, SCORE, structural score

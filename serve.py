@@ -23,7 +23,7 @@ from qwen_svg.model.find import find_model
 # Model
 MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run, or ours
 BASE_MODEL: str = ""  # where the base of a run or adapter lies; "" = where its training says
-ENGINE: Literal["auto", "transformers", "llama.cpp"] = "auto"  # "auto": llama.cpp for .gguf files on CPUs, if installed
+ENGINE: Literal["auto", "transformers", "llama.cpp"] = "auto"  # "auto": llama.cpp for .gguf bases on CPUs, if installed
 CONSTRAINED: bool = True  # by the grammar of legal drawings; without it an illegal answer is refused (502)
 # Network
 HOST: str = "127.0.0.1"  # address to listen on; another than this machine's own lets others in

@@ -27,6 +27,24 @@ def tiny_base(tmp_path_factory, tokenizer):
 
 
 @pytest.fixture(scope="session")
+def tiny_llama(tokenizer, tmp_path_factory):
+    """As SmolLM2: keys shared between heads, a vocabulary larger than the tokenizer's, here with a head of its own."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(2)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer) + 9, hidden_size=64, intermediate_size=96, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, initializer_range=0.15, tie_word_embeddings=False,
+        rope_parameters={"rope_type": "default", "rope_theta": 5e4}, eos_token_id=2, pad_token_id=0,
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("llama")
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def data_file(tmp_path_factory):
     from tests.tiny import make_data
 

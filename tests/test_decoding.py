@@ -451,13 +451,13 @@ def test_a_pass_that_fails_fails_those_that_took_part(model, tokenizer, prompts,
 
 
 def test_engine_is_llama_cpp_for_files_on_a_cpu_where_it_is_installed(monkeypatch):
-    file, run = ModelSource("m.gguf"), ModelSource("m.gguf", adapter=Path("outputs/first"))
+    file, run = ModelSource("m.gguf"), ModelSource("owner/name", adapter=Path("outputs/first"))
     monkeypatch.setattr("qwen_svg.generation.pick_engine.is_installed", lambda: True)
     monkeypatch.setattr("qwen_svg.generation.pick_engine.pick_device", lambda: torch.device("cpu"))
     assert pick_drawing("auto", file) == "llama.cpp"
     assert pick_drawing("auto", run) == pick_drawing("auto", ModelSource("owner/name")) == "transformers"
     assert pick_drawing("llama.cpp", file) == "llama.cpp" and pick_drawing("transformers", file) == "transformers"
-    with pytest.raises(UserError, match=r"runs \.gguf files, not outputs/first; make one with"):
+    with pytest.raises(UserError, match=r"cannot run outputs/first \(its base is owner/name, no \.gguf file\); make a"):
         pick_drawing("llama.cpp", run)
     monkeypatch.setattr("qwen_svg.generation.pick_engine.pick_device", lambda: torch.device("cuda"))
     assert pick_drawing("auto", file) == "transformers"

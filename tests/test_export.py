@@ -32,23 +32,6 @@ def adapter(tiny_base, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def llama(tokenizer, tmp_path_factory):
-    """As SmolLM2: keys shared between heads, a vocabulary larger than the tokenizer's, here with a head of its own."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(2)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer) + 9, hidden_size=64, intermediate_size=96, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, initializer_range=0.15, tie_word_embeddings=False,
-        rope_parameters={"rope_type": "default", "rope_theta": 5e4}, eos_token_id=2, pad_token_id=0,
-    )  # fmt: skip
-    folder = tmp_path_factory.mktemp("llama")
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
 def test_both_forms_from_the_shell_are_the_adapted_model(adapter, tiny_base, tmp_path):
     command = [sys.executable, "-m", "qwen_svg.model.export", "--model", adapter, "--output", tmp_path / "out"]
     command += ["--format", "both", "--dtype", "float32"]
@@ -71,8 +54,8 @@ def test_both_forms_from_the_shell_are_the_adapted_model(adapter, tiny_base, tmp
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "q8_0"])
-def test_llamas_heads_are_reordered_and_read_back(llama, tmp_path, dtype):
-    model, tokenizer, prompt, expected = load(find_source(str(llama)))
+def test_llamas_heads_are_reordered_and_read_back(tiny_llama, tmp_path, dtype):
+    model, tokenizer, prompt, expected = load(find_source(str(tiny_llama)))
     write_gguf(tmp_path / "m.gguf", model, tokenizer, "tiny", dtype, {})
     compare(tmp_path / "m.gguf", prompt, expected, dtype)
     tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(tmp_path / "m.gguf").tensors}
@@ -86,8 +69,8 @@ def test_llamas_heads_are_reordered_and_read_back(llama, tmp_path, dtype):
         torch.testing.assert_close(written[16:18], query[[16, 24]])
 
 
-def test_a_half_precision_folder_says_so_and_is_close(llama, tmp_path):
-    model, tokenizer, prompt, expected = load(ModelSource(str(llama)))
+def test_a_half_precision_folder_says_so_and_is_close(tiny_llama, tmp_path):
+    model, tokenizer, prompt, expected = load(ModelSource(str(tiny_llama)))
     write_folder(tmp_path, model, tokenizer, "float16")
     compare(tmp_path, prompt, expected, "float16")
     assert '"dtype": "float16"' in (tmp_path / "config.json").read_text()

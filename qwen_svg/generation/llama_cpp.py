@@ -17,6 +17,7 @@ import numpy as np
 from qwen_svg.common.errors import UserError
 from qwen_svg.model.free_cores import FreeCores
 from qwen_svg.model.gguf import write_gguf
+from qwen_svg.model.gguf_lora import write_lora
 
 INSTALL = "`pip install -r requirements/llama_cpp.txt`"
 int32, uint32, pointer, array = ctypes.c_int32, ctypes.c_uint32, ctypes.c_void_p, ctypes.POINTER
@@ -65,6 +66,9 @@ FUNCTIONS = {  # by name: what it returns, and what it takes
     "llama_model_n_ctx_train": (int32, pointer),
     "llama_vocab_n_tokens": (int32, pointer),
     "llama_model_free": (None, pointer),
+    "llama_adapter_lora_init": (pointer, pointer, ctypes.c_char_p),
+    "llama_adapter_lora_free": (None, pointer),
+    "llama_set_adapters_lora": (int32, pointer, array(pointer), ctypes.c_size_t, array(ctypes.c_float)),
     "llama_init_from_model": (pointer, pointer, _ContextParams),
     "llama_get_memory": (pointer, pointer),
     "llama_set_abort_callback": (None, pointer, _Abort, pointer),
@@ -124,20 +128,31 @@ def _listen(level: int, text: bytes, _: int | None) -> None:
 class Weights:
     """A .gguf file as llama.cpp has it: mapped, in the precision it was written in."""
 
-    def __init__(self, path: Path):
-        """Raises UserError for a file that llama.cpp cannot read."""
-        self.api = _api()
+    def __init__(self, path: Path, adapter: Path | None = None):
+        """adapter: a folder; it is multiplied beside the weights. Raises UserError for what cannot be read."""
+        self.api, self.adapter = _api(), None
         _errors.clear()
         self.pointer = self.api.llama_model_load_from_file(str(path).encode(), self.api.llama_model_default_params())
-        if not self.pointer:
-            reason = _errors[0] if _errors else "it does not say why"
-            raise UserError(f"llama.cpp cannot load {path} ({reason}); try `--engine transformers`.")
+        _require(self.pointer, path)
+        if adapter:
+            with TemporaryDirectory() as folder:
+                write_lora(file := Path(folder) / "adapter.gguf", str(path), adapter)
+                self.adapter = self.api.llama_adapter_lora_init(self.pointer, str(file).encode())
+            _require(self.adapter, adapter)
         self.vocabulary = self.api.llama_vocab_n_tokens(self.api.llama_model_get_vocab(self.pointer))
         self.positions = self.api.llama_model_n_ctx_train(self.pointer)
 
     def __del__(self):
+        if getattr(self, "adapter", None):
+            self.api.llama_adapter_lora_free(self.adapter)
         if getattr(self, "pointer", None):
             self.api.llama_model_free(self.pointer)
+
+
+def _require(loaded: int | None, path: Path) -> None:
+    if not loaded:
+        reason = _errors[0] if _errors else "it does not say why"
+        raise UserError(f"llama.cpp cannot load {path} ({reason}); try `--engine transformers`.")
 
 
 def exported(model: Any, tokenizer: Any) -> Weights:
@@ -166,6 +181,8 @@ class Context:
         self.pointer = self.api.llama_init_from_model(weights.pointer, params)
         if not self.pointer:
             raise MemoryError(f"llama.cpp has no room for the keys and values of {sequences} times {cells} tokens")
+        if weights.adapter:
+            self.api.llama_set_adapters_lora(self.pointer, (pointer * 1)(weights.adapter), 1, (ctypes.c_float * 1)(1.0))
         self.memory = self.api.llama_get_memory(self.pointer)
         self.tokens, self.positions, self.sequences = (np.empty(batch, np.int32) for _ in range(3))
         self.counts, self.scored = np.ones(batch, np.int32), np.empty(batch, np.int8)

@@ -1,4 +1,4 @@
-"""Scores by llama.cpp, for .gguf files on a CPU: computed from the weights as they lie in the file.
+"""Scores by llama.cpp, for .gguf files on a CPU: computed from the weights as they lie in the file, and an adapter's.
 
 A row is a sequence of llama.cpp's. What a prompt has in common with the one read last is copied, and only the rest is
 read: nearly nothing of the second of several drawings of one description, half of a conversation that goes on.

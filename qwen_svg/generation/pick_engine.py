@@ -7,27 +7,37 @@ from qwen_svg.common.errors import UserError
 from qwen_svg.generation.llama_cpp import INSTALL, is_installed
 from qwen_svg.generation.vllm_engine import pick_engine as pick_vllm
 from qwen_svg.model.device import pick_device
+from qwen_svg.model.gguf_lora import obstacle as lora_obstacle
 from qwen_svg.model.source import ModelSource
 
 EngineName = Literal["auto", "transformers", "llama.cpp"]
 
 
 def pick_engine(engine: EngineName, source: ModelSource) -> Literal["transformers", "llama.cpp"]:
-    """Return what draws with a model: for "auto" llama.cpp for a .gguf file on a CPU, where it is installed.
+    """Return what draws with a model: for "auto", on a CPU, llama.cpp where it is installed and can.
 
-    Raises UserError where llama.cpp is asked for and cannot run it.
+    It runs .gguf files, alone or with an adapter. Raises UserError where it is asked for and cannot.
     """
-    is_file = source.base.endswith(".gguf") and not source.adapter
+    if engine == "transformers":
+        return engine
+    if engine == "auto" and not (is_installed() and pick_device().type == "cpu"):
+        return "transformers"
+    reason = _obstacle(source)
     if engine == "auto":
-        return "llama.cpp" if is_file and is_installed() and pick_device().type == "cpu" else "transformers"
-    if engine == "llama.cpp" and not is_file:
+        return "transformers" if reason else "llama.cpp"
+    if reason:
         raise UserError(
-            f"ENGINE is 'llama.cpp', which runs .gguf files, not {source.adapter or source.base}; make one with "
-            "`python -m qwen_svg.model.export --format gguf`, or take `--engine transformers`."
+            f"ENGINE is 'llama.cpp', which cannot run {source.adapter or source.base} ({reason}); make a .gguf file "
+            "with `python -m qwen_svg.model.export --format gguf`, or take `--engine transformers`."
         )
-    if engine == "llama.cpp":
-        _require_llama_cpp()
+    _require_llama_cpp()
     return engine
+
+
+def _obstacle(source: ModelSource) -> str:
+    if source.adapter:
+        return lora_obstacle(source.base, source.adapter)
+    return "" if source.base.endswith(".gguf") else "it is no .gguf file"
 
 
 def pick_test_engine(

@@ -92,7 +92,7 @@ class Predictor:
         """
         source = find_source(source) if isinstance(source, str) else source
         if pick_engine(engine, source) == "llama.cpp":
-            model, self.tokenizer = Weights(Path(source.base)), load_tokenizer(source.base)
+            model, self.tokenizer = Weights(Path(source.base), source.adapter), load_tokenizer(source.base)
             self.positions = model.positions
         else:
             loaded = load_model(source)

@@ -73,7 +73,7 @@ def _add_tensors(writer: gguf.GGUFWriter, model: Any, architecture: gguf.MODEL_A
         values = tensor.float().cpu().numpy()
         if model.config.model_type == "llama" and (projection := re.search(r"\.([qk])_proj\.", name)):
             heads = model.config.num_attention_heads
-            values = _interleaved(values, heads if projection[1] == "q" else model.config.num_key_value_heads)
+            values = interleaved(values, heads if projection[1] == "q" else model.config.num_key_value_heads)
         kind = TYPES[dtype] if values.ndim > 1 else F32
         if kind == Q8 and values.shape[-1] % gguf.GGML_QUANT_SIZES[Q8][0]:
             kind = F16  # rows that are no whole number of blocks
@@ -81,7 +81,7 @@ def _add_tensors(writer: gguf.GGUFWriter, model: Any, architecture: gguf.MODEL_A
         writer.add_tensor(names.get_name(name, try_suffixes=(".weight", ".bias")), packed, raw_dtype=kind)
 
 
-def _interleaved(values: np.ndarray, heads: int) -> np.ndarray:
+def interleaved(values: np.ndarray, heads: int) -> np.ndarray:
     """Reorder the rows of each head: transformers turns the pair (i, i + D/2), ggml's Llama (2i, 2i + 1)."""
     halves = values.reshape(heads, 2, -1, *values.shape[1:])
     return np.ascontiguousarray(halves.swapaxes(1, 2)).reshape(values.shape)

@@ -10,12 +10,14 @@ import numpy as np
 
 # struct's letters for the scalar types of GGUF; 8 is a string (u64 length, UTF-8), 9 an array.
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+LONG = 64  # elements of an array; lists of tokens have tens of thousands
 
 
 def first_fields(path: Path) -> dict[str, Any]:
-    """Return the keys and values that stand before a GGUF file's first array; {} for a file that is none.
+    """Return the keys and values that stand before a GGUF file's first long array; {} for a file that is none.
 
-    The package's GGUFReader makes an object of every token first: five seconds for a vocabulary of 150,000.
+    Short arrays (tags, languages) are lists. The package's GGUFReader makes an object of every token first: five
+    seconds for a vocabulary of 150,000.
     """
     fields: dict[str, Any] = {}
     with path.open("rb") as file:
@@ -32,9 +34,12 @@ def first_fields(path: Path) -> dict[str, Any]:
             _version, _tensors, count = number("I"), number("Q"), number("Q")
             for _ in range(count):
                 key, kind = text(), number("I")
-                if kind != gguf.GGUFValueType.STRING and kind not in SCALARS:
+                is_array = kind == gguf.GGUFValueType.ARRAY
+                kind, length = (number("I"), number("Q")) if is_array else (kind, 1)
+                if length > LONG or (kind not in SCALARS and kind != gguf.GGUFValueType.STRING):
                     break
-                fields[key] = text() if kind == gguf.GGUFValueType.STRING else number(SCALARS[kind])
+                values = [number(SCALARS[kind]) if kind in SCALARS else text() for _ in range(length)]
+                fields[key] = values if is_array else values[0]
         except struct.error:  # the file ends in the middle: whoever loads it will say so
             pass
     return fields
