@@ -11,16 +11,12 @@ SHOWN edits in the order they were made, before and after.
 import argparse
 from pathlib import Path
 
+from benchmarks.drawn import drawn
 from benchmarks.measure import report
 from corpus.editing.samples import LEVELS, samples
 from prompt_template import extract_svg
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.sheet import write_sheet
-from qwen_svg.common.tokens import encode
-from qwen_svg.generation.engine import generate_answers
-from qwen_svg.model.device import CPU_DTYPES, pick_cpu_dtype, pick_device
-from qwen_svg.model.load import load_config, load_model
-from qwen_svg.model.source import find_source
 from scoring.edits import Change, by_rule, figures, judged, print_figures
 from scoring.pictures import png
 
@@ -61,18 +57,10 @@ def composed(share_of_repairs: float, count: int) -> list[dict]:
 
 def answered(model: str, records: list[dict]) -> dict[str, str]:
     """Return the model's answers by id."""
-    source, device = find_source(model), pick_device()
-    dtype = CPU_DTYPES[pick_cpu_dtype("auto", load_config(source.base))[0]] if device.type == "cpu" else None
-    loaded = load_model(source, device=device, dtype=dtype)
     asked = [
         Sample(r["id"], r["description"], r["svg_content"], svg=r["svg"], task=r.get("task", "edit")) for r in records
     ]
-    prompts = [row.prompt for row in encode(loaded.tokenizer, asked, loaded.prompt_form)]
-    answers = generate_answers(
-        loaded.model, loaded.tokenizer, prompts, max_total=loaded.max_length, max_new=loaded.max_length,
-        temperature=0.0, seed=0, batch_size=SLOTS, progress="drawing",
-    )  # fmt: skip
-    return {record["id"]: answer.text for record, answer in zip(records, answers, strict=True)}
+    return {record["id"]: text for record, text in zip(records, drawn(model, asked, SLOTS), strict=True)}
 
 
 def show(path: Path, records: list[dict], answers: dict[str, str]) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.drawn import drawn
 from benchmarks.measure import report
 from corpus.composing.names import OTHER_NAMES
 from corpus.composing.samples import samples as scenes
@@ -27,12 +28,8 @@ from corpus.composing.things import pictograms
 from evaluate_test import judge_all
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.sheet import write_sheet
-from qwen_svg.common.tokens import encode
 from qwen_svg.evaluation.judge import Judgement, judge
 from qwen_svg.evaluation.metrics import claim_figures
-from qwen_svg.generation.engine import generate_answers
-from qwen_svg.model.load import load_model
-from qwen_svg.model.source import find_source
 from scoring.icon_matching.drawings import HELD_OUT, Drawing, read_drawings, side_of
 from scoring.icon_matching.held_out import one_of_each
 from scoring.icon_matching.matcher import SIDE, as_ink, load_matcher
@@ -56,7 +53,7 @@ def main() -> None:
     arguments = parser.parse_args()
     pools, n = read_sets(arguments.data), arguments.samples
     asked = {name: pool[:n] for name, pool in pools.items()}
-    answers = iter(draw(arguments.model, [*chain(*asked.values())], arguments.constrained))
+    answers = iter(drawn(arguments.model, [*chain(*asked.values())], SLOTS, constrained=arguments.constrained))
     judged = {name: judge_all({}, samples, list(islice(answers, len(samples)))) for name, samples in asked.items()}
     drawings = [*chain(*judged.values())]
     figures = {
@@ -99,16 +96,6 @@ def as_samples(drawings: Sequence[Drawing]) -> list[Sample]:
         text = drawing.texts[0]
         texts.setdefault(text.casefold(), Sample(drawing.id, text, drawing.svg, drawing.group))
     return list(texts.values())[:OF]
-
-
-def draw(model: str, samples: list[Sample], constrained: bool) -> list[str]:
-    loaded = load_model(find_source(model))
-    prompts = [row.prompt for row in encode(loaded.tokenizer, samples, loaded.prompt_form)]
-    answers = generate_answers(
-        loaded.model, loaded.tokenizer, prompts, max_total=loaded.max_length, max_new=loaded.max_length,
-        temperature=0.0, seed=0, batch_size=SLOTS, progress="drawing", constrained=constrained,
-    )  # fmt: skip
-    return [answer.text for answer in answers]
 
 
 @torch.inference_mode()

@@ -6,15 +6,12 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
+from benchmarks.drawn import drawn
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.files import write_json
 from qwen_svg.common.jsonl import read_jsonl
 from qwen_svg.common.kinship import unseen_kind
 from qwen_svg.common.run_folder import Run
-from qwen_svg.common.tokens import encode
-from qwen_svg.generation.engine import generate_answers
-from qwen_svg.model.load import load_model
-from qwen_svg.model.source import find_source
 
 DRAWN = 24  # descriptions of combinations that training had, and as many that it had not: the first of the test part
 
@@ -30,13 +27,7 @@ def curve(run: Run, samples: list[Sample], figures: Callable[[list[Sample], list
     checkpoints = {int(path.name.split("-")[1]): path for path in run.folder.glob("checkpoint-*")}
     found = []
     for step, path in sorted(checkpoints.items()):
-        loaded = load_model(find_source(str(path)))
-        prompts = [row.prompt for row in encode(loaded.tokenizer, asked, loaded.prompt_form)]
-        answers = generate_answers(
-            loaded.model, loaded.tokenizer, prompts, max_total=loaded.max_length, max_new=loaded.max_length,
-            temperature=0.0, seed=0, batch_size=16, progress=f"step {step}",
-        )  # fmt: skip
-        made = figures(asked, [answer.text for answer in answers])
+        made = figures(asked, drawn(str(path), asked, progress=f"step {step}"))
         found.append({"step": step, "minutes": interpolated(minutes, step), **made})
         print(found[-1], flush=True)
     write_json(run.folder / "curve.json", found)

@@ -211,7 +211,7 @@ def test_what_asks_the_judge(measure, tmp_path, monkeypatch):
         for i, (text, group) in enumerate(icons.items())
     ]
     (tmp_path / "icons.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    monkeypatch.setattr(benchmarks.icons, "draw", lambda *_: [*legal, legal[2], "<svg>a</comb></svg>"])
+    monkeypatch.setattr(benchmarks.icons, "drawn", lambda *_, **__: [*legal, legal[2], "<svg>a</comb></svg>"])
     figures = measure("icons", "--data", "icons.jsonl", "--samples", 2, "--sheet", "sheet.png", OF=2, FIRST=2)
     assert figures["blank"] == 1 / 6 and figures["legal"] == 5 / 6
     assert figures["known_at10"] == figures["reference_at10"] == 1 and figures["unseen_at10"] == 0.5

@@ -20,8 +20,8 @@ from qwen_svg.common import environment
 from qwen_svg.common.errors import UserError
 from qwen_svg.generation import kv_cache
 from qwen_svg.generation.kv_cache import KVCache
-from qwen_svg.model import attention, device
-from qwen_svg.model.source import source_of
+from qwen_svg.model import attention, device, load
+from qwen_svg.model.source import find_source, source_of
 from qwen_svg.training import arguments
 from qwen_svg.training.checkpoints import newest_complete_checkpoint
 from tests.paths import ROOT
@@ -46,6 +46,16 @@ def test_the_faster_precision_is_chosen_unless_one_is_named(monkeypatch, capsys,
     name, found = device.pick_cpu_dtype(wanted, None)
     assert (device.CPU_DTYPES[name], found) == (dtype, measured)
     assert f"fp32 {measured['fp32']:.0f}, bf16 {measured['bf16']:.0f}" in capsys.readouterr().out
+
+
+def test_a_model_of_some_size_draws_in_what_the_cpu_is_faster_in(tiny_base, monkeypatch):
+    monkeypatch.setattr(device, "measure_cpu", lambda config: AMX)
+    assert load.load_to_draw(find_source(str(tiny_base))).dtype == torch.float32  # too small to gain
+    monkeypatch.setattr(load, "LARGE", 1)
+    loaded = load.load_to_draw(find_source(str(tiny_base)))
+    assert loaded.dtype == next(loaded.model.parameters()).dtype == torch.bfloat16
+    monkeypatch.setattr(device, "measure_cpu", lambda config: PLAIN)
+    assert load.load_to_draw(find_source(str(tiny_base))).dtype == torch.float32
 
 
 def test_all_precisions_are_measured_on_the_models_own_shape():

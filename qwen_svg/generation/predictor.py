@@ -13,7 +13,7 @@ from qwen_svg.generation.decoder import RowState
 from qwen_svg.generation.engine import Engine, rows_for
 from qwen_svg.generation.llama_cpp import Weights
 from qwen_svg.generation.pick_engine import EngineName, pick_engine
-from qwen_svg.model.load import load_model
+from qwen_svg.model.load import load_to_draw
 from qwen_svg.model.source import ModelSource, find_source
 from qwen_svg.model.tokenizer import load_tokenizer
 from qwen_svg.svg.render import is_blank
@@ -95,7 +95,7 @@ class Predictor:
             model, self.tokenizer = Weights(Path(source.base), source.adapter), load_tokenizer(source.base)
             self.positions = model.positions
         else:
-            loaded = load_model(source)
+            loaded = load_to_draw(source)
             model, self.tokenizer = loaded.model, loaded.tokenizer
             self.positions = model.config.max_position_embeddings
         self.prompt_form, self.max_total, self.edits = source.prompt_form, source.max_length, source.edits

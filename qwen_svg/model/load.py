@@ -8,11 +8,13 @@ from transformers import AutoConfig, AutoModelForCausalLM, GgufConfig
 
 from qwen_svg.model.adapter import merge_adapter, train_adapter, with_adapter
 from qwen_svg.model.attention import ROWS_SDPA
-from qwen_svg.model.device import pick_device, pick_dtype
+from qwen_svg.model.device import CPU_DTYPES, pick_cpu_dtype, pick_device, pick_dtype
 from qwen_svg.model.onednn import use_onednn
 from qwen_svg.model.quantization import keep_format, loading_options
 from qwen_svg.model.source import ModelSource, base_errors, find_source, pretrained_arguments
 from qwen_svg.model.tokenizer import load_tokenizer
+
+LARGE = 256  # hidden units: below it no precision is faster than another
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,19 @@ def load_model(
         put_on = {"merged": merge_adapter, "beside": with_adapter, "trainable": train_adapter}[adapter]
         model = put_on(model, source.adapter)
     return LoadedModel(model, tokenizer, source, device, dtype)
+
+
+def load_to_draw(source: ModelSource) -> LoadedModel:
+    """Load a model as `load_model` does, on a CPU in what it multiplies faster, fp32 or bf16, which halves its memory.
+
+    Scores, exports and what is trained on stay in the precision of the training.
+    """
+    device, dtype = pick_device(), None
+    if device.type == "cpu" and not source.quantization:
+        config = load_config(source.base)
+        if config.get_text_config().hidden_size >= LARGE:
+            dtype = CPU_DTYPES[pick_cpu_dtype("auto", config)[0]]
+    return load_model(source, device=device, dtype=dtype)
 
 
 def load_config(base: str) -> Any:
