@@ -134,6 +134,11 @@ def gradient_text(gradient: Gradient, name: str) -> str:
     )
 
 
+def _places(gradient: Gradient) -> int:
+    """Return how many decimals coordinates have: where a gradient goes on and on, an error grows with every round."""
+    return 1 if gradient.spread == "pad" else 3
+
+
 def _linear(gradient: Gradient) -> dict[str, str]:
     """Any affine image of a linear gradient is one: its lines of equal colour stay lines.
 
@@ -150,7 +155,8 @@ def _linear(gradient: Gradient) -> dict[str, str]:
         nx, ny = (d * nx - b * ny) / determinant, (a * ny - c * nx) / determinant
         size = nx * nx + ny * ny
         end = (start[0] + nx / size, start[1] + ny / size)
-    return {name: number(v, 1) for name, v in zip(("x1", "y1", "x2", "y2"), (*start, *end), strict=True)}
+    places = _places(gradient)
+    return {name: number(v, places) for name, v in zip(("x1", "y1", "x2", "y2"), (*start, *end), strict=True)}
 
 
 def _radial(gradient: Gradient) -> dict[str, str]:
@@ -165,10 +171,11 @@ def _radial(gradient: Gradient) -> dict[str, str]:
     fx, fy = (fx - cx) / r, (fy - cy) / r
     if outline.keeps_circles(unit, within=2e-3):
         focus = (a * fx + c * fy + e, b * fx + d * fy + f)
-        values = {"cx": number(e, 1), "cy": number(f, 1), "r": number(math.hypot(a, b), 1)}
+        places = _places(gradient)
+        values = {"cx": number(e, places), "cy": number(f, places), "r": number(math.hypot(a, b), places)}
         for name, value, own in (("fx", focus[0], e), ("fy", focus[1], f)):
-            if number(value, 1) != number(own, 1):
-                values[name] = number(value, 1)
+            if number(value, places) != number(own, places):
+                values[name] = number(value, places)
         return values
     values = {"cx": "0", "cy": "0", "r": "1"}
     for name, value in (("fx", fx), ("fy", fy)):
