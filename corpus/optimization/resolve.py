@@ -194,15 +194,18 @@ class _Resolver:
     def nested_svg(
         self, element: Any, state: _State, drawn: list, size: tuple[str | None, str | None] = (None, None)
     ) -> None:
-        """A nested <svg>, or a <symbol> through <use> (which may give another size)."""
+        """A nested <svg>, or a <symbol> through <use> (which may give another size).
+
+        Place and size are attributes alone: what a style says of them, Chromium and resvg overlook.
+        """
         own = own_style(element, self.sheets)
         style = inherit(state.style, own)
         if style["display"] == "none":
             return
         self.refuse_effects(style, masked=True)
-        x, y = (length(own.get(n, "0"), v, style) for n, v in zip("xy", state.viewport, strict=True))
-        width = length(size[0] or own.get("width", "100%"), state.viewport[0], style)
-        height = length(size[1] or own.get("height", "100%"), state.viewport[1], style)
+        x, y = (length(element.get(n, "0"), v, style) for n, v in zip("xy", state.viewport, strict=True))
+        width = length(size[0] or element.get("width", "100%"), state.viewport[0], style)
+        height = length(size[1] or element.get("height", "100%"), state.viewport[1], style)
         if width <= 0 or height <= 0:
             return
         view = view_box(own.get("viewBox")) or (0.0, 0.0, width, height)
@@ -233,7 +236,7 @@ class _Resolver:
         state = replace(state, matrix=multiply(state.matrix, (1, 0, 0, 1, x, y)), followed=(*state.followed, reference))
         if tag_of(target) in ("symbol", "svg"):  # width and height of <use> replace theirs
             self.document.enter(state.depth)
-            self.nested_svg(target, state, drawn, (own.get("width"), own.get("height")))
+            self.nested_svg(target, state, drawn, (element.get("width"), element.get("height")))
         else:
             self.walk(target, state, drawn)
 
