@@ -86,7 +86,7 @@ def test_a_reported_answer_belongs_to_the_grammar_where_it_is_legal(name):
         ("<style>svg{rect{fill:red}}</style>" + SQUARE, "nested style rules"),
         ("<style>@media print{rect{fill:red}}</style>" + SQUARE, "media query"),
         ('<style media="print">rect{fill:red}</style>' + SQUARE, "style sheet for other media"),
-        ('<marker id="m"/><path d="M1 1h9" stroke="red" style="marker:url(#m)"/>', "marker"),
+        ('<marker id="m"><path d="M0 0h3v3"/></marker><path d="M1 1h9" style="marker:url(#m)"/>', "marker"),
         (SQUARE.replace("/>", ' fill="oklch(60% .15 50)"/>'), "colour space oklch"),
         (f'<linearGradient id="g">{STOPS}</linearGradient>' + SQUARE.replace("/>", ' fill="url(#g)"/>'), "changed: "),
     ],

@@ -87,7 +87,7 @@ def test_gradients_are_kept_where_the_dialect_has_them(path):
         ('<filter id="f"/><rect width="9" height="9" filter="url(#f)"/>', "filter"),
         ('<mask id="m"/><g mask="url(#m)"><rect width="9" height="9"/></g>', "mask"),
         ('<pattern id="p"/><rect width="9" height="9" fill="url(#p)"/>', "pattern"),
-        ('<marker id="m"/><path d="M1 1h9" stroke="red" marker-end="url(#m)"/>', "marker"),
+        ('<marker id="m"><path d="M0 0h3v3"/></marker><path d="M1 1h9" marker-end="url(#m)"/>', "marker"),
         ('<rect width="9" height="9" style="mix-blend-mode:multiply"/>', "blend mode"),
         ('<use href="other.svg#a"/>', "reference to another file"),
         ('<path d="M0 0h9v"/>', "bad value: path"),

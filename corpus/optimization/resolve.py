@@ -354,7 +354,7 @@ class _Resolver:
         path = outline.without_empty(path)
         self.document.spend(len(path))
         style = state.style
-        if any(style[f"marker-{place}"] != "none" for place in ("start", "mid", "end")) and tag in MARKED:
+        if tag in MARKED and any(self.is_marker(style[f"marker-{place}"]) for place in ("start", "mid", "end")):
             raise Refused("marker")
         fill, fill_share = self.paint("fill", path, state) if tag != "line" else (None, 0.0)
         stroke, stroke_share = self.paint("stroke", path, state)
@@ -389,6 +389,13 @@ class _Resolver:
         if state.clip is not None:
             parts = [clipped for part in parts if (clipped := within(self.document, part, state.clip))]
         drawn.extend(parts)
+
+    def is_marker(self, text: str) -> bool:
+        """Is this a marker that may show? One that is missing, or holds no drawing, does not."""
+        if not (match := URL.fullmatch(text)):
+            return text != "none"
+        element = self.document.target(match.group(1))
+        return element is not None and tag_of(element) == "marker" and any(map(_may_draw, element))
 
     def stroke(
         self, path: list[Command], paint: Paint, width: float, opacity: float, state: _State, basic: tuple
@@ -445,6 +452,10 @@ class _Resolver:
             text = match.group(2) or "none"  # the fallback behind a reference that leads nowhere
         paint, alpha = colour_and_opacity(text, state.style)
         return paint, opacity * alpha
+
+
+def _may_draw(element: Any) -> bool:
+    return tag_of(element) not in INVISIBLE | {""}
 
 
 def _placed(basic: tuple, m: Matrix) -> tuple:
