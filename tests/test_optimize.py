@@ -85,7 +85,7 @@ def test_gradients_are_kept_where_the_dialect_has_them(path):
         ('<image href="a.png" width="9" height="9"/>', "image"),
         ('<foreignObject><p xmlns="http://www.w3.org/1999/xhtml">a</p></foreignObject>', "foreignObject"),
         ('<filter id="f"/><rect width="9" height="9" filter="url(#f)"/>', "filter"),
-        ('<mask id="m"/><g mask="url(#m)"><rect width="9" height="9"/></g>', "mask"),
+        ('<mask id="m"><circle r="9" fill="gray"/></mask><g mask="url(#m)"><rect width="9" height="9"/></g>', "mask"),
         ('<pattern id="p"/><rect width="9" height="9" fill="url(#p)"/>', "pattern"),
         ('<marker id="m"><path d="M0 0h3v3"/></marker><path d="M1 1h9" marker-end="url(#m)"/>', "marker"),
         ('<rect width="9" height="9" style="mix-blend-mode:multiply"/>', "blend mode"),

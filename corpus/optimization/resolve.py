@@ -304,7 +304,7 @@ class _Resolver:
             raise Refused("text")
 
     def mask(self, text: str, state: _State) -> list[Command]:
-        """Return the clip in force within an element whose mask is one: white shapes, without strokes."""
+        """Return the clip in force within an element whose mask is one: white shapes without strokes, or nothing."""
         match = URL.fullmatch(text)
         element = self.document.target(match.group(1)) if match else None
         if element is None or tag_of(element) != "mask" or match.group(1) in state.followed:
@@ -328,9 +328,7 @@ class _Resolver:
         shown: list[Drawn | Group] = []
         for child in element:
             self.walk(child, inner, shown)
-        if not shown or any(
-            not isinstance(p, Drawn) or p.fill != "#ffffff" or p.stroke or p.opacity < 1 for p in shown
-        ):
+        if any(not isinstance(p, Drawn) or p.fill != "#ffffff" or p.stroke or p.opacity < 1 for p in shown):
             raise Refused("mask")
         whole = self.whole(shown)
         if whole and not boxed:
