@@ -84,6 +84,7 @@ def test_hull_holds_the_curve():
 
 def test_points_come_in_pairs():
     assert values.parse_points(" 1,2 3 4,-5-6 ") == [(1, 2), (3, 4), (-5, -6)]
+    assert values.parse_points("1 2 3", spare_coordinate=True) == [(1, 2)]
     for text in ("1 2 3", "1,2,", "1 x", "1;2", "1 2 " * 1001):
         with pytest.raises(ValueFault, match=r"pairs|wanted|comma|more than"):
             values.parse_points(text)

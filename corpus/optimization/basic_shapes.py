@@ -62,7 +62,7 @@ def _line(own: Style, measure: Any) -> tuple[list[Command], tuple]:
 
 def _poly(closed: bool) -> Any:
     def read(own: Style, _measure: Any) -> tuple[list[Command], tuple]:
-        points = parse_points(own.get("points", ""))
+        points = parse_points(own.get("points", ""), spare_coordinate=True)
         if len(points) < 2:
             return [], ()
         path: list[Command] = [("M", points[0]), *(("L", point) for point in points[1:])]

@@ -252,8 +252,8 @@ def _end(
 # --- points and transforms --------------------------------------------------------------------------------------
 
 
-def parse_points(text: str) -> list[tuple[float, float]]:
-    """Return the coordinate pairs of a `points` attribute."""
+def parse_points(text: str, spare_coordinate: bool = False) -> list[tuple[float, float]]:
+    """Return the coordinate pairs of a `points` attribute. spare_coordinate: overlook a last one without its pair."""
     position = _space.match(text).end()
     values: list[float] = []
     while position < len(text):
@@ -265,9 +265,9 @@ def parse_points(text: str) -> list[tuple[float, float]]:
         if after == len(text) and "," in text[position:]:
             raise ValueFault("points", "the points end in a comma")
         position = after
-    if len(values) % 2:
+    if len(values) % 2 and not spare_coordinate:
         raise ValueFault("points", f"{len(values)} coordinates do not make pairs")
-    return list(zip(values[::2], values[1::2], strict=True))
+    return list(zip(values[::2], values[1::2], strict=not spare_coordinate))
 
 
 TRANSFORM_ARGUMENTS = {
