@@ -88,6 +88,7 @@ def test_a_reported_answer_belongs_to_the_grammar_where_it_is_legal(name):
         ('<style media="print">rect{fill:red}</style>' + SQUARE, "style sheet for other media"),
         ('<marker id="m"><path d="M0 0h3v3"/></marker><path d="M1 1h9" style="marker:url(#m)"/>', "marker"),
         (SQUARE.replace("/>", ' fill="oklch(60% .15 50)"/>'), "colour space oklch"),
+        (SQUARE.replace("/>", ' fill="context-stroke"/>'), "context paint"),
         (f'<linearGradient id="g">{STOPS}</linearGradient>' + SQUARE.replace("/>", ' fill="url(#g)"/>'), "changed: "),
     ],
 )

@@ -50,6 +50,8 @@ def colour_and_opacity(text: str, style: Style) -> tuple[str | None, float]:
             return "#000000", 1.0
     if text.lower() in ("none", "transparent"):
         return None, 0.0
+    if text.lower() in ("context-fill", "context-stroke"):
+        raise Refused("context paint")
     try:
         return parse_paint(text)[1], 1.0
     except ValueFault:
