@@ -97,6 +97,28 @@ def test_what_browsers_honour_and_this_does_not_is_refused_by_name(body, reason)
         optimize_svg_string(svg(body))
 
 
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        'width="24" height="24" viewBox="0 0 24 24" transform="scale(-1 1)"',
+        'width="48" height="48" viewBox="0 0 24 24" transform="translate(5 0)"',
+        'width="48" height="48" viewBox="0 0 24 24" transform="rotate(30)" style="transform-origin:0 4px"',
+        'viewBox="0 0 24 24" transform="translate(5 0)"',
+    ],
+)
+def test_a_root_that_browsers_turn_about_its_middle_is_refused_by_name(attributes):
+    with pytest.raises(Refused, match=r"^transform of the root$"):
+        optimize_svg_string(svg('<rect x="6" y="6" width="12" height="6"/>', attributes))
+
+
+@pytest.mark.parametrize("turn", ['transform="translate(5 0)"', 'transform="rotate(30)" transform-origin="center"'])
+def test_a_root_whose_transform_has_one_reading_is_drawn_by_it(turn):
+    text = svg('<rect x="6" y="6" width="12" height="6"/>', f'width="24" height="24" viewBox="0 0 24 24" {turn}')
+    after = optimize_svg_string(text, compare=False)
+    error, worst_tile = picture_difference(render_rgb(text), render_rgb(after))
+    assert error <= 0.01 and worst_tile <= 0.10
+
+
 def test_stripes_thinner_than_a_unit_are_drawn_in_more_detail():
     """On the whole numbers each of them has no inside, so that nothing would be left."""
     stripes = "".join(f"M{x}.2435 0v500" for x in range(12, 500, 42))

@@ -166,6 +166,7 @@ class _Resolver:
         factor = CANVAS / max(width, height)
         canvas = (factor, 0, 0, factor, (CANVAS - factor * width) / 2, (CANVAS - factor * height) / 2)
         onto = fit(view, width, height, own.get("preserveAspectRatio", ""))
+        self.refuse_ambiguous_transform(own, onto, view[2:], (width, height))
         state = replace(state, matrix=multiply(canvas, onto), viewport=view[2:])
         picture = rectangle(0, 0, width, height, canvas)
         if abs(width - height) > 1e-3 * max(width, height):  # what is outside the picture is inside the canvas
@@ -175,6 +176,21 @@ class _Resolver:
         for child in element:
             self.walk(child, state, inner)
         self.add(inner, share(style["opacity"]), drawn)
+
+    @staticmethod
+    def refuse_ambiguous_transform(
+        own: Style, onto: Matrix, viewport: tuple[float, float], size: tuple[float, float]
+    ) -> None:
+        """Browsers transform the root about its middle and in its own pixels, resvg in the viewBox."""
+        text, origin = own.get("transform", ""), own.get("transform-origin", "")
+        in_view_box = transform(text, origin, viewport)
+        if in_view_box == IDENTITY:
+            return
+        sized = all("%" not in own.get(side, "%") for side in ("width", "height"))
+        in_pixels = transform(text, origin or "center", size)
+        readings = zip(multiply(onto, in_view_box), multiply(in_pixels, onto), strict=True)
+        if not sized or any(abs(a - b) > 1e-6 for a, b in readings):
+            raise Refused("transform of the root")
 
     @staticmethod
     def background(own: Style, style: Style, picture: list[Command]) -> list:
