@@ -98,17 +98,20 @@ def test_what_browsers_honour_and_this_does_not_is_refused_by_name(body, reason)
 
 
 @pytest.mark.parametrize(
-    "attributes",
+    ("attributes", "what"),
     [
-        'width="24" height="24" viewBox="0 0 24 24" transform="scale(-1 1)"',
-        'width="48" height="48" viewBox="0 0 24 24" transform="translate(5 0)"',
-        'width="48" height="48" viewBox="0 0 24 24" transform="rotate(30)" style="transform-origin:0 4px"',
-        'viewBox="0 0 24 24" transform="translate(5 0)"',
+        ('width="24" height="24" viewBox="0 0 24 24" transform="scale(-1 1)"', "transform"),
+        ('width="48" height="48" viewBox="0 0 24 24" transform="translate(5 0)"', "transform"),
+        ('width="48" height="48" viewBox="0 0 24 24" transform="rotate(30)" transform-origin="0 4px"', "transform"),
+        ('viewBox="0 0 24 24" transform="translate(5 0)"', "transform"),
+        ('viewBox="0 0 24 24" clip-path="url(#a)"', "clip path"),
+        ('width="48" height="48" viewBox="0 0 24 24" clip-path="url(#a)"', "clip path"),
     ],
 )
-def test_a_root_that_browsers_turn_about_its_middle_is_refused_by_name(attributes):
-    with pytest.raises(Refused, match=r"^transform of the root$"):
-        optimize_svg_string(svg('<rect x="6" y="6" width="12" height="6"/>', attributes))
+def test_what_browsers_do_to_the_root_in_its_own_pixels_is_refused_by_name(attributes, what):
+    body = '<clipPath id="a"><circle cx="9" cy="9" r="6"/></clipPath><rect x="6" y="6" width="12" height="6"/>'
+    with pytest.raises(Refused, match=f"^{what} of the root$"):
+        optimize_svg_string(svg(body, attributes))
 
 
 @pytest.mark.parametrize("turn", ['transform="translate(5 0)"', 'transform="rotate(30)" transform-origin="center"'])

@@ -166,7 +166,7 @@ class _Resolver:
         factor = CANVAS / max(width, height)
         canvas = (factor, 0, 0, factor, (CANVAS - factor * width) / 2, (CANVAS - factor * height) / 2)
         onto = fit(view, width, height, own.get("preserveAspectRatio", ""))
-        self.refuse_ambiguous_transform(own, onto, view[2:], (width, height))
+        self.refuse_ambiguous_root(own, onto, view[2:], (width, height))
         state = replace(state, matrix=multiply(canvas, onto), viewport=view[2:])
         picture = rectangle(0, 0, width, height, canvas)
         if abs(width - height) > 1e-3 * max(width, height):  # what is outside the picture is inside the canvas
@@ -178,18 +178,22 @@ class _Resolver:
         self.add(inner, share(style["opacity"]), drawn)
 
     @staticmethod
-    def refuse_ambiguous_transform(
+    def refuse_ambiguous_root(
         own: Style, onto: Matrix, viewport: tuple[float, float], size: tuple[float, float]
     ) -> None:
-        """Browsers transform the root about its middle and in its own pixels, resvg in the viewBox."""
+        """Browsers clip the root, and transform it about its middle, in its own pixels; resvg in the viewBox.
+
+        onto: from the viewBox to the pixels. Raises Refused where these are two pictures.
+        """
+        sized = all("%" not in own.get(side, "%") for side in ("width", "height"))
+        if own.get("clip-path", "none") != "none" and not (sized and _same(onto, IDENTITY)):
+            raise Refused("clip path of the root")
         text, origin = own.get("transform", ""), own.get("transform-origin", "")
         in_view_box = transform(text, origin, viewport)
         if in_view_box == IDENTITY:
             return
-        sized = all("%" not in own.get(side, "%") for side in ("width", "height"))
         in_pixels = transform(text, origin or "center", size)
-        readings = zip(multiply(onto, in_view_box), multiply(in_pixels, onto), strict=True)
-        if not sized or any(abs(a - b) > 1e-6 for a, b in readings):
+        if not (sized and _same(multiply(onto, in_view_box), multiply(in_pixels, onto))):
             raise Refused("transform of the root")
 
     @staticmethod
@@ -466,6 +470,10 @@ class _Resolver:
             text = match.group(2) or "none"  # the fallback behind a reference that leads nowhere
         paint, alpha = colour_and_opacity(text, state.style)
         return paint, opacity * alpha
+
+
+def _same(a: Matrix, b: Matrix) -> bool:
+    return all(abs(p - q) <= 1e-6 for p, q in zip(a, b, strict=True))
 
 
 def _may_draw(element: Any) -> bool:
