@@ -28,6 +28,14 @@ class InOrderTrainer(CompleteCheckpoints):
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler:
         return torch.utils.data.SequentialSampler(self.train_dataset)
 
+    def create_optimizer(self, *arguments: Any) -> torch.optim.Optimizer:
+        """torch-optimi 0.3.3 takes Triton's kernels wherever Triton is installed, also on a CPU, which has none."""
+        optimizer = super().create_optimizer(*arguments)
+        if self.args.device.type == "cpu":
+            for group in optimizer.param_groups:
+                group["triton"] = False
+        return optimizer
+
     def figures(self) -> dict[str, float]:
         """Return the validation figures by name."""
         raise NotImplementedError

@@ -3,15 +3,17 @@
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
+import optimi
 import pytest
 import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModelForMaskedLM, AutoTokenizer, ModernBertConfig, ModernBertModel
+from transformers import AutoModelForMaskedLM, AutoTokenizer, ModernBertConfig, ModernBertModel, TrainingArguments
 
 from corpus.optimize import optimize_svg_string
 from corpus.sources import drawings
@@ -26,6 +28,7 @@ from encoder.loading import load_tokenizer, reading_of
 from encoder.outline import outline
 from encoder.pretraining.packs import Masking, Packs
 from encoder.pretraining.token_file import TokenFile, make
+from encoder.training import InOrderTrainer
 from encoder.unpadded import UNPADDED, unpadded_batch
 from encoder.vectors import Encoder
 from qwen_svg.common.errors import UserError
@@ -385,6 +388,18 @@ def test_a_drawing_finds_itself_and_its_copy(here, capsys):
     with pytest.raises(UserError, match="vectors of other drawings"):
         script(embed, input="icons.jsonl", model="outputs/emoji", output="v.npz")
     assert Path("v.npz").read_bytes() == before
+
+
+def test_a_cpu_trains_where_triton_is_installed(tmp_path, monkeypatch):
+    """As it is with the torch for GPUs that pip takes on Linux."""
+    monkeypatch.setattr(sys.modules[optimi.StableAdamW.__module__], "_default_to_triton", lambda params: True)
+    arguments = TrainingArguments(tmp_path, optim="stable_adamw", use_cpu=True, report_to=[])
+    layer = torch.nn.Linear(2, 2)
+    optimizer = InOrderTrainer(layer, arguments).create_optimizer()
+    before = layer.weight.clone()
+    layer(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    assert not torch.equal(layer.weight, before)
 
 
 def test_drawings_that_were_not_optimized_are_pointed_out(here, capsys):
