@@ -1,10 +1,10 @@
 """An adapter beside a .gguf file in llama.cpp writes what it writes in transformers; what llama.cpp cannot is named."""
 
 import json
-import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.errors import UserError
@@ -72,7 +72,7 @@ def scores(model, prompt: list[int]) -> torch.Tensor:
         return model(torch.tensor([prompt])).logits[0]
 
 
-def test_an_adapter_draws_by_llama_cpp_unless_it_is_more_than_llama_cpp_can(base, tmp_path, monkeypatch):
+def test_an_adapter_draws_by_llama_cpp_unless_it_is_more_than_llama_cpp_can(base, tmp_path):
     adapter = make_adapter(base, tmp_path / "adapter")
     source = find_source(str(adapter))
     assert source.base == str(base) and pick_engine("auto", source) == "llama.cpp"
@@ -91,12 +91,15 @@ def test_an_adapter_draws_by_llama_cpp_unless_it_is_more_than_llama_cpp_can(base
         assert pick_engine("auto", source) == "transformers"
         with pytest.raises(UserError, match=f"cannot run .*adapter .*{reason}"):
             pick_engine("llama.cpp", source)
+    (adapter / "adapter_config.json").write_text("{")
+    with pytest.raises(UserError, match=r"adapter_config\.json cannot be read"):
+        pick_engine("auto", source)
     elsewhere = ModelSource("Qwen/Qwen2.5-1.5B-Instruct", adapter)
     assert pick_engine("auto", elsewhere) == "transformers"
 
 
 @pytest.mark.parametrize("fault", ["no weights", "half", "other layers"])
-def test_an_adapter_that_cannot_be_read_is_named(base, tokenizer, tmp_path, fault):
+def test_an_adapter_that_cannot_be_read_is_named(base, tmp_path, fault):
     adapter = make_adapter(base, tmp_path / "adapter")
     weights = adapter / "adapter_model.safetensors"
     said = r"cannot be read \(.+\); copy adapter_model"
@@ -105,8 +108,6 @@ def test_an_adapter_that_cannot_be_read_is_named(base, tokenizer, tmp_path, faul
     elif fault == "half":
         weights.write_bytes(weights.read_bytes()[:1000])
     else:
-        from safetensors.torch import load_file, save_file
-
         save_file({name.replace("q_proj", "w_proj"): tensor for name, tensor in load_file(weights).items()}, weights)
         said = r"has factors of model\.layers\.0\.self_attn\.w_proj, which llama\.cpp does not know"
     with pytest.raises(UserError, match=f"the adapter in .*adapter {said}"):
@@ -115,11 +116,8 @@ def test_an_adapter_that_cannot_be_read_is_named(base, tokenizer, tmp_path, faul
 
 def test_an_adapter_of_another_base_is_refused(base, tmp_path):
     adapter = make_adapter(base, tmp_path / "adapter")
-    from safetensors.torch import load_file, save_file
-
     weights = adapter / "adapter_model.safetensors"
     wider = {name: torch.cat([t, t], 1 if "lora_A" in name else 0) for name, t in load_file(weights).items()}
-    shutil.copy(weights, tmp_path / "kept")
     save_file(wider, weights)
     with pytest.raises(UserError, match=r"llama\.cpp cannot load .*adapter \(.+\); try `--engine transformers`"):
         Weights(base, adapter)

@@ -12,7 +12,6 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="GNU's OpenMP an
 # Says how many threads the process has while others want its cores and while they do not, as FreeCores says they do.
 SCRIPT = """
 import os, time
-from pathlib import Path
 from qwen_svg.common.environment import configure_environment
 configure_environment()
 import torch
@@ -39,8 +38,8 @@ for wanted in (True, False, True):
 
 
 def run(**variables: str) -> list[int]:
-    unset = os.environ.keys() - {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "OMP_NUM_THREADS"}
-    told = {name: os.environ[name] for name in unset} | variables
+    kept = os.environ.keys() - {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "OMP_NUM_THREADS"}
+    told = {name: os.environ[name] for name in kept} | variables
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=told, check=True)
     return [int(line) for line in done.stdout.split()]
 

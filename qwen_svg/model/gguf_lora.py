@@ -10,28 +10,33 @@ from pathlib import Path
 import gguf
 import numpy as np
 from peft import LoraConfig
+from peft.utils.other import get_pattern_key
 from safetensors.numpy import load_file
 
 from qwen_svg.common.errors import UserError, one_line
+from qwen_svg.common.files import read_json
 from qwen_svg.model.gguf import ARCHITECTURES, F16, interleaved
 from qwen_svg.model.gguf_reading import first_fields
+from qwen_svg.model.source import new_rows
 
 FACTOR = re.compile(r"base_model\.model\.(?P<layer>.+)\.lora_(?P<factor>[AB])\.weight")
-
 OTHERWISE = "take `--engine transformers`"
 
 
 def obstacle(base: str, adapter: Path) -> str:
-    """Say why llama.cpp cannot run this adapter on this base, or "". base: a .gguf file, or what is none."""
+    """Say why llama.cpp cannot run this adapter on this base, or "". base: a .gguf file, or what is none.
+
+    Raises UserError for an adapter_config.json that cannot be read.
+    """
     file = Path(base).expanduser()
     if file.suffix != ".gguf" or not file.is_file():
         return f"its base is {base}, no .gguf file"
     if first_fields(file).get("general.architecture") not in ARCHITECTURES:
         return f"its base is another kind of model than {' or '.join(ARCHITECTURES)}"
-    config = LoraConfig.from_pretrained(str(adapter))
-    if config.trainable_token_indices:
+    if new_rows(adapter):
         return "it has rows for new tokens"
-    if config.use_dora or config.modules_to_save or config.bias != "none":
+    config = read_json(adapter / "adapter_config.json")
+    if config.get("use_dora") or config.get("modules_to_save") or config.get("bias", "none") != "none":
         return "it is more than two factors a layer"
     return ""
 
@@ -74,7 +79,8 @@ def _factors(adapter: Path) -> list[tuple[str, str, np.ndarray]]:
             layer, factor = FACTOR.fullmatch(name).group("layer", "factor")
             values = values.astype(np.float32)
             if factor == "B":
-                alpha = _of_layer(config.alpha_pattern, layer, config.lora_alpha)
+                key = get_pattern_key(config.alpha_pattern.keys(), layer)
+                alpha = config.alpha_pattern.get(key, config.lora_alpha)
                 rank = values.shape[1]
                 values *= alpha / (math.sqrt(rank) if config.use_rslora else rank)
             factors.append((layer, factor, values))
@@ -84,8 +90,3 @@ def _factors(adapter: Path) -> list[tuple[str, str, np.ndarray]]:
             f"the adapter in {adapter} cannot be read ({one_line(error, 200)}); copy adapter_model.safetensors and "
             f"adapter_config.json from a complete checkpoint-* folder, or {OTHERWISE}."
         ) from None
-
-
-def _of_layer(pattern: dict[str, int], layer: str, otherwise: int) -> int:
-    """Return what peft's pattern says of a layer: its keys are regular expressions of the end of a name."""
-    return next((value for key, value in pattern.items() if re.match(rf"(.*\.)?({key})$", layer)), otherwise)
