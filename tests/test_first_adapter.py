@@ -11,6 +11,7 @@ from qwen_svg.common.files import read_json, write_json
 from tests.scripts import run_main
 
 SHORT = ["--max-length", "6400", "--batch-size", "4", "--no-wandb", "--max-samples", "24", "--epochs", "1"]
+SHORT += ["--cpu-dtype", "fp32"]  # of a tiny base either may measure faster
 
 
 @pytest.fixture(scope="module")
