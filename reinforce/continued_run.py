@@ -16,7 +16,8 @@ from qwen_svg.common.files import apply_umask, write_json
 from qwen_svg.common.run_folder import CONFIG, Run, environment, mark_ended, new_run_folder, open_run, run_to_resume
 from qwen_svg.common.run_split import read_split, split_sha256
 from qwen_svg.common.tracking import finish_run
-from qwen_svg.model.load import LoadedModel
+from qwen_svg.model.device import pick_device, pick_precision
+from qwen_svg.model.load import LoadedModel, load_config, load_model
 from qwen_svg.training.arguments import shared_arguments
 from qwen_svg.training.callbacks import install_callbacks, refuse_interrupted
 from qwen_svg.training.checkpoints import checkpoint_to_resume, freed_if_stopped
@@ -34,6 +35,13 @@ def open_origin(c: SimpleNamespace) -> Run:
         )
     c.MODEL, c.DATA_PATH = str(origin.folder), c.DATA_PATH or origin.constants.DATA_PATH
     return origin
+
+
+def load_origin(origin: Run) -> LoadedModel:
+    """Load the run's model, its adapter trainable, in the precision of its training: bf16 on CPUs made for that."""
+    device = pick_device()
+    dtype, _ = pick_precision(origin.constants, device, load_config(origin.constants.BASE_MODEL))
+    return load_model(str(origin.folder), adapter="trainable", device=device, dtype=dtype)
 
 
 def open_folder(

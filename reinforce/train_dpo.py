@@ -54,8 +54,14 @@ from trl import DPOConfig
 from qwen_svg.common.files import read_json
 from qwen_svg.common.run_folder import Run, run_to_resume
 from qwen_svg.common.tracking import start_run
-from qwen_svg.model.load import load_model
-from reinforce.continued_run import open_folder, open_origin, print_next_steps, train_and_save, trl_arguments
+from reinforce.continued_run import (
+    load_origin,
+    open_folder,
+    open_origin,
+    print_next_steps,
+    train_and_save,
+    trl_arguments,
+)
 from reinforce.preferences import PairTrainer, TokenisedPairs, prepare_pairs
 from reinforce.report import draw_preferences, first_and_last, records_with, write_card
 
@@ -68,7 +74,7 @@ def main(c: SimpleNamespace) -> None:
         refuse_other_pairs(c, pairs.facts["sha256"])
 
     # 2. The model, then the run folder: a base that cannot be loaded leaves none behind.
-    loaded = load_model(c.MODEL, adapter="trainable")
+    loaded = load_origin(origin)
     folder, checkpoint = open_folder(c, "dpo", origin, loaded, {"pairs": pairs.facts})
     print(f"{c.MODEL}: {len(pairs.rows)} pairs to train on, {loaded.dtype} on {loaded.device}")
 

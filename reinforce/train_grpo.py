@@ -98,10 +98,17 @@ from qwen_svg.common.run_split import samples_of
 from qwen_svg.common.tokens import encode, stop_tokens
 from qwen_svg.common.tracking import start_run
 from qwen_svg.generation.vllm_engine import VLLMEngine, pick_engine
-from qwen_svg.model.load import LoadedModel, load_model
+from qwen_svg.model.load import LoadedModel
 from qwen_svg.model.source import tokenizer_of
 from qwen_svg.model.tokenizer import load_tokenizer
-from reinforce.continued_run import open_folder, open_origin, print_next_steps, train_and_save, trl_arguments
+from reinforce.continued_run import (
+    load_origin,
+    open_folder,
+    open_origin,
+    print_next_steps,
+    train_and_save,
+    trl_arguments,
+)
 from reinforce.report import draw_rewards, first_and_last, records_with, write_card
 from reinforce.rewards import REWARDS, make_rewards
 from reinforce.rollouts import DrawingTrainer, Rewarder, Samples
@@ -124,7 +131,7 @@ def main(c: SimpleNamespace) -> None:
     engine = pick_engine(c.ENGINE, origin.constants) if processes() == 1 else "transformers"
 
     # 2. The model, then the run folder: a base that cannot be loaded leaves none behind.
-    loaded = load_model(c.MODEL, adapter="trainable")
+    loaded = load_origin(origin)
     folder, checkpoint = open_folder(c, "grpo", origin, loaded)
     print(
         f"{c.MODEL}: {len(prompts.rows)} descriptions, {prompts.room} tokens an answer, {engine}, {loaded.dtype} on "
