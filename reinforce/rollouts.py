@@ -19,6 +19,7 @@ from qwen_svg.generation.decoder import RowState
 from qwen_svg.generation.engine import Engine, raise_first_error, rows_for
 from qwen_svg.generation.vllm_engine import VLLMEngine
 from qwen_svg.training.trainer import CompleteCheckpoints
+from reinforce.progress import token_credits
 from reinforce.rewards import Score
 from scoring.candidate import Candidate
 
@@ -32,9 +33,14 @@ class DrawingTrainer(CompleteCheckpoints, GRPOTrainer):
     to the adapter that training began with, not to the bare base. Checkpoints hold the trained adapter alone.
     """
 
-    def __init__(self, *args: Any, prompt_form: str, vllm: VLLMEngine | None = None, **more: Any):
-        """The data set's "prompt" is the description alone. prompt_form: of the prompt that is made of it."""
-        self.prompt_form, self.vllm = prompt_form, vllm
+    def __init__(
+        self, *args: Any, prompt_form: str, vllm: VLLMEngine | None = None, progress: float = 0.0, **more: Any
+    ):
+        """The data set's "prompt" is the description alone. prompt_form: of the prompt that is made of it.
+
+        progress: the weight of what a token adds to its drawing, beside the drawing's own advantage; 0 = none.
+        """
+        self.prompt_form, self.vllm, self.progress = prompt_form, vllm, progress
         super().__init__(*args, **more)
 
     def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict]:
@@ -52,6 +58,19 @@ class DrawingTrainer(CompleteCheckpoints, GRPOTrainer):
             answers = sample(model, self.processing_class, prompt_ids, *limits)
             model.train()
         return answers, None
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        """TRL's, and with `progress` an advantage for each token (B, T) in place of one for each drawing (B)."""
+        made = super()._generate_and_score_completions(inputs)
+        if self.progress:
+            added = torch.zeros(made["completion_ids"].shape)
+            for row, ids, mask, asked in zip(
+                added, made["completion_ids"], made["completion_mask"], inputs, strict=True
+            ):
+                found = token_credits(ids[mask.bool()].tolist(), self.processing_class, asked["reference"])
+                row[: len(found)] = torch.tensor(found)
+            made["advantages"] = made["advantages"][:, None] + self.progress * added.to(made["advantages"])
+        return made
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """TRL writes one into the run folder with each checkpoint; ours is written at the end."""

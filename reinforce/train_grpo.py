@@ -41,6 +41,7 @@ WEIGHT_LENGTH: NonNegativeFloat = 1.0  # legal, and about as long as its sample'
 WEIGHT_FORMAT: NonNegativeFloat = 0.5  # a reasoning and an SVG alone, not in the prompt's words
 LENGTH_FORM: Literal["factor", "efficiency"] = "factor"  # "efficiency": CTRL-S's, the shorter the SVG the better
 FORMAT_GATE: bool = False  # an answer without the format has no reward at all, as in CTRL-S
+PROGRESS: NonNegativeFloat = 0.0  # of what each drawing command adds, to its tokens' advantage; 10 in IR4RL; 0 = none
 LIKENESS: str = "similarity"  # of scoring/: similarity, text_match, vqa …; NAME=MODEL for another model than its own
 DIALECT: Literal["prompt", "prompt+gradients", "kaggle"] = "prompt"  # of svg_constraint.py: what is legal
 # Drawings
@@ -209,6 +210,7 @@ def build_trainer(
         processing_class=loaded.tokenizer,
         prompt_form=loaded.prompt_form,
         vllm=vllm,
+        progress=c.PROGRESS,
     )
 
 
@@ -229,7 +231,7 @@ def report(c: SimpleNamespace, origin: Run, folder: Path, steps: int) -> None:
     before, after = first_and_last(records_with("reward", folder / "metrics.jsonl"), "reward")
     given = ", ".join(f"{name} {getattr(c, 'WEIGHT_' + name.upper()):g}" for name in REWARDS)
     facts = {
-        "rewards": f"{given}; likeness is {c.LIKENESS}, legal is {c.DIALECT}",
+        "rewards": f"{given}; likeness is {c.LIKENESS}, legal is {c.DIALECT}; progress {c.PROGRESS:g}",
         "steps": f"{steps} of {c.BATCH_SIZE * c.GRADIENT_ACCUMULATION} drawings, {c.GENERATIONS} of each description",
         "learning rate, KL": f"{c.LEARNING_RATE:g}, beta {c.BETA:g}",
         "mean reward, 0 to 1": f"{before:.3f} over the first quarter of the steps, {after:.3f} over the last",
