@@ -4,7 +4,7 @@ import pytest
 
 from qwen_svg.model.tokenizer import load_tokenizer
 from reinforce import progress, rollouts, train_grpo
-from reinforce.progress import DECAY, token_credits, prefixes
+from reinforce.progress import DECAY, prefixes, token_credits
 from scoring.candidate import Candidate
 from scoring.similarity import score as similarity
 from svg_constraint import SVG_OPEN
