@@ -78,10 +78,23 @@ def test_gradients_are_kept_where_the_dialect_has_them(path):
     assert check(flat).violations == [] and "Gradient" not in flat
 
 
+def test_a_curve_that_stays_on_one_height_has_a_bounding_box():
+    """All coefficients of its y are 0. By the box of nothing a gradient paints nothing, as SVG has it."""
+    gradient = '<linearGradient id="g"><stop stop-color="red"/><stop offset="1" stop-color="blue"/></linearGradient>'
+    filled = '<path d="M20 100C40 100 160 100 180 100L100 180z" fill="url(#g)"/>'
+    alone = '<path d="M20 40C40 40 160 40 180 40" stroke="url(#g)" stroke-width="9"/>'
+    before = svg(gradient + filled + alone, 'viewBox="0 0 200 200"')
+    after = optimize_svg_string(before, "prompt+gradients")
+    assert after.count("<path") == 1 and "url(#" in after
+    error, worst_tile = differences(before, after)
+    assert error <= 0.006 and worst_tile <= 0.09
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
         ('<text x="1">a</text>', "text"),
+        ('<defs><text id="a">a</text></defs><text><tref href="#a"/></text>', "text"),
         ('<image href="a.png" width="9" height="9"/>', "image"),
         ('<foreignObject><p xmlns="http://www.w3.org/1999/xhtml">a</p></foreignObject>', "foreignObject"),
         ('<filter id="f"/><rect width="9" height="9" filter="url(#f)"/>', "filter"),

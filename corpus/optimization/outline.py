@@ -262,7 +262,7 @@ def _extremes(p: list[float]) -> list[float]:
         roots = [(p[0] - p[1]) / slope] if slope else []
     else:
         a, b, c = p[3] - 3 * p[2] + 3 * p[1] - p[0], 2 * (p[2] - 2 * p[1] + p[0]), p[1] - p[0]
-        if abs(a) < 1e-9 * (abs(b) + abs(c)):
+        if abs(a) <= 1e-9 * (abs(b) + abs(c)):  # also where all are 0: one coordinate is the same everywhere
             roots = [-c / b] if b else []
         else:
             inside = b * b - 4 * a * c

@@ -82,7 +82,11 @@ class _Resolver:
             return
         self.refuse_effects(style, masked=True)
         if tag in REFUSED:
-            if style["visibility"] == "visible" and (tag != "text" or "".join(element.itertext()).strip()):
+            # Browsers have no <tref>, with which SVG 1.1 shows another text; resvg draws it.
+            said = (
+                tag != "text" or "".join(element.itertext()).strip() or any(tag_of(e) == "tref" for e in element.iter())
+            )
+            if style["visibility"] == "visible" and said:
                 raise Refused(tag)
             return
         state = self.entered(state, style, own)
