@@ -107,8 +107,7 @@ def drawing(scene: Scene) -> str:
     lines = [SVG_OPEN]
     if scene.background:
         fill = colours.paint(scene.background)
-        # "background" first: behind its color a model goes on with a shape of that color as readily.
-        lines += [f"<!-- background {fill} -->", f'<rect width="{CANVAS}" height="{CANVAS}" fill="{fill}"/>']
+        lines += [f"<!-- {fill} background -->", f'<rect width="{CANVAS}" height="{CANVAS}" fill="{fill}"/>']
     if scene.ground:
         lines += [f"<!-- {scene.ground.colour} {scene.ground.name} -->", ground.element(scene.ground)]
     for item in scene.items:

@@ -217,7 +217,7 @@ def background(draw: Random, drawing: Collected) -> Found | None:
         lines[there] = lines[there].replace(f'fill="{old}"', f'fill="{paint}"')
         reason, numbers, old = f"Background: {old} becomes {paint}.", [0], code_of(old)
     else:
-        lines[1:1] = [f"<!-- background {paint} -->", f'<rect width="{CANVAS}" height="{CANVAS}" fill="{paint}"/>']
+        lines[1:1] = [f"<!-- {paint} background -->", f'<rect width="{CANVAS}" height="{CANVAS}" fill="{paint}"/>']
         reason, numbers, old = f"A {paint} rectangle behind all.", [], None
     claim = {"kind": "background", "from": old, "to": paint, "shapes": numbers, "named": "none"}
     return lines, with_articles(f"{reason} All else stays."), claim, {"it": "", "color": colours.words(new)}
