@@ -18,7 +18,10 @@ _UNSIGNED = r"(?:[0-9]{1,5}\.?[0-9]*|\.[0-9]+)"
 _SIZE = rf"(?=[0-9]*[1-9]|[0-9]*\.[0-9]?[1-9]){_UNSIGNED}"  # 0.01 or more
 # Numbers from 100,000 on, and lines of no length to speak of, where resvg leaves out a corner of a stroke.
 _TINY = r" *-?(?:0?\.000|[0-9.]+[eE]-)"
-_EXTREME = rf"(?:(?<![0-9.])[0-9]{{6}}|[0-9.][eE](?!-)|[HhVv]{_TINY}|[Ll]{_TINY}[0-9]*[ ,]*{_TINY})"
+_EXTREME = re.compile(
+    rf"(?:(?<![0-9.])[0-9]{{6}}|[0-9.][eE](?!-)|[HhVv]{_TINY}|[Ll]{_TINY}[0-9]*[ ,]*{_TINY})", re.ASCII
+)
+_MAY_BE_EXTREME = re.compile(r"[0-9]{6}|[eE]|\.000")  # what all of these have: quickly told of most path data
 _COLOUR = "|".join(["#(?:[0-9a-fA-F]{3}){1,2}", *NAMED_COLOURS])
 _VALUES = {  # attributes, and what they may hold
     "x y cx cy x1 y1 x2 y2 offset": rf"[+-]?{_UNSIGNED}%?",
@@ -31,10 +34,11 @@ _VALUES = {  # attributes, and what they may hold
     "fill-rule clip-rule": "nonzero|evenodd",
     "stroke-linecap": "butt|round|square",
     "stroke-linejoin": "miter|round|bevel",
+    "paint-order": "normal",
     "gradientUnits": "userSpaceOnUse|objectBoundingBox",
-    "d points viewBox transform gradientTransform": rf"(?s:(?!.*{_EXTREME}).*)",
     "id class version": "(?s:.*)",
 }
+_NUMBERS = {"d", "points", "viewBox", "transform", "gradientTransform"}  # anything but extremes
 _PATTERNS = {name: re.compile(values, re.ASCII) for names, values in _VALUES.items() for name in names.split()}
 
 
@@ -58,6 +62,9 @@ def _is_plain(element: Any, is_root: bool) -> bool:
     for name, value in element.attrib.items():
         if name in ("href", XLINK):
             if tag in GRADIENTS:
+                return False
+        elif name in _NUMBERS:
+            if _MAY_BE_EXTREME.search(value) and _EXTREME.search(value):
                 return False
         elif name[0] != "{" and not ((said := _PATTERNS.get(name)) and said.fullmatch(value)):
             return False
