@@ -8,8 +8,7 @@ reaches `radius` to the left and the right.
 FLAT = ("oval", "rectangle")  # half as high as wide
 HALF = 4  # the half width of an outline: radius / HALF is how much it is enlarged
 # No two begin alike: what shape it is, is decided right behind its name in the comment. That is why a rectangle is a
-# thick line, a ring has no centre of its own (it is 0,0), and a cross begins at its right end. Each is one element: of
-# a cross in a <g> the group was often left empty.
+# thick line, and a ring has no centre of its own (it is 0,0).
 ELEMENTS = {
     "circle": '<circle cx="0" cy="0" r="4" fill="{colour}" transform="{where}"/>',
     "oval": '<ellipse cx="0" cy="0" rx="4" ry="2" fill="{colour}" transform="{where}"/>',
@@ -19,7 +18,8 @@ ELEMENTS = {
     "diamond": '<path d="M0,-4 l4,4 l-4,4 l-4,-4 z" fill="{colour}" transform="{where}"/>',
     "hexagon": '<polyline points="4,0 2,4 -2,4 -4,0 -2,-4 2,-4" fill="{colour}" transform="{where}"/>',
     "ring": '<circle r="3" fill="none" stroke="{colour}" stroke-width="2" transform="{where}"/>',
-    "cross": '<path d="M4,0 h-8 M0,4 v-8" stroke="{colour}" stroke-width="2" transform="{where}"/>',
+    "cross": '<g stroke="{colour}" stroke-width="2" transform="{where}">\n'
+    '<line x1="0" y1="-4" x2="0" y2="4"/>\n<line x1="-4" y1="0" x2="4" y2="0"/>\n</g>',
 }
 SHAPES = tuple(ELEMENTS)
 
@@ -34,5 +34,5 @@ def scale(r: int) -> int:
 
 
 def element(shape: str, x: int, y: int, r: int, colour: str) -> str:
-    """Return the SVG element. `colour` is a CSS name."""
+    """Return the SVG element, or elements in a <g>. `colour` is a CSS name."""
     return ELEMENTS[shape].format(colour=colour, where=f"translate({x},{y}) scale({scale(r)})")
