@@ -7,7 +7,7 @@ ended after a third of its samples). From it, STEPS steps of reinforce.train_grp
 scoring.composition beside legality. DESCRIPTIONS plain scenes, each with a combination that never trains, composed with
 a seed that no training has, are drawn greedily and freely by RUN and by what comes out of it. Prints the claims that
 hold of them; writes outputs/benchmarks/reinforce_scenes.json and .png. A run that is there and whole is not trained
-again. An hour and a half on two cores.
+again. An hour on two cores, estimated.
 """
 
 import argparse
