@@ -16,10 +16,10 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.measure import report
-from corpus.optimization.compare import MAX_ERROR, MAX_TILE_ERROR
+from corpus.optimization.compare import same_picture
 from corpus.optimization.pipeline import optimize_svg_string
 from corpus.optimization.refusal import Refused
-from qwen_svg.svg.render import picture_difference, render_rgb
+from qwen_svg.svg.render import render_rgb
 
 SIDE = 256
 
@@ -58,8 +58,7 @@ def differs(svg: str, expected: Path) -> bool:
     canvas.alpha_composite(picture, ((size - picture.width) // 2, (size - picture.height) // 2))
     drawn = Image.fromarray(render_rgb(svg, size))
     before, after = (np.asarray(one.convert("RGB").resize((SIDE, SIDE))) for one in (canvas, drawn))
-    error, worst_tile = picture_difference(before, after)
-    return error > MAX_ERROR or worst_tile > MAX_TILE_ERROR
+    return not same_picture(before, after)
 
 
 if __name__ == "__main__":

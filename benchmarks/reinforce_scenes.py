@@ -23,6 +23,7 @@ from corpus.composing.samples import samples
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.files import write_json
 from qwen_svg.common.plots import figure_grid, save
+from qwen_svg.common.run_folder import ADAPTER
 from qwen_svg.evaluation.bootstrap import mean_interval, paired_difference
 from reinforce.report import first_and_last, records_with
 from scoring.candidate import Candidate
@@ -73,7 +74,7 @@ def told(run: Path, figures: dict[str, tuple[float, ...]]) -> dict:
 
 
 def ended(run: Path) -> bool:
-    return (run / "adapter_model.safetensors").is_file()
+    return (run / ADAPTER).is_file()
 
 
 def finish(*command: str) -> None:

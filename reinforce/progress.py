@@ -52,19 +52,21 @@ def prefixes(answer: str) -> list[tuple[int, str]]:
     begin, found, opened = answer.index(svg), [], []
     for tag in _TAG.finditer(answer, begin):
         closing, name, attributes, self_closing = tag.groups()
-        within = "".join(f"</{one}>" for one in reversed(opened))
         data = _PATH_DATA.search(attributes) if name == "path" else None
         if data:
             value = tag.start(3) + data.start(2)
             ends = [value + command.end() for command in _COMMAND.finditer(data[2])]
-            found += [(end, f"{answer[begin:end]}{data[1]}/>{within}") for end in ends[:-1]]
+            found += [(end, f"{answer[begin:end]}{data[1]}/>{_closing(opened)}") for end in ends[:-1]]
         if closing and name in opened:
             while opened.pop() != name:
                 pass
         elif not (closing or self_closing):
             opened.append(name)
-        within = "".join(f"</{one}>" for one in reversed(opened))
-        found.append((tag.end(), answer[begin : tag.end()] + within))
+        found.append((tag.end(), answer[begin : tag.end()] + _closing(opened)))
         if not opened:
             break
     return found
+
+
+def _closing(opened: list[str]) -> str:
+    return "".join(f"</{name}>" for name in reversed(opened))

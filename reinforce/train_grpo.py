@@ -41,7 +41,7 @@ WEIGHT_LENGTH: NonNegativeFloat = 1.0  # legal, and about as long as its sample'
 WEIGHT_FORMAT: NonNegativeFloat = 0.5  # a reasoning and an SVG alone, not in the prompt's words
 LENGTH_FORM: Literal["factor", "efficiency"] = "factor"  # "efficiency": CTRL-S's, the shorter the SVG the better
 FORMAT_GATE: bool = False  # an answer without the format has no reward at all, as in CTRL-S
-PROGRESS: NonNegativeFloat = 0.0  # of what each drawing command adds, to its tokens' advantage; 10 in IR4RL; 0 = none
+PROGRESS: NonNegativeFloat = 0.0  # not in that sum: × what its commands add, to a token's advantage; 10 in IR4RL
 LIKENESS: str = "similarity"  # of scoring/: similarity, text_match, vqa …; NAME=MODEL for another model than its own
 DIALECT: Literal["prompt", "prompt+gradients", "kaggle"] = "prompt"  # of svg_constraint.py: what is legal
 # Drawings

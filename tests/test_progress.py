@@ -71,7 +71,7 @@ def test_a_shape_that_covers_what_was_right_pays_itself(reads):
 
 
 def test_credit_falls_with_the_distance_to_the_command(reads, monkeypatch):
-    """λ^(b - t) Δ, by hand: one command of which the picture is like, at the last token of three."""
+    """λ^(b - t) Δ, by hand: one command, which ends with the last token and adds 0.5."""
     monkeypatch.setattr(progress, "prefixes", lambda text: [(len(text), text)])
     monkeypatch.setattr(progress, "compare", lambda drawn, wanted: 0.5)
     monkeypatch.setattr(progress, "picture", lambda svg, size: svg)
