@@ -78,11 +78,11 @@ def inside(draw: Random) -> tuple[list[Item | None], tuple[Relation, ...]]:
 
 
 def is_clear(scene: Scene) -> bool:
-    """Is each shape told from what it lies on, and apart from the others?"""
+    """Is each shape told from what it lies on, and apart from the others, and is none in the background's color?"""
     paper = scene.background or "white"
     items = list(scene.items)
     if not scene.relations or scene.relations[0][1] != "inside":
         return all(shows_on(item, paper) for item in items) and all_apart(items)
     outer, inner = items
-    hollow = outer.thing == "ring"
-    return shows_on(outer, paper) and shows_on(inner, outer.colour) and (not hollow or shows_on(inner, paper))
+    around = (outer.colour, paper) if outer.thing == "ring" else (outer.colour,)
+    return shows_on(outer, paper) and all(shows_on(inner, of) for of in around) and inner.colour != paper
