@@ -15,6 +15,7 @@ BODIES = {
     "disc": '<circle cx="{0}" cy="60" r="40"/>',
     "edge": '<rect x="{0}" y="16" width="99" height="200" fill="#c00"/>',
     "stripes": '<path d="M{0} 0V256m9 0V0m9 0V256" stroke="navy" stroke-width="4" fill="none"/>',
+    "current color": '<g fill="none" stroke="currentColor"><path d="M{0} 9V200" stroke-width="9"/></g>',
     "gradient": '<radialGradient id="g" r=".6"><stop stop-color="red"/><stop offset="1" stop-color="#00f"/>'
     '</radialGradient><ellipse cx="{0}" cy="120" rx="90" ry="60" fill="url(#g)" opacity=".8"/>',
 }  # fmt: skip
@@ -26,12 +27,15 @@ PLAIN = [
     '<linearGradient id="a" x2="100%" gradientUnits="userSpaceOnUse"/><rect width="9" height="9" fill="url(#a)"/>',
     '<path d="M1 1c0-.0002 3e-4 5-2 5"/>',
     '<g id="a"><circle id="a" r="2"/></g>',
+    '<path d="M1 1h9v9" fill="currentColor"/>',
 ]
 NOT_PLAIN = [
     "<style>path{fill:red}</style>",
     '<path d="M1 1h9v9" style="fill:red"/>',
     '<path d="M1 1h9v9" fill="inherit"/>',
-    '<path d="M1 1h9v9" fill="currentColor"/>',
+    '<path d="M1 1h9v9" fill="currentcolor"/>',
+    '<g fill="currentColor" color="red"><path d="M1 1h9v9"/></g>',
+    '<linearGradient id="a"><stop stop-color="currentColor"/></linearGradient>',
     '<path d="M1 1h9v9" fill="hsl(120,200%,25%)"/>',
     '<path d="M1 1h9" stroke="red" stroke-dasharray="2"/>',
     '<path d="M1 1h9" stroke="red" stroke-linecap="miter"/>',

@@ -29,8 +29,9 @@ _VALUES = {  # attributes, and what they may hold
     "r rx ry": rf"{_SIZE}%?",
     "stroke-miterlimit": rf"(?=[1-9]){_UNSIGNED}",
     "stroke-width opacity fill-opacity stroke-opacity stop-opacity": _UNSIGNED,
-    "fill stroke": rf"none|url\(#[\w.-]+\)|{_COLOUR}",
+    "fill stroke": rf"none|currentColor|url\(#[\w.-]+\)|{_COLOUR}",
     "stop-color": _COLOUR,
+    "color": _COLOUR,  # on the root: further in, which one an inherited currentColor takes has two readings
     "fill-rule clip-rule": "nonzero|evenodd",
     "stroke-linecap": "butt|round|square",
     "stroke-linejoin": "miter|round|bevel",
@@ -63,6 +64,8 @@ def _is_plain(element: Any, is_root: bool) -> bool:
         if name in ("href", XLINK):
             if tag in GRADIENTS:
                 return False
+        elif name == "color" and not is_root:
+            return False
         elif name in _NUMBERS:
             if _MAY_BE_EXTREME.search(value) and _EXTREME.search(value):
                 return False
