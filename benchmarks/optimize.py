@@ -182,7 +182,7 @@ def growth(icons: list[str], dialect: str) -> dict:
     """Return the exponent of time against size, and (drawings, kB, ms) of each file: n drawings within one canvas."""
 
     def stages(svg: str) -> str:  # without the check, which ends at 64 kB
-        return write_document(shorten(resolve(svg), 0, gradients=dialect != "prompt"))
+        return write_document(shorten(resolve(svg), dialect))
 
     rows = []
     for count in (1, 2, 4, 8, 16, 32, 64):

@@ -29,7 +29,7 @@ CAPTIONS: str = ""  # files that corpus.caption wrote; their descriptions go bef
 # Output
 OUTPUT: str = "data/drawings.jsonl"  # replaced when it is there; the card and the pictures beside it too
 # What is kept
-DIALECT: Literal["prompt", "prompt+gradients"] = "prompt"  # in "prompt" gradients become their mean colour
+DIALECT: Literal["prompt", "prompt+gradients", "prompt+strokes"] = "prompt"  # without gradients: their mean colour
 MAX_ANSWER_CHARACTERS: PositiveInt = 12000  # longer answers are left out; train.py drops by its own limit in tokens
 MAX_ERROR: Annotated[float, Between(0, 1)] = 0.01  # mean absolute difference of two pictures that are the same, 0 to 1
 MAX_TILE_ERROR: Annotated[float, Between(0, 1)] = 0.10  # the same in the worst tile of 16 × 16 pixels

@@ -38,7 +38,7 @@ SVG_FIELD: str = "svg"  # of a line of INPUT_FILE; the other fields are kept
 OUTPUT_DIR: str = ""
 OUTPUT_FILE: str = ""
 # Form
-DIALECT: Literal["prompt", "prompt+gradients"] = "prompt"  # in "prompt" gradients become their mean colour
+DIALECT: Literal["prompt", "prompt+gradients", "prompt+strokes"] = "prompt"  # without gradients: their mean colour
 DECIMALS: Annotated[int, Between(0, 2)] = 0  # of coordinates; small outlines, radii and stroke widths get one more
 CUBIC_ONLY: bool = False  # outlines as cubic curves alone, for models that know no other command
 COMPARE: bool = True  # render before and after, and refuse by name what shows another picture

@@ -43,7 +43,7 @@ LENGTH_FORM: Literal["factor", "efficiency"] = "factor"  # "efficiency": CTRL-S'
 FORMAT_GATE: bool = False  # an answer without the format has no reward at all, as in CTRL-S
 PROGRESS: NonNegativeFloat = 0.0  # not in that sum: × what its commands add, to a token's advantage; 10 in IR4RL
 LIKENESS: str = "similarity"  # of scoring/: similarity, text_match, vqa …; NAME=MODEL for another model than its own
-DIALECT: Literal["prompt", "prompt+gradients", "kaggle"] = "prompt"  # of svg_constraint.py: what is legal
+DIALECT: Literal["prompt", "prompt+gradients", "prompt+strokes", "kaggle"] = "prompt"  # what is legal
 # Drawings
 GENERATIONS: Annotated[int, AtLeast(2)] = 8  # of each description; they are compared with each other
 MAX_NEW_TOKENS: NonNegativeInt = 0  # of an answer; 0 = what the run's MAX_LENGTH leaves behind the longest prompt

@@ -13,7 +13,7 @@ from qwen_svg.common.constants import start
 from qwen_svg.common.errors import run
 
 FILES: list[str] = []  # .svg files, folders of them, tables with a column svg_content; the flag may be left out
-DIALECT: Literal["prompt", "prompt+gradients", "kaggle"] = "prompt"  # of svg_constraint.py
+DIALECT: Literal["prompt", "prompt+gradients", "prompt+strokes", "kaggle"] = "prompt"  # of svg_constraint.py
 
 if __name__ == "__main__":
     c = start(__file__, positional="FILES")

@@ -103,7 +103,7 @@ def test_bounds_are_those_of_the_pixels(stem):
         render_rgb(re.sub(r'(fill|stroke)="#\w+"', r'\1="#000"', re.sub(r' opacity="[^"]*"', "", svg))) < 128
     ).any(axis=2)
     ys, xs = np.nonzero(painted)
-    shapes = shorten(resolve(FILES[stem].svg), 0, gradients=False)
+    shapes = shorten(resolve(FILES[stem].svg))
     box = bounds(flat(shapes))
     for computed, seen in zip(
         (box.left, box.top, box.right, box.bottom), (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1), strict=True

@@ -78,6 +78,50 @@ def test_gradients_are_kept_where_the_dialect_has_them(path):
     assert check(flat).violations == [] and "Gradient" not in flat
 
 
+@pytest.mark.parametrize("path", FEATURES, ids=lambda path: path.stem)
+def test_caps_and_joins_are_kept_where_the_dialect_has_them(path):
+    before = path.read_text(encoding="utf-8")
+    after = optimize_svg_string(before, "prompt+strokes")
+    assert check(after, "prompt+strokes").violations == []
+    assert optimize_svg_string(after, "prompt+strokes") == after
+    error, worst_tile = differences(before, after)
+    assert error <= 0.01 and worst_tile <= 0.10
+
+
+LINES = '<g fill="none" stroke="black" stroke-width="8" stroke-linecap="round" stroke-linejoin="round">'
+
+
+@pytest.mark.parametrize(
+    ("body", "has", "has_not"),
+    [
+        ('<path d="M20 20H80V80"/>', ['stroke-linecap="round" stroke-linejoin="round"'], ["<g"]),
+        ('<path d="M20 20H80"/>', ['stroke-linecap="round"'], ["stroke-linejoin"]),
+        ('<path d="M20 20H80V80z"/>', ['stroke-linejoin="round"'], ["stroke-linecap"]),
+        ('<circle cx="50" cy="50" r="30"/>', ["<circle"], ["stroke-line"]),
+        ('<path d="M50 50h.01M20 20H80"/>', ['<circle cx="128" cy="128" r="10.2"/>', 'stroke-linecap="round"'], []),
+        ('<path d="M20 20H80" stroke-linecap="butt"/>', ["M51 51h154"], ["stroke-linecap"]),
+        (
+            '<path d="M20 20H80V80"/><path d="M20 90h60" stroke-linecap="butt" stroke-dasharray="30 30"/>',
+            ['linecap="round" stroke-linejoin="round"'],
+            ["<g", "dash"],
+        ),
+        (
+            '<path d="M20 20H80V80"/><rect x="15" y="60" width="20" height="20"/><path d="M20 40h9" opacity=".5"/>',
+            ['<g stroke-linecap="round" stroke-linejoin="round">'],
+            [],
+        ),
+    ],
+)
+def test_of_a_stroke_only_what_is_seen_is_written(body, has, has_not):
+    before = svg(LINES + body + "</g>")
+    after = optimize_svg_string(before, "prompt+strokes")
+    assert check(after, "prompt+strokes").violations == []
+    assert all(text in after for text in has) and not any(text in after for text in has_not), after
+    assert optimize_svg_string(after, "prompt+strokes") == after
+    error, worst_tile = differences(before, after)
+    assert error <= 0.004 and worst_tile <= 0.06
+
+
 def test_a_curve_that_stays_on_one_height_has_a_bounding_box():
     """All coefficients of its y are 0. By the box of nothing a gradient paints nothing, as SVG has it."""
     gradient = '<linearGradient id="g"><stop stop-color="red"/><stop offset="1" stop-color="blue"/></linearGradient>'

@@ -284,6 +284,29 @@ def test_rules_of_the_prompt_dialect(body, expected):
     assert rules(document(body)) == expected
 
 
+STROKED = (
+    '<g stroke-linecap="round" stroke-linejoin="bevel"><path d="M9 9 90 9 90 90z" fill="red" stroke="blue" '
+    'fill-rule="evenodd" fill-opacity="0.5" stroke-opacity="1"/><!-- dot --><circle r="5" stroke-linecap="butt"/></g>'
+)
+
+
+def test_strokes_have_ends_and_corners_where_the_dialect_has_them():
+    assert rules(document(STROKED), "prompt+strokes") == set()
+    assert rules(document(STROKED), "prompt") == rules(document(STROKED), "prompt+gradients") == {"attribute"}
+    for before, after, rule in (
+        ("round", "arrow", "attribute"),
+        ("bevel", "arcs", "attribute"),
+        ("evenodd", "odd", "attribute"),
+        ('"0.5"', '"1.5"', "range"),
+        ('"0.5"', '"50%"', "number"),
+        ('stroke-opacity="1"', 'stroke-opacity="0.1234"', "decimals"),
+        ('stroke-linecap="butt"', 'stroke-miterlimit="4"', "attribute"),
+        ('stroke-linecap="butt"', 'stroke-dasharray="4"', "attribute"),
+    ):
+        assert rule in rules(document(STROKED.replace(before, after)), "prompt+strokes"), before
+    assert rules(document(GRADIENT), "prompt+strokes") == {"attribute", "reference"}
+
+
 GRADIENT = (
     '<defs><linearGradient id="sky" x1="0%" y1="0" x2="0" y2="100%"><stop offset="0" stop-color="red"/>'
     '<stop offset="50%" stop-color="#fff" stop-opacity="0.5"/></linearGradient></defs>'

@@ -86,7 +86,7 @@ def _first_legal(drawing: Drawing, before: Any, rules: Rules) -> tuple[list, dic
         raise Refused(f"not in the dialect: {refusal}") from None
     reason = ""
     for decimals in DECIMALS_TRIED:
-        parts = shorten(drawn, decimals, gradients=rules.dialect != "prompt")
+        parts = shorten(drawn, rules.dialect, decimals)
         text, svg = _answer(drawing.description, parts, rules)
         verdict = check(svg, rules.dialect)
         if not verdict.valid:

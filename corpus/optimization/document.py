@@ -1,14 +1,18 @@
 """Shapes as an SVG document in the dialect: gradients first, a comment before each visual block, one element a line."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from corpus.optimization.describe_geometry import describe_block, flat, reasoning
 from corpus.optimization.gradients import gradient_text
+from corpus.optimization.outline import PLAIN
 from corpus.optimization.paint import Gradient, Paint, colour_text
 from corpus.optimization.path_text import compact_path, plain_path
 from corpus.optimization.shorten import Shape, ShapeGroup
 from svg_constraint import SVG_OPEN
+
+DEFAULT_ENDS = (PLAIN.cap, PLAIN.join)
 
 
 def write_answer(name: str, parts: list[Shape | ShapeGroup], compact: bool = False) -> str:
@@ -33,8 +37,9 @@ def write_document(parts: list[Shape | ShapeGroup], comments: bool = True, compa
     for block in _blocks(parts):
         if comments:
             lines.append(f"<!-- {describe_block(block)} -->")
-        for part in block:
-            lines += _lines(part, names, compact)
+        said = _said_once(block)
+        inner = [line for part in block for line in _lines(part, names, compact, said)]
+        lines += [f"<g {_attributes(said)}>", *inner, "</g>"] if said else inner
     return "\n".join([*lines, "</svg>"])
 
 
@@ -48,7 +53,23 @@ def _blocks(parts: list[Shape | ShapeGroup]) -> Iterator[list[Shape | ShapeGroup
         yield list(block)
 
 
-def _lines(part: Shape | ShapeGroup, names: dict[Gradient, str], compact: bool) -> Iterable[str]:
+def _said_once(block: list[Shape | ShapeGroup]) -> list[tuple[str, str]]:
+    """Return the cap and join that a <g> around the block says for all, where that is shorter."""
+    seen = [pair for part in block if isinstance(part, Shape) for pair in _ends(part)]
+    names = Counter(name for name, _ in {*seen})
+    said = [pair for pair in dict.fromkeys(seen) if names[pair[0]] == 1 and pair[1] not in DEFAULT_ENDS]
+    return said if sum(seen.count(pair) - 1 for pair in said) > 1 else []
+
+
+def _ends(part: Shape) -> list[tuple[str, str]]:
+    """Return the attributes of the stroke's cap and join, of those that are seen."""
+    pairs = [("stroke-linecap", part.ends.cap), ("stroke-linejoin", part.ends.join)] if part.stroke else []
+    return [pair for pair in pairs if pair[1]]
+
+
+def _lines(
+    part: Shape | ShapeGroup, names: dict[Gradient, str], compact: bool, said: Iterable[tuple[str, str]] = ()
+) -> Iterable[str]:
     if isinstance(part, ShapeGroup):
         inner = [line for member in part.members for line in _lines(member, names, compact)]
         return [f'<g opacity="{part.opacity}">', *inner, "</g>"]
@@ -56,13 +77,18 @@ def _lines(part: Shape | ShapeGroup, names: dict[Gradient, str], compact: bool) 
         ("fill", "" if part.fill == "#000000" else paint_text(part.fill, names)),
         ("stroke", paint_text(part.stroke, names) if part.stroke else ""),
         ("stroke-width", part.stroke_width),
+        *(pair for pair in _ends(part) if pair not in said),
         ("opacity", part.opacity),
     ]
     path = {}
     if part.commands:
         path["d"] = compact_path(part.commands) if compact else plain_path(part.commands, closed=not part.stroke)
     attributes = [*path.items(), *part.geometry.items(), *paint]
-    return [f"<{part.tag} " + " ".join(f'{name}="{value}"' for name, value in attributes if value) + "/>"]
+    return [f"<{part.tag} {_attributes(attributes)}/>"]
+
+
+def _attributes(pairs: list[tuple[str, str]]) -> str:
+    return " ".join(f'{name}="{value}"' for name, value in pairs if value and value not in DEFAULT_ENDS)
 
 
 def paint_text(paint: Paint, names: dict[Gradient, str]) -> str:

@@ -33,7 +33,7 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 @dataclass(frozen=True)
 class Ends:
-    """How a stroke ends and turns, in SVG's words. The dialect knows the defaults only."""
+    """How a stroke ends and turns, in SVG's words. Most dialects know the defaults only."""
 
     cap: str = "butt"
     join: str = "miter"

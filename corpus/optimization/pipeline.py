@@ -82,7 +82,7 @@ def _written(
 ) -> tuple[str, str]:
     """Return the document, and what is not legal in it, or why there is none in so little detail."""
     try:
-        shapes = shorten(drawn, decimals, gradients=dialect != "prompt", exact=exact, cubic=cubic_only)
+        shapes = shorten(drawn, dialect, decimals, exact=exact, cubic=cubic_only)
     except Refused as refusal:
         return "", str(refusal)
     text = write_document(shapes, comments)

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from corpus.optimization import outline
 from corpus.optimization.drawn import Drawn, Group
 from corpus.optimization.gradients import gradient_text
+from corpus.optimization.outline import PLAIN, Ends
 from corpus.optimization.paint import Gradient, Paint, mean_colour
 from corpus.optimization.path_text import number
 from corpus.optimization.recognise import recognised
 from corpus.optimization.refusal import Refused
 from corpus.optimization.simplify import SMALL, THIN, approximate, moved, rounded, tidy
-from corpus.optimization.strokes import mitres_cut_off, plain_strokes
+from corpus.optimization.strokes import common_ends, mitres_cut_off, needed_ends, plain_strokes
 from qwen_svg.svg.values import Command
 from svg_constraint import CANVAS, MAX_DECIMALS
 
@@ -39,6 +40,7 @@ class Shape:
     stroke_width: str = ""
     opacity: str = ""
     commands: tuple[Command, ...] = ()
+    ends: Ends = PLAIN  # of the stroke; cap or join are "" where none is seen
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,10 @@ class ShapeGroup:
 
 @dataclass(frozen=True)
 class _Form:
-    """What shorten was asked for, and the gradients met so far by their text: what is written alike is one."""
+    """What `shorten` was asked for, and the gradients met so far by their text: what is written alike is one."""
 
+    dialect: str
     decimals: int
-    gradients: bool
     exact: bool
     cubic: bool
     moved: list[float] = field(default_factory=list)  # by rounding strokes
@@ -65,13 +67,13 @@ class _Form:
 
 
 def shorten(
-    drawn: Iterable[Drawn | Group], decimals: int, gradients: bool, exact: bool = False, cubic: bool = False
+    drawn: Iterable[Drawn | Group], dialect: str = "prompt", decimals: int = 0, exact: bool = False, cubic: bool = False
 ) -> list[Shape | ShapeGroup]:
-    """Return Shapes and ShapeGroups. decimals: of coordinates. gradients: keep them, else their mean colour.
+    """Return Shapes and ShapeGroups. dialect: what it lacks becomes something else. decimals: of coordinates.
 
     exact: nothing is approximated; for what is in the dialect already. cubic: curves and lines as cubic curves only.
     """
-    parts = _parts(drawn, _Form(decimals, gradients, exact, cubic))
+    parts = _parts(drawn, _Form(dialect, decimals, exact, cubic))
     if not parts:
         raise Refused("nothing is drawn")
     return parts
@@ -95,7 +97,8 @@ def _parts(drawn: Iterable[Drawn | Group], form: _Form) -> list[Shape | ShapeGro
                 parts.append(whole)
                 boxes.append((0.0, 0.0, CANVAS, CANVAS))
             continue
-        plains = plain_strokes(part if form.gradients else _solid(part))
+        part = part if form.dialect == "prompt+gradients" else _solid(part)
+        plains = needed_ends(part, form.exact) if form.dialect == "prompt+strokes" else plain_strokes(part)
         if len(plains) > 1 and part.opacity < 1:  # one picture, made translucent as a whole
             whole = _parts([Group(part.opacity, [replace(plain, opacity=1.0) for plain in plains])], form)
             parts += whole
@@ -145,6 +148,7 @@ def _shape(part: Drawn, form: _Form) -> Shape | None:
         "stroke": form.paint(stroke),
         "stroke_width": "" if width == "1" else width,
         "opacity": "" if opacity == "1" else opacity,
+        "ends": part.ends if stroke else PLAIN,
     }
     basic = part.basic or (recognised(part.path, bool(stroke)) if not form.exact else ())
     if (
@@ -256,15 +260,13 @@ def _overlap(p: outline.Box, q: outline.Box) -> bool:
 
 def _joined(a: Shape, b: Shape, apart: bool) -> Shape | None:
     """Return two paths of the same look as one. Where they are not apart, strokes in one colour may still be."""
-    if a.tag != "path" or (a.fill, a.stroke, a.stroke_width, a.opacity) != (
-        b.fill,
-        b.stroke,
-        b.stroke_width,
-        b.opacity,
-    ):
+    ends = common_ends(a.ends, b.ends)
+    if not ends or a.tag != "path" or (a.fill, a.stroke, a.stroke_width, a.opacity) != (
+        b.fill, b.stroke, b.stroke_width, b.opacity
+    ):  # fmt: skip
         return None
     if not apart and (a.fill or a.opacity):
         return None
     if len(a.commands) + len(b.commands) > MAX_JOINED:
         return None
-    return replace(a, commands=(*a.commands, *b.commands))
+    return replace(a, commands=(*a.commands, *b.commands), ends=ends)

@@ -1,4 +1,4 @@
-"""Strokes with round caps or joins, which the dialect lacks, as strokes without: nearly the same, or else exactly.
+"""Strokes with round caps or joins, which most dialects lack, as strokes without: nearly the same, or else exactly.
 
 A round cap on a thin line is a line that ends a little later; on a thick one it is a circle. A round join that is
 nearly a mitre is left to be one. Where neither is near enough, the stroke becomes the outline that Skia makes of it.
@@ -17,6 +17,8 @@ from qwen_svg.svg.values import Command
 THIN = 11.0  # canvas units: up to this width a cap may be replaced by a longer line
 LONGER = math.pi / 8  # of the width: as much area as half a disc
 MAX_CORNER = 8.0  # square units by which a join may differ
+DOT = 1.5  # canvas units: the longest line with caps that is a dot; longer ones are still lines on the integer grid
+STRAIGHT = 0.1  # radians: a turn that shows no join
 
 
 def plain_strokes(part: Drawn) -> list[Drawn]:
@@ -41,6 +43,48 @@ def plain_strokes(part: Drawn) -> list[Drawn]:
     discs = [_disc(point, width / 2, part) for point in dict.fromkeys(tips + dots)]
     lines = any(letter not in "MZ" for letter, _ in part.path)
     return ([replace(part, ends=PLAIN)] if lines else []) + discs
+
+
+def needed_ends(part: Drawn, exact: bool) -> list[Drawn]:
+    """Return parts that look like `part`, with the caps and joins that are seen, for a dialect that has both.
+
+    Cap or join are "" where the path has no end, or no corner. Dots become discs and squares: as lines they would be
+    rounded away. exact: only lines without any length are dots.
+    """
+    ends, width = part.ends, part.width
+    if not part.stroke:
+        return [part]
+    if ends.join == "miter" and _corner_error(part.path, ends) * (width / 2) ** 2 > MAX_CORNER:
+        return plain_strokes(part)  # there is no attribute for the limit
+    path, dots = part.path, []
+    if ends.cap != "butt" and not part.basic:
+        path, dots = _without_dots(path, 0.0 if exact else DOT)
+    drawn = [{"round": _disc, "square": _square}[ends.cap](dot, width / 2, part) for dot in dots]
+    if any(letter not in "MZ" for letter, _ in path):
+        cap = "" if part.basic or outline.is_closed(path) else ends.cap
+        join = ends.join if any(_turn(u, w) > STRAIGHT for u, w in _corners(path)) else ""
+        drawn.insert(0, replace(part, path=path, ends=Ends(cap, join)))
+    return drawn
+
+
+def common_ends(a: Ends, b: Ends) -> Ends | None:
+    """Return what two strokes have in common; what is not seen of one is as the other's. None where they differ."""
+    caps, joins = ({a.cap, b.cap} - {""}), ({a.join, b.join} - {""})
+    return Ends("".join(caps), "".join(joins)) if len(caps) < 2 and len(joins) < 2 else None
+
+
+def _without_dots(path: list[Command], longest: float) -> tuple[list[Command], list[tuple[float, float]]]:
+    """Return the path without open subpaths up to so long, and the middles of these."""
+    kept: list[Command] = []
+    dots = []
+    for start, segments, closed in _segments(path):
+        points = [start, *((v[i], v[i + 1]) for _, v in segments for i in range(len(v) % 2, len(v), 2))]
+        (left, top), (right, bottom) = (tuple(map(pick, zip(*points, strict=True))) for pick in (min, max))
+        if not closed and math.dist((left, top), (right, bottom)) <= longest:
+            dots.append(((left + right) / 2, (top + bottom) / 2))
+        else:
+            kept += [("M", start), *segments, *([("Z", ())] if closed else [])]
+    return kept, dots
 
 
 def _as_outline(part: Drawn) -> list[Drawn]:
@@ -123,7 +167,7 @@ def _turn(u: tuple[float, float], w: tuple[float, float]) -> float:
 
 def _turn_error(u: tuple[float, float], w: tuple[float, float], ends: Ends) -> float:
     turn = _turn(u, w)
-    if turn < 0.1:
+    if turn < STRAIGHT:
         return 0.0
     bevel, disc = math.sin(turn) / 2, turn / 2
     mitre = math.tan(turn / 2) if turn < math.pi - 0.51 else bevel  # beyond the mitre limit of 4 it is cut off
