@@ -78,8 +78,7 @@ def _without_dots(path: list[Command], longest: float) -> tuple[list[Command], l
     kept: list[Command] = []
     dots = []
     for start, segments, closed in _segments(path):
-        points = [start, *((v[i], v[i + 1]) for _, v in segments for i in range(len(v) % 2, len(v), 2))]
-        (left, top), (right, bottom) = (tuple(map(pick, zip(*points, strict=True))) for pick in (min, max))
+        left, top, right, bottom = outline.bounds([("M", start), *segments])
         if not closed and math.dist((left, top), (right, bottom)) <= longest:
             dots.append(((left + right) / 2, (top + bottom) / 2))
         else:
