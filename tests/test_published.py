@@ -269,3 +269,10 @@ def test_svgenius_references_are_their_own_ceiling(tmp_path, monkeypatch, tiny_c
     run_main(benchmark, *asked, "--weights", f"{CLIP_L}={tiny_clip}")
     card = json.loads((benchmark.BENCHMARKS / "svgenius-made/card.json").read_text())
     assert card["success"] == 1 and card["metrics"]["clip_i2i"]["low"] == pytest.approx(1, abs=1e-5)
+
+
+def test_what_is_blank_is_not_the_same_picture_even_beside_a_blank_reference():
+    blank, drawn = Image.new("RGB", (64, 64), "white"), Image.new("RGB", (64, 64), "white")
+    drawn.paste((255, 0, 0), (8, 8, 40, 40))
+    shown = Seen([""] * 4, [blank, blank, drawn, drawn], [""] * 4, [blank, drawn, blank, drawn], [""] * 4, "", ())
+    assert pixels.same_picture(shown) == [0, 0, 0, 1]

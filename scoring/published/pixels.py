@@ -30,11 +30,14 @@ def ssim(seen: Seen) -> list[float]:
 
 
 def same_picture(seen: Seen) -> list[float]:
-    """Return for each 1 where it is the reference's picture within the bound of corpus.optimize, else 0."""
+    """Return for each 1 where it is the reference's picture within the bound of corpus.optimize, else 0.
+
+    What is blank is 0 also beside a blank reference, as where an edit moves all off the canvas: it shows no skill.
+    """
     seen.require_references()
     pairs = zip(seen.pictures, seen.references, strict=True)
     both = ((np.asarray(a), np.asarray(b.resize(a.size))) for a, b in pairs)
-    return [float(compare.same_picture(a, b)) for a, b in both]
+    return [float(np.ptp(a, axis=(0, 1)).any() and compare.same_picture(a, b)) for a, b in both]
 
 
 def lpips(seen: Seen) -> list[float]:
