@@ -399,7 +399,8 @@ class _PromptReader(Reader):
         self.verdict.warnings.append(Violation("path", tag, line, message))
         return commands
 
-    def word(self, name: str, value: str, item: int) -> Any:
+    def word(self, name: str, value: str, item: int) -> str:
+        """Check an id, a stop's color, or one of an attribute's few words."""
         if name == "id":
             if not _ID.fullmatch(value):
                 raise ValueFault("id", "an id is an ASCII letter or _ and then letters, digits, _ . -")

@@ -40,7 +40,7 @@ DATA_PATH: list[str] = ["data/svg_results.jsonl"]  # JSON lines, id, description
 ON_BAD_LINE: Literal["skip", "stop"] = "skip"  # "skip" bad lines and count them, or "stop" at the first
 MEND_ANSWERS: Literal["keep", "mend", "drop"] = "keep"  # those with fences, chatter, a second SVG …; always counted
 MAX_SAMPLES: NonNegativeInt = 0  # use a random subset of this many samples that fit; 0 = all
-TRAIN_DIALECT: Literal["", "prompt", "prompt+gradients", "prompt+strokes", "kaggle"] = ""  # keep what is legal in it
+TRAIN_DIALECT: Literal["", "prompt", "prompt+gradients", "prompt+strokes", "kaggle"] = ""  # legal in it only; "" = all
 # Model
 BASE_MODEL: str = "Qwen/Qwen2.5-1.5B-Instruct"  # hub id, local folder, or a .gguf file
 BASE_QUANTIZATION: Literal["", "nf4"] = ""  # "nf4": the base in 4 bits (requirements/gpu.txt); "" = whole

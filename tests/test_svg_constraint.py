@@ -40,6 +40,12 @@ def rules(svg: str | bytes, dialect: str = "prompt") -> set[str]:
     return {violation.rule for violation in check(svg, dialect).violations}
 
 
+def assert_each_breaks(body: str, dialect: str, *faults: tuple[str, str, str]) -> None:
+    """faults: what of the body becomes what, and the rule that this breaks."""
+    for before, after, rule in faults:
+        assert rule in rules(document(body.replace(before, after)), dialect), before
+
+
 def corpus_files() -> list:
     return sorted(path for path in CORPORA.rglob("*.svg*") if path.is_file())
 
@@ -293,7 +299,9 @@ STROKED = (
 def test_strokes_have_ends_and_corners_where_the_dialect_has_them():
     assert rules(document(STROKED), "prompt+strokes") == set()
     assert rules(document(STROKED), "prompt") == rules(document(STROKED), "prompt+gradients") == {"attribute"}
-    for before, after, rule in (
+    assert_each_breaks(
+        STROKED,
+        "prompt+strokes",
         ("round", "arrow", "attribute"),
         ("bevel", "arcs", "attribute"),
         ("evenodd", "odd", "attribute"),
@@ -302,8 +310,7 @@ def test_strokes_have_ends_and_corners_where_the_dialect_has_them():
         ('stroke-opacity="1"', 'stroke-opacity="0.1234"', "decimals"),
         ('stroke-linecap="butt"', 'stroke-miterlimit="4"', "attribute"),
         ('stroke-linecap="butt"', 'stroke-dasharray="4"', "attribute"),
-    ):
-        assert rule in rules(document(STROKED.replace(before, after)), "prompt+strokes"), before
+    )
     assert rules(document(GRADIENT), "prompt+strokes") == {"attribute", "reference"}
 
 
@@ -317,15 +324,16 @@ GRADIENT = (
 def test_gradients_are_legal_where_they_can_work():
     assert rules(document(GRADIENT), "prompt+gradients") == set()
     assert rules(document(GRADIENT), "prompt") == {"attribute", "reference"}
-    for before, after, rule in (
+    assert_each_breaks(
+        GRADIENT,
+        "prompt+gradients",
         ("url(#sky)", "url(#sea)", "reference"),
         ('id="sky"', 'id="sky&#xe9;"', "id"),
         ("</defs>", '<radialGradient id="sky"/></defs>', "id"),
         ('stop-color="red"', 'stop-color="none"', "paint"),
         ('offset="0"', 'offset="2"', "range"),
         ('x1="0%"', 'gradientUnits="object"', "attribute"),
-    ):
-        assert rule in rules(document(GRADIENT.replace(before, after)), "prompt+gradients"), before
+    )
     forward = document('<rect width="9" height="9" fill="url(#sky)"/>' + GRADIENT)
     assert rules(forward, "prompt+gradients") == set()
 

@@ -62,10 +62,12 @@ def on_white(png: bytes, size: int) -> Any:
 
 
 def is_blank(png: bytes | None) -> bool:
-    """Is there no picture, or one that is all one colour but for a speck that nobody would see?"""
-    if not png:
-        return True
-    image = Image.open(io.BytesIO(png)).convert("RGB")
+    """Is there no picture, or one of a single colour?"""
+    return not png or is_one_colour(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
+def is_one_colour(image: Image.Image) -> bool:
+    """Is an RGB picture all one colour but for a speck that nobody would see?"""
     pixels = image.width * image.height
     most = max(count for count, _ in image.getcolors(pixels))
     return pixels - most < SPECK * pixels

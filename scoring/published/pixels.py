@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from corpus.optimization import compare
+from qwen_svg.svg.render import is_one_colour
 from scoring.published.inception import as_tensor, normalized, package, require_download
 from scoring.published.seen import Seen, batches
 
@@ -36,8 +37,10 @@ def same_picture(seen: Seen) -> list[float]:
     """
     seen.require_references()
     pairs = zip(seen.pictures, seen.references, strict=True)
-    both = ((np.asarray(a), np.asarray(b.resize(a.size))) for a, b in pairs)
-    return [float(np.ptp(a, axis=(0, 1)).any() and compare.same_picture(a, b)) for a, b in both]
+    return [
+        float(not is_one_colour(a) and compare.same_picture(np.asarray(a), np.asarray(b.resize(a.size))))
+        for a, b in pairs
+    ]
 
 
 def lpips(seen: Seen) -> list[float]:
