@@ -1,10 +1,12 @@
-"""x Wᵀ + b with a frozen W. On a CPU in fp32 by oneDNN, where torch's own way is MKL.
+"""x Wᵀ + b with a frozen W. On a CPU in fp32 by oneDNN where it is faster; torch's own way is MKL.
 
 MKL reads a weight matrix once for each of few rows, in one thread when there is a single row, and uses half the width
-of AMD's vector units. oneDNN, which comes with torch, does neither: up to 5 times faster while decoding, up to 2 times
-in training. The op is the one torch.compile puts in place of `F.linear`; it knows no gradient, so that is written here.
+of AMD's AVX-512 units. oneDNN, which comes with torch, does neither: up to 5 times faster while decoding, up to 2 times
+in training. Only of many rows on AVX2 is MKL ahead, by 4 to 8 % of a training step.
+The op is the one torch.compile puts in place of `F.linear`; it knows no gradient, so that is written here.
 """
 
+import sys
 from types import MethodType
 
 import torch
@@ -12,11 +14,14 @@ import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
 ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+# Rows from which on MKL is faster, as in training; a step of decoding has fewer.
+ROWS_FOR_MKL = 128 if torch.backends.cpu.get_cpu_capability() == "AVX2" else sys.maxsize
 
 
 def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """x (..., in), weight (out, in) → (..., out). No gradient: for no_grad, and inside autograd functions."""
-    if ONEDNN and x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and x.numel():
+    few = 0 < x.numel() < ROWS_FOR_MKL * weight.shape[1]
+    if ONEDNN and few and x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32:
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
     return F.linear(x, weight, bias)
 
