@@ -264,6 +264,7 @@ def send_to_wandb(c: SimpleNamespace, tested: Run, metrics: dict, asked: list[Sa
 def compare_with_labels(c: SimpleNamespace) -> None:
     """Hold our verdicts on the drawings of an earlier test against people's labels."""
     folder = open_run(c.MODEL).folder
+    print(f"run: {folder}")
     path = folder / "test" / "samples.jsonl"
     if not path.is_file():
         raise UserError(

@@ -9,7 +9,7 @@ Writes  outputs/<RUN_NAME>/: the adapter, checkpoints, config.yml, split.json, m
     python train.py --resume --run-name first        # go on from the newest complete checkpoint
     torchrun --nproc-per-node 8 train.py             # on eight GPUs; more in configs/accelerate/
 
-The test split is not looked at here: `python evaluate_test.py --run-dir outputs/<RUN_NAME>` is step 3.
+The test split is not looked at here: `python evaluate_test.py --model <RUN_NAME>` is step 3.
 """
 
 from pathlib import Path

@@ -108,8 +108,8 @@ def train_and_save(
 
     line: what is said of a logged record. less_memory: as of `run_training`.
     """
-    tracker = start_run(c.WANDB_PROJECT, folder, script.rpartition(".")[2], vars(c)) if c.WANDB else None
     with freed_if_stopped(folder):
+        tracker = start_run(c.WANDB_PROJECT, folder, script.rpartition(".")[2], vars(c)) if c.WANDB else None
         stopped = run_training(
             trainer, install_callbacks(trainer, folder, c.MAX_MINUTES, line, tracker), checkpoint, less_memory
         )

@@ -20,7 +20,7 @@ from qwen_svg.model.device import pick_device, pick_precision
 from qwen_svg.model.load import LoadedModel, load_config, load_model
 from qwen_svg.training.arguments import shared_arguments
 from qwen_svg.training.callbacks import install_callbacks, refuse_interrupted
-from qwen_svg.training.checkpoints import checkpoint_to_resume, freed_if_stopped
+from qwen_svg.training.checkpoints import checkpoint_to_resume
 from qwen_svg.training.trainer import CompleteCheckpoints, run_training
 from reinforce.shared_constants import FORMERLY
 
@@ -101,8 +101,7 @@ def train_and_save(
 
     Raises UserError where training was stopped.
     """
-    with freed_if_stopped(folder):
-        stopped = run_training(trainer, install_callbacks(trainer, folder, c.MAX_MINUTES, line, tracker), checkpoint)
+    stopped = run_training(trainer, install_callbacks(trainer, folder, c.MAX_MINUTES, line, tracker), checkpoint)
     step = trainer.state.global_step
     refuse_interrupted(stopped, step, f"-m reinforce.train_{method}", folder)
     trainer.require_finite()

@@ -54,6 +54,7 @@ from trl import DPOConfig
 from qwen_svg.common.files import read_json
 from qwen_svg.common.run_folder import Run, run_to_resume
 from qwen_svg.common.tracking import start_run
+from qwen_svg.training.checkpoints import freed_if_stopped
 from reinforce.continued_run import (
     load_origin,
     open_folder,
@@ -79,18 +80,19 @@ def main(c: SimpleNamespace) -> None:
     print(f"{c.MODEL}: {len(pairs.rows)} pairs to train on, {loaded.dtype} on {loaded.device}")
 
     # 3. Train.
-    tracker = start_run(c.WANDB_PROJECT, folder, "dpo", vars(c)) if c.WANDB else None
-    trainer = PairTrainer(
-        model=loaded.model,
-        args=DPOConfig(
-            **trl_arguments(c, folder, loaded),
-            num_train_epochs=c.EPOCHS,
-            max_length=None,  # nothing is cut
-        ),
-        train_dataset=pairs.rows,
-        processing_class=loaded.tokenizer,
-    )
-    steps = train_and_save(c, "dpo", trainer, folder, checkpoint, log_line, tracker)
+    with freed_if_stopped(folder):
+        tracker = start_run(c.WANDB_PROJECT, folder, "dpo", vars(c)) if c.WANDB else None
+        trainer = PairTrainer(
+            model=loaded.model,
+            args=DPOConfig(
+                **trl_arguments(c, folder, loaded),
+                num_train_epochs=c.EPOCHS,
+                max_length=None,  # nothing is cut
+            ),
+            train_dataset=pairs.rows,
+            processing_class=loaded.tokenizer,
+        )
+        steps = train_and_save(c, "dpo", trainer, folder, checkpoint, log_line, tracker)
 
     # 4. What came out.
     report(c, origin, pairs, folder, steps)

@@ -102,6 +102,7 @@ from qwen_svg.generation.vllm_engine import VLLMEngine, pick_engine
 from qwen_svg.model.load import LoadedModel
 from qwen_svg.model.source import tokenizer_of
 from qwen_svg.model.tokenizer import load_tokenizer
+from qwen_svg.training.checkpoints import freed_if_stopped
 from reinforce.continued_run import (
     load_origin,
     open_folder,
@@ -140,12 +141,13 @@ def main(c: SimpleNamespace) -> None:
     )
 
     # 3. Train.
-    tracker = start_run(c.WANDB_PROJECT, folder, "grpo", vars(c)) if c.WANDB else None
-    rewarder = Rewarder(make_rewards(c.DIALECT, likeness, c.LENGTH_FORM, c.FORMAT_GATE), weights(c))
-    vllm = open_vllm(c, origin, loaded, prompts) if engine == "vllm" else None
-    trainer = build_trainer(c, loaded, prompts, folder, vllm, rewarder)
-    trainer.add_callback(Samples(folder / "drawings", rewarder, c.SAMPLE_STEPS, tracker))
-    steps = train_and_save(c, "grpo", trainer, folder, checkpoint, log_line, tracker)
+    with freed_if_stopped(folder):
+        tracker = start_run(c.WANDB_PROJECT, folder, "grpo", vars(c)) if c.WANDB else None
+        rewarder = Rewarder(make_rewards(c.DIALECT, likeness, c.LENGTH_FORM, c.FORMAT_GATE), weights(c))
+        vllm = open_vllm(c, origin, loaded, prompts) if engine == "vllm" else None
+        trainer = build_trainer(c, loaded, prompts, folder, vllm, rewarder)
+        trainer.add_callback(Samples(folder / "drawings", rewarder, c.SAMPLE_STEPS, tracker))
+        steps = train_and_save(c, "grpo", trainer, folder, checkpoint, log_line, tracker)
 
     # 4. What came out.
     report(c, origin, folder, steps)

@@ -20,7 +20,7 @@ def in_batches(
     see: what score_batch takes of a candidate, None where there is none. name: for the progress bar.
     """
     found = [0.0] * len(candidates)
-    with tqdm(total=len(candidates), desc=name, unit="drawing", leave=False, disable=None) as bar:
+    with tqdm(total=len(candidates), desc=name, unit=" drawing", leave=False, disable=None) as bar:
         for start in range(0, len(candidates), batch_size):
             numbers = range(start, min(start + batch_size, len(candidates)))
             seen = {i: view for i in numbers if (view := see(candidates[i])) is not None}

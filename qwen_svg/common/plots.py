@@ -27,14 +27,17 @@ def draw_loss(metrics: Path, path: Path) -> None:
     """Draw training loss and validation cross-entropy over steps from a run's metrics.jsonl."""
     records = read_jsonl(metrics)
     figure, axis = figure_grid(1, 1, (7.0, 4.2))
-    for key, label, style in (
-        ("loss", "training loss (mean since the last point)", {"color": "#9bb7ef", "marker": "."}),
-        ("eval_cross_entropy", "validation cross-entropy", {"color": "#d1495b", "marker": "o"}),
+    for key, label, style, above in (
+        ("loss", "training loss (mean since the last point)", {"color": "#9bb7ef", "marker": "."}, True),
+        ("eval_cross_entropy", "validation cross-entropy", {"color": "#d1495b", "marker": "o"}, False),
     ):
         points = [(record["step"], record[key]) for record in records if key in record]
         if points:
             axis.plot(*zip(*points, strict=True), label=label, **style)
-            axis.annotate(f"{points[-1][1]:.3f}", points[-1], xytext=(5, 4), textcoords="offset points")
+            # Left of the point and within the axes; the two last values are often alike, so one stands below it.
+            place = {"xytext": (0, 5 if above else -5), "va": "bottom" if above else "top", "ha": "right"}
+            axis.annotate(f"{points[-1][1]:.3f}", points[-1], textcoords="offset points", **place)
+    axis.margins(y=0.1)  # room for them
     axis.set_xlabel("step")
     axis.set_ylabel("nats per token")
     axis.grid(alpha=0.25)

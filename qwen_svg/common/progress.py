@@ -11,7 +11,7 @@ SAID_EVERY = 30  # seconds between two lines
 class Progress(tqdm):
     def __init__(self, total: int, name: str, unit: str, **more: Any):
         """name: of the work, before the figures. unit: of one of `total`. more: of tqdm."""
-        super().__init__(total=total, desc=name, unit=unit, disable=None, **more)
+        super().__init__(total=total, desc=name, unit=f" {unit}", disable=None, **more)
         self.name, self.done, self.began = name, 0, time.monotonic()
         self.said = self.began
 

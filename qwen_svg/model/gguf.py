@@ -67,7 +67,7 @@ def write_gguf(path: Path, model: Any, tokenizer: Any, name: str, dtype: str, se
 
 def _add_tensors(writer: gguf.GGUFWriter, model: Any, architecture: gguf.MODEL_ARCH, dtype: str) -> None:
     names = gguf.get_tensor_name_map(architecture, model.config.num_hidden_layers)
-    for name, tensor in tqdm(model.state_dict().items(), desc="writing GGUF", unit="tensor", leave=False, disable=None):
+    for name, tensor in tqdm(model.state_dict().items(), desc="writing GGUF", unit="", leave=False, disable=None):
         if name == "lm_head.weight" and model.config.tie_word_embeddings:
             continue  # llama.cpp takes the embedding where there is no head
         values = tensor.float().cpu().numpy()
