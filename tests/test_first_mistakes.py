@@ -128,7 +128,8 @@ def test_a_missing_package_is_named_with_the_file_that_brings_it(command, tmp_pa
 
 COMMANDS = [
     path
-    for path in [*ROOT.glob("*.py"), *(p for room in ("corpus", "encoder", "reinforce", "scoring", "qwen_svg/model")
+    for path in [*ROOT.glob("*.py"), *(p for room in ("corpus", "encoder", "reinforce", "scoring", "qwen_svg/model",
+                                      "qwen_svg/generation")
                                       for p in (ROOT / room).glob("*.py"))]
     if " = start(__file__" in path.read_text(encoding="utf-8")
 ]  # fmt: skip

@@ -20,6 +20,7 @@ import generate
 from qwen_svg.common.dataset import Sample
 from qwen_svg.common.errors import UserError, run
 from qwen_svg.common.tokens import encode
+from qwen_svg.evaluation import ranking
 from qwen_svg.evaluation.judge import judge
 from qwen_svg.evaluation.ranking import CAPTION, CELL, HEAD, MARGIN, write_ranking
 from qwen_svg.model.batches import LeftPaddingCollator
@@ -464,6 +465,19 @@ def test_the_ranking_shows_the_best_first_and_the_worst_last(tmp_path):
     found = [sheet.getpixel(place) for place in places]
     assert found == [(0, 255, 0), (255, 255, 0), (255, 0, 0), (0, 0, 255)]
     assert sheet.getpixel((MARGIN + CELL - 10, MARGIN + HEAD + CELL - 10)) == (0, 0, 0), "the reference in the corner"
+
+
+@pytest.mark.parametrize(
+    ("values", "best"), [((0.0, 0.0), "tuned, own: none above 0"), ((0.5, 0.0), "tuned, by own: best")]
+)
+def test_the_ranking_says_what_it_ranks_and_crowns_no_zero(tmp_path, monkeypatch, values, best):
+    written = []
+    monkeypatch.setattr(ranking, "write", lambda draw, place, text, *rest, **more: written.append(text))
+    drawings = [judge(square(256, colour)) for colour in ("red", "lime")]
+    for drawing, value in zip(drawings, values, strict=True):
+        drawing.scores["own"] = value
+    write_ranking(tmp_path / "r.png", [Sample("1", "x", "y")] * 2, drawings, drawings)
+    assert [text for text in written if text.startswith("tuned")] == [best, "tuned, by own: worst"]
 
 
 # --- from the shell -------------------------------------------------------------------------------------------
