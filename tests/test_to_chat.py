@@ -1,6 +1,8 @@
 """Our data in other trainers' form and back: the same tokens, the same labels, the same samples."""
 
+import ast
 import json
+from dataclasses import fields
 
 import pytest
 import yaml
@@ -127,18 +129,47 @@ def test_mistakes_are_one_sentence_and_nothing_is_written_over(chat, data_file, 
 def test_the_others_train_what_train_py_does(file):
     c = constants_in_force(train.__file__, [])
     said = yaml.safe_load((OTHERS / file).read_text(encoding="utf-8"))
-    names = {  # theirs, whichever it is → ours
-        c.BASE_MODEL: ("model_name_or_path", "base_model"),
-        c.MAX_LENGTH: ("max_length", "sequence_len", "cutoff_len"),
-        c.LORA_RANK: ("lora_r", "lora_rank"),
-        c.LORA_ALPHA: ("lora_alpha",),
-        c.EPOCHS: ("num_train_epochs", "num_epochs"),
-        c.BATCH_SIZE: ("per_device_train_batch_size", "micro_batch_size"),
-        c.LEARNING_RATE: ("learning_rate",),
-        c.LR_SCHEDULER: ("lr_scheduler_type", "lr_scheduler"),
-        c.WARMUP: ("warmup_steps", "warmup_ratio"),
-        c.WEIGHT_DECAY: ("weight_decay",),
-    }
-    for value, theirs in names.items():
+    names = [  # ours, and theirs, whichever it is
+        (c.BASE_MODEL, ("model_name_or_path", "base_model")),
+        (c.MAX_LENGTH, ("max_length", "sequence_len", "cutoff_len")),
+        (c.LORA_RANK, ("lora_r", "lora_rank")),
+        (c.LORA_ALPHA, ("lora_alpha",)),
+        (c.EPOCHS, ("num_train_epochs", "num_epochs")),
+        (c.BATCH_SIZE, ("per_device_train_batch_size", "micro_batch_size")),
+        (c.LEARNING_RATE, ("learning_rate",)),
+        (c.LR_SCHEDULER, ("lr_scheduler_type", "lr_scheduler")),
+        (c.WARMUP, ("warmup_steps", "warmup_ratio")),
+        (c.WEIGHT_DECAY, ("weight_decay",)),
+        (c.LORA_DROPOUT, ("lora_dropout",)),
+        (c.MAX_GRAD_NORM, ("max_grad_norm",)),
+        (c.GRADIENT_ACCUMULATION, ("gradient_accumulation_steps",)),
+    ]
+    for value, theirs in names:
         assert [said[name] for name in theirs if name in said] == [value], theirs
     assert said["fp16"] == c.FP16 and said["seed"] == c.SEED and said["save_steps"] == c.SAVE_STEPS
+
+
+def test_unsloth_takes_its_settings_from_trls_file():
+    """It needs a GPU, so it is read and not run: each name that it takes out is there, and all others are TRL's own."""
+    from trl import SFTConfig
+
+    said = yaml.safe_load((OTHERS / "trl.yml").read_text(encoding="utf-8"))
+    tree = ast.parse((OTHERS / "unsloth.py").read_text(encoding="utf-8"))
+    taken = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "pop":
+            taken |= {one.value for one in node.args if isinstance(one, ast.Constant)}
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "FOR_THE_MODEL":
+            taken |= set(ast.literal_eval(node.value))
+    assert {"datasets", "chat_template_path", "lora_r", "lora_alpha", "model_name_or_path"} <= taken <= set(said)
+    assert set(said) - taken <= {field.name for field in fields(SFTConfig)}
+
+
+def test_llama_factory_finds_what_to_chat_writes():
+    said = yaml.safe_load((OTHERS / "llama_factory.yml").read_text(encoding="utf-8"))
+    listed = json.loads((OTHERS / "dataset_info.json").read_text(encoding="utf-8"))[said["dataset"]]
+    written = constants_in_force(to_chat.__file__, []).OUTPUT
+    assert (ROOT / said["dataset_dir"] / listed["file_name"]).resolve() == ROOT / written
+    tags = listed["tags"]
+    message = {tags["role_tag"]: tags["assistant_tag"], tags["content_tag"]: "<svg/>"}
+    assert message == {"role": "assistant", "content": "<svg/>"} and listed["columns"]["messages"] == "messages"
