@@ -62,22 +62,24 @@ def pieces(sources: str) -> Iterator[str]:
 def drawings(source: str, columns: Columns = Columns(), captions: dict[str, str] | None = None) -> Iterator[Drawing]:
     """Yield the drawings of a source, in a fixed order.
 
-    source: "twemoji", "openmoji", an Iconify .json, a folder of .svg files, a table or a hub dataset as
+    source: "twemoji", "openmoji", an Iconify .json, an .svg file or a folder of them, a table or a hub dataset as
     qwen_svg/common/tables.py reads them. captions: descriptions by content hash; they go before a table's own.
     """
     path = Path(source)
     if source in PACKAGES:
         yield from of_package(source)
     elif path.is_dir():
-        yield from of_folder(path, columns, captions or {})
+        yield from of_files(path, sorted(path.rglob("*.svg")), columns, captions or {})
+    elif path.suffix == ".svg" and path.is_file():
+        yield from of_files(path.parent, [path], columns, captions or {})
     elif path.suffix == ".json" and path.is_file() and path.read_text(encoding="utf-8").lstrip().startswith("{"):
         yield from of_iconify(path)
     elif source.startswith(HUB) or is_table(source):
         yield from of_table(source, columns, captions or {})
     else:
         raise UserError(
-            f"SOURCES: {source!r} is none of {', '.join(PACKAGES)}, no Iconify .json file, no folder of .svg files, "
-            "and no table (.jsonl, .json, .csv, .parquet, hub:OWNER/NAME)."
+            f"SOURCES: {source!r} is none of {', '.join(PACKAGES)}, no Iconify .json file, no .svg file or "
+            "folder of them, and no table (.jsonl, .json, .csv, .parquet, hub:OWNER/NAME)."
         )
 
 
@@ -127,8 +129,8 @@ def _beside(path: Path, name: str) -> dict:
     return json.loads(other.read_text(encoding="utf-8")) if other.is_file() else {}
 
 
-def of_folder(folder: Path, columns: Columns, captions: dict[str, str]) -> Iterator[Drawing]:
-    for path in sorted(folder.rglob("*.svg")):
+def of_files(folder: Path, files: list[Path], columns: Columns, captions: dict[str, str]) -> Iterator[Drawing]:
+    for path in files:
         id = f"{folder.name}-{path.relative_to(folder).with_suffix('')}"
         svg = path.read_text(encoding="utf-8", errors="replace")
         words = captions.get(content_hash(svg)) or " ".join(path.stem.replace("-", " ").replace("_", " ").split())

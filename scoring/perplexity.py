@@ -7,6 +7,7 @@ Reads   FILES, with DESCRIPTION or the tables' column of that name, and a model.
 That is the geometric mean of its tokens' probabilities: like the other scores in [0, 1], and larger is better.
 """
 
+import sys
 from collections.abc import Sequence
 from functools import lru_cache, partial
 
@@ -26,6 +27,7 @@ from qwen_svg.common.tokens import encode
 from qwen_svg.model.batches import LeftPaddingCollator
 from qwen_svg.model.cross_entropy import cross_entropies
 from qwen_svg.model.load import LoadedModel, load_model
+from qwen_svg.model.source import find_source
 from scoring.candidate import Candidate, require
 from scoring.command import score_files
 
@@ -47,8 +49,10 @@ def score(candidates: Sequence[Candidate], model: str = MODEL, batch_size: int =
 
 @lru_cache(1)
 def load_once(model: str) -> LoadedModel:
-    """Return the model with its adapter merged; `score` is called again and again."""
-    return load_model(model)
+    """Return the model with its adapter merged, and name it; `score` is called again and again."""
+    source = find_source(model)
+    print(f"model: {source.adapter or source.base}", file=sys.stderr)  # on stdout are scores
+    return load_model(source)
 
 
 if __name__ == "__main__":

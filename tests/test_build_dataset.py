@@ -25,7 +25,7 @@ from corpus.optimization.describe_geometry import bounds, colour_name, flat
 from corpus.optimization.paint import short_hex
 from corpus.optimization.resolve import resolve
 from corpus.optimization.shorten import shorten
-from corpus.sources import Drawing, drawings, emoji_name
+from corpus.sources import Drawing, drawings, emoji_name, pieces
 from corpus.vectors import Vectors, write_vectors
 from prompt_template import extract_reasoning, extract_svg
 from qwen_svg.common.errors import UserError
@@ -161,6 +161,15 @@ def test_iconify_files_and_folders_are_sources_too(tmp_path):
     card = output.with_suffix(".md").read_text()
     assert "| tiny | MIT | 1 |" in card
     assert "| not in the dialect: text | 0 | 1 |" in card and "| does not render | 1 | 0 |" in card
+
+
+def test_one_file_is_a_source_as_its_folder_is(tmp_path):
+    (tmp_path / "mine").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "mine" / f"{name}.svg").write_text(ICON.format(f'<circle cx="8" cy="8" r="5" id="{name}"/>'))
+    whole = list(drawings(str(tmp_path / "mine")))
+    assert [list(drawings(str(tmp_path / "mine" / name))) for name in ("a.svg", "b.svg")] == [[one] for one in whole]
+    assert list(pieces(f"{tmp_path}/mine/*.svg")) == [str(tmp_path / "mine" / name) for name in ("a.svg", "b.svg")]
 
 
 def test_mined_shards_get_their_descriptions_from_captions(tmp_path):

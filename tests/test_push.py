@@ -68,8 +68,21 @@ def test_an_adapter_is_sent_with_a_card_that_the_hub_reads(work, tiny_base):
     assert {one.metric_type: one.metric_value for one in card.data.eval_results} == {
         "cross-entropy (nats per token)": 0.25, "legal drawings": 0.875, "drawings that are not blank": 1.0,
     }  # fmt: skip
+    assert "(gallery.png)" in text
     assert str(tiny_base) not in text and str(work) not in text and "| data | samples.jsonl (sha256" in text
     assert not any(str(tiny_base).encode() in content for content in files.values())
+
+
+def test_new_tokens_bring_their_tokenizer(work, tiny_base, data_file, monkeypatch):
+    monkeypatch.chdir(work)
+    short = "--epochs 0.1 --lora-rank 4 --max-length 1100 --no-wandb --run-name marked --svg-tokens markup".split()
+    run_main(train, "--base-model", str(tiny_base), "--data-path", str(data_file), *short)
+    with standing_in() as (address, repositories):
+        sent = push(work, address, "marked", *SHARED[1:])
+        assert sent.returncode == 0, sent.stderr
+    files = repositories["owner/drawer"]
+    assert files["tokenizer.json"] == (work / "outputs/marked/tokenizer.json").read_bytes()
+    assert "tokenizer_config.json" in files
 
 
 def test_merged_weights_and_a_gguf_file_are_sent_too(work):
