@@ -34,9 +34,7 @@ def main() -> None:
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # the cells' `python`
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as temporary:
-        shutil.copytree(ROOT, Path(temporary, "qwen-svg"), ignore=NOT_COPIED)
-        for folder in ("data", "outputs"):
-            Path(temporary, "qwen-svg", folder).mkdir()
+        copied_project(Path(temporary))
         executed = execute(temporary, {"BASE": asked.base} | ({} if asked.full else SMALL))
     figures = {
         "cells": len(executed.cells),
@@ -44,6 +42,13 @@ def main() -> None:
         "seconds": round(time.perf_counter() - began),
     }
     print(json.dumps(figures) if asked.json else "\n".join(f"{name:<10}{value:>6}" for name, value in figures.items()))
+
+
+def copied_project(folder: Path) -> None:
+    """Put the project into a folder, where the notebook looks for it, with nothing that was made in it."""
+    shutil.copytree(ROOT, folder / "qwen-svg", ignore=NOT_COPIED)
+    for name in ("data", "outputs"):
+        (folder / "qwen-svg" / name).mkdir()
 
 
 def execute(folder: str, settings: dict) -> nbformat.NotebookNode:
