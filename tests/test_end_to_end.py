@@ -47,6 +47,7 @@ def workplace(tmp_path_factory, tiny_base, data_file):
     trained = script("train.py", cwd=folder, run_name="one", draw_samples=2, **common, **RUN, **STEPS)
     scores = ("--scores", "legality", "similarity")
     tested = script("evaluate_test.py", *scores, cwd=folder, model="one", max_new_tokens=260)
+    (folder / "stderr.txt").write_text(trained.stderr + tested.stderr)
     return folder, common, trained.stdout, tested.stdout
 
 
@@ -75,6 +76,13 @@ def test_training_leaves_what_the_design_promises(workplace, data_file):
     assert json.loads((run / "environment.json").read_text())["dtype"] == "float32"
     assert re.search(r"validation cross-entropy: [\d.]+ at the start, [\d.]+ after 27 steps", printed)
     assert "--model one" in printed and "wandb sync outputs/one/wandb/offline-run" in printed
+
+
+def test_in_a_pipe_no_bar_is_drawn_and_the_first_line_names_the_run(workplace):
+    folder, _, _, printed = workplace
+    said = (folder / "stderr.txt").read_text() + printed
+    assert "%|" not in said
+    assert printed.splitlines()[0].startswith("run: outputs/one · ")
 
 
 def test_training_learns_and_logs_at_the_steps_asked_for(workplace):
