@@ -18,7 +18,9 @@ import benchmarks.icons
 import train
 from benchmarks import training
 from benchmarks.vectorize import PLAIN
+from corpus.composing.samples import samples as compose
 from corpus.sources import drawings
+from qwen_svg.common.dataset import Sample
 from qwen_svg.common.run_split import samples_of
 from qwen_svg.generation.engine import Answer
 from scoring.icon_matching.drawings import HELD_OUT, side_of
@@ -212,10 +214,15 @@ def test_what_asks_the_judge(measure, tmp_path, monkeypatch):
     ]
     (tmp_path / "icons.jsonl").write_text("\n".join(map(json.dumps, lines)))
     monkeypatch.setattr(benchmarks.icons, "drawn", lambda *_, **__: [*legal, legal[2], "<svg>a</comb></svg>"])
-    figures = measure("icons", "--data", "icons.jsonl", "--samples", 2, "--sheet", "sheet.png", OF=2, FIRST=2)
+    few = {"OF": 2, "FIRST": 2, "BY_HEART": 9}
+    figures = measure("icons", "--data", "icons.jsonl", "--samples", 2, "--sheet", "sheet.png", **few)
     assert figures["blank"] == 1 / 6 and figures["legal"] == 5 / 6
     assert figures["known_at10"] == figures["reference_at10"] == 1 and figures["unseen_at10"] == 0.5
     assert (tmp_path / "sheet.png").exists()
+    monkeypatch.setattr(benchmarks.icons, "BY_HEART", 9)
+    trained = [*compose(benchmarks.icons.TRAINED_SEED, 9, "all", 0.0)]
+    known = [Sample(s["id"], s["description"], "", "") for s in trained]
+    assert benchmarks.icons.nearest_scenes(known) == [s["svg_content"] for s in trained]
 
 
 def in_this_process(bench, *command: str) -> None:
