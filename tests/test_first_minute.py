@@ -1,5 +1,6 @@
 """What is met before anything is trained: make's targets, files beside the scripts, what documents promise."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -17,7 +18,9 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 
 
 def make(*arguments: str) -> str:
-    return subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    above = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    command = ["make", *arguments]  # as from a shell, and not as from `make test`
+    return subprocess.run(command, cwd=ROOT, env=above, capture_output=True, text=True, check=True).stdout
 
 
 @needs_make
