@@ -112,6 +112,7 @@ def training_scenes() -> tuple[list[str], torch.Tensor]:
 
 
 def nearest_scenes(samples: list[Sample]) -> list[str]:
+    """Return the training scene of each sample whose description is nearest to its own, as an answer."""
     svgs, directions = training_scenes()
     nearest = embed_words([sample.description for sample in samples]) @ directions.T
     return [svgs[i] for i in nearest.argmax(dim=1).tolist()]
