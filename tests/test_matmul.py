@@ -50,3 +50,13 @@ def test_it_is_onednn_that_computes():
     with torch.no_grad(), torch.profiler.profile() as profile:
         layer(torch.randn(2, 32))
     assert "mkldnn::_linear_pointwise" in {event.key for event in profile.key_averages()}
+
+
+def test_the_weights_are_not_copied_for_the_last_of_several_rows():
+    """torch.matmul of a slice would multiply each row by its own copy of the matrix."""
+    weight, hidden = torch.randn(64, 96).bfloat16(), torch.randn(3, 17, 96).bfloat16()
+    last = hidden[:, -1:]
+    with torch.no_grad(), torch.profiler.profile(record_shapes=True) as profile:
+        scores = linear(last, weight)
+    torch.testing.assert_close(scores, F.linear(last.contiguous(), weight))
+    assert [3, 96, 64] not in [shape for event in profile.events() for shape in event.input_shapes]

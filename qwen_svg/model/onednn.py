@@ -23,7 +23,8 @@ def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = No
     few = 0 < x.numel() < ROWS_FOR_MKL * weight.shape[1]
     if ONEDNN and few and x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32:
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-    return F.linear(x, weight, bias)
+    # Of rows that are cut out, like the last of each prompt, torch would copy the whole matrix for each of them.
+    return F.linear(x.contiguous(), weight, bias)
 
 
 def use_onednn(model: torch.nn.Module) -> None:
