@@ -3,7 +3,8 @@ PY := .venv/bin/python
 MODEL := models/SmolLM2-135M-Instruct.Q4_1.gguf
 QWEN := models/Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf
 RUN := outputs/quickstart
-TORCH_INDEX ?=  # https://download.pytorch.org/whl/cpu spares gigabytes of CUDA where pip would take them
+# Where torch comes from; empty: from where all else does. On Linux pip would take CUDA's, 3.5 GB more, with a GPU or without.
+TORCH_INDEX ?= $(shell test "$$(uname -s)" != Linux || command -v nvidia-smi >/dev/null || echo https://download.pytorch.org/whl/cpu)
 COMPAT := tests/test_lean.py tests/test_checkpoints.py tests/test_recipes.py tests/test_resume.py
 DESCRIPTION := a red heart
 
@@ -62,7 +63,10 @@ model-qwen: $(QWEN)  ## Qwen2.5-Coder-0.5B-Instruct, 491 MB
 .venv/installed: requirements.txt
 	@echo "installing requirements.txt into .venv: 2 GB for a CPU, one to some minutes"
 	test -x $(PY) || $(PYTHON) -m venv .venv
-	$(PY) -m pip install --quiet --disable-pip-version-check $(TORCH_INDEX:%=--extra-index-url %) -r requirements.txt
+	test -z "$(TORCH_INDEX)" || $(PY) -m pip install -qq --disable-pip-version-check --retries 1 --timeout 15 --no-deps \
+	    --index-url $(TORCH_INDEX) $$(grep -o '^torch==[0-9.]*' requirements.txt) || \
+	    echo "$(TORCH_INDEX) has no torch for this machine or cannot be reached; pip takes the usual one"
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
 .venv/installed-llama-cpp: .venv/installed requirements/llama_cpp.txt
