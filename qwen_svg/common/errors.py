@@ -83,16 +83,21 @@ PACKAGE_OF = {
 }  # fmt: skip
 
 
-def require_package(module: str) -> None:
-    """Raise UserError where a module is not installed, without importing it."""
+def require_package(module: str, what: str = "", otherwise: str = "") -> None:
+    """Raise UserError where a module is not installed, without importing it.
+
+    what: the constant with its value, say, that needs it; "" = the script. otherwise: another way out.
+    """
     if find_spec(module) is None:
-        raise UserError(missing_package(module) or f"{module} is not installed; `pip install {module}` first.")
+        package = module.replace("_", "-")
+        way_out = missing_package(module, what) or f"{package} is not installed; `pip install {package}` first."
+        raise UserError(f"{way_out.removesuffix('.')}, or {otherwise}." if otherwise else way_out)
 
 
-def missing_package(module: str) -> str:
+def missing_package(module: str, what: str = "") -> str:
     """Return which file of requirements brings a module that is not installed, in a sentence; "" where none does.
 
-    Of several files it is the one of the script's own room.
+    Of several files it is the one of the script's own room. what: see `require_package`.
     """
     root, script = Path(__file__).resolve().parents[2], Path(sys.argv[0])
     package = PACKAGE_OF.get(name := module.partition(".")[0], name.replace("_", "-")).lower()
@@ -102,7 +107,8 @@ def missing_package(module: str) -> str:
     files.sort(key=lambda file: file.stem not in (script.stem, script.parent.name))
     if not files:
         return ""
-    way_out = f"{script.name} needs {package}; `pip install -r {files[0].relative_to(root).as_posix()}` brings it"
+    file = files[0].relative_to(root).as_posix()
+    way_out = f"{what or script.name} needs {package}; `pip install -r {file}` brings it"
     ours = root / ".venv"
     is_elsewhere = ours.is_dir() and Path(sys.prefix).resolve() != ours.resolve()
     return way_out + (f", and {ours} may have it: `. {ours}/bin/activate`." if is_elsewhere else ".")

@@ -19,7 +19,6 @@ from qwen_svg.model.free_cores import FreeCores
 from qwen_svg.model.gguf import write_gguf
 from qwen_svg.model.gguf_lora import write_lora
 
-INSTALL = "`pip install -r requirements/llama_cpp.txt`"
 int32, uint32, pointer, array = ctypes.c_int32, ctypes.c_uint32, ctypes.c_void_p, ctypes.POINTER
 
 
@@ -111,7 +110,10 @@ def _api() -> ctypes.CDLL:
     except AttributeError:
         known = False
     if not known:
-        raise UserError(f"xllamacpp is another version than this project knows; {INSTALL}, or `--engine transformers`.")
+        raise UserError(
+            "xllamacpp is another version than this project knows; `pip install -r requirements/llama_cpp.txt` brings "
+            "the right one, or take `--engine transformers`."
+        )
     api.llama_log_set(_listen, None)
     return api
 

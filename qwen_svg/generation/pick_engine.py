@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 from typing import Literal
 
-from qwen_svg.common.errors import UserError
-from qwen_svg.generation.llama_cpp import INSTALL, is_installed
+from qwen_svg.common.errors import UserError, require_package
+from qwen_svg.generation.llama_cpp import is_installed
 from qwen_svg.generation.vllm_engine import pick_engine as pick_vllm
 from qwen_svg.model.device import pick_device
 from qwen_svg.model.gguf_lora import obstacle as lora_obstacle
@@ -54,5 +54,4 @@ def pick_test_engine(
 
 
 def _require_llama_cpp() -> None:
-    if not is_installed():
-        raise UserError(f"ENGINE is 'llama.cpp', which needs xllamacpp; {INSTALL}, or take `--engine transformers`.")
+    require_package("xllamacpp", "ENGINE 'llama.cpp'", "take `--engine transformers`")

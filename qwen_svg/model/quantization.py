@@ -5,27 +5,20 @@ the run's own precision. Made for GPUs. A CPU can do it too, with exact gradient
 recipe out.
 """
 
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 from transformers import BitsAndBytesConfig
 
-from qwen_svg.common.errors import UserError
+from qwen_svg.common.errors import require_package
 
 # 4 bits, an 8-bit scale for each 64 weights, an fp32 scale for each 256 of these.
 BITS = 4 + 8 / 64 + 32 / (64 * 256)
 
 
-def require_bitsandbytes(reason: str) -> None:
-    """Raise UserError where bitsandbytes is not installed. reason: the constant that asks for it, with its value."""
-    if find_spec("bitsandbytes") is None:
-        raise UserError(f"{reason} needs bitsandbytes, which is not installed: `pip install -r requirements/gpu.txt`.")
-
-
 def loading_options(dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
     """Return what `from_pretrained` takes to quantise while it loads. dtype: in which products are computed."""
-    require_bitsandbytes("BASE_QUANTIZATION 'nf4'")
+    require_package("bitsandbytes", "BASE_QUANTIZATION 'nf4'")
     config = BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
     )

