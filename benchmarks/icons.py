@@ -2,6 +2,7 @@
 
     make icons                                        # once: data/icons.jsonl
     python -m benchmarks.icons [--json] [--model adapters/scenes] [--samples 20] [--constrained] [--sheet FILE.png]
+        [--answers FILE.jsonl]
 
 Three sets of SAMPLES descriptions: scenes with a combination that is never trained on; known concepts, which are things
 of the scenes as people name them who draw icons; unseen concepts, which neither the adapter nor the judge has met.
@@ -10,7 +11,7 @@ among OF, the others of which are other descriptions of the same set. Shares tha
 known_at10 and unseen_at10, and reference_at10 is that of the icons themselves, for unseen concepts: the judge's
 ceiling. ..._by_heart is what no drawing would do: of scenes like those of the training, the one whose description is
 nearest by all-MiniLM-L6-v2. What does not render or is blank comes last. By chance they would be 10 %. --sheet: the
-first 48 drawings of each set, in order.
+first 48 drawings of each set, in order. --answers: where they are kept, and read from when they are there already.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from corpus.composing.samples import samples as scenes
 from corpus.composing.things import pictograms
 from evaluate_test import judge_all
 from qwen_svg.common.dataset import Sample
+from qwen_svg.common.jsonl import append_all, read_jsonl
 from qwen_svg.common.sheet import write_sheet
 from qwen_svg.evaluation.judge import Judgement, judge
 from qwen_svg.evaluation.metrics import claim_figures
@@ -52,11 +54,12 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=20)
     parser.add_argument("--constrained", action="store_true")
     parser.add_argument("--sheet", type=Path)
+    parser.add_argument("--answers", type=Path)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     pools, n = read_sets(arguments.data), arguments.samples
     asked = {name: pool[:n] for name, pool in pools.items()}
-    answers = iter(drawn(arguments.model, [*chain(*asked.values())], SLOTS, constrained=arguments.constrained))
+    answers = iter(answered([*chain(*asked.values())], arguments))
     judged = {name: judge_all({}, samples, list(islice(answers, len(samples)))) for name, samples in asked.items()}
     by_heart = {name: judge_all({}, samples, nearest_scenes(samples)) for name, samples in asked.items()}
     drawings = [*chain(*judged.values())]
@@ -76,6 +79,17 @@ def main() -> None:
         shown = [(sample.description, one.png) for both in first for sample, one in zip(*both, strict=True)]
         write_sheet(arguments.sheet, shown, columns=8)
     report(figures)
+
+
+def answered(samples: list[Sample], arguments: argparse.Namespace) -> list[str]:
+    """Return what the model answers to samples, or answered when `--answers` was written."""
+    if arguments.answers and arguments.answers.exists():
+        kept = {record["id"]: record["answer"] for record in read_jsonl(arguments.answers)}
+        return [kept[sample.id] for sample in samples]
+    answers = drawn(arguments.model, samples, SLOTS, constrained=arguments.constrained)
+    if arguments.answers:
+        append_all(arguments.answers, [{"id": s.id, "answer": a} for s, a in zip(samples, answers, strict=True)])
+    return answers
 
 
 def read_sets(path: str) -> dict[str, list[Sample]]:

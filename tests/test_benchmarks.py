@@ -215,10 +215,13 @@ def test_what_asks_the_judge(measure, tmp_path, monkeypatch):
     (tmp_path / "icons.jsonl").write_text("\n".join(map(json.dumps, lines)))
     monkeypatch.setattr(benchmarks.icons, "drawn", lambda *_, **__: [*legal, legal[2], "<svg>a</comb></svg>"])
     few = {"OF": 2, "FIRST": 2, "BY_HEART": 9}
-    figures = measure("icons", "--data", "icons.jsonl", "--samples", 2, "--sheet", "sheet.png", **few)
+    asked = ("icons", "--data", "icons.jsonl", "--samples", 2, "--answers", "answers.jsonl")
+    figures = measure(*asked, "--sheet", "sheet.png", **few)
     assert figures["blank"] == 1 / 6 and figures["legal"] == 5 / 6
     assert figures["known_at10"] == figures["reference_at10"] == 1 and figures["unseen_at10"] == 0.5
     assert (tmp_path / "sheet.png").exists()
+    monkeypatch.setattr(benchmarks.icons, "drawn", None)
+    assert measure(*asked, **few) == figures  # of the answers that were kept
     monkeypatch.setattr(benchmarks.icons, "BY_HEART", 9)
     trained = [*compose(benchmarks.icons.TRAINED_SEED, 9, "all", 0.0)]
     known = [Sample(s["id"], s["description"], "", "") for s in trained]
