@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
+from qwen_svg.common.files import refuse_existing
 
 INPUT: str = ""  # the flag may be left out
 OUTPUT: str = ""  # a .jsonl that does not exist yet
@@ -22,8 +23,7 @@ OUTPUT: str = ""  # a .jsonl that does not exist yet
 def check_constants(c: SimpleNamespace) -> None:
     if not c.INPUT or not c.OUTPUT:
         raise UserError("INPUT or OUTPUT is not given: `python -m corpus.from_chat data/chat.jsonl --output FILE`.")
-    if Path(c.OUTPUT).exists():
-        raise UserError(f"OUTPUT {c.OUTPUT} exists; remove it, or give another.")
+    refuse_existing("OUTPUT", c.OUTPUT)
 
 
 if __name__ == "__main__":

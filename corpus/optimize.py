@@ -26,6 +26,7 @@ from typing import Annotated, Literal
 
 from qwen_svg.common.constants import Above, Between, start
 from qwen_svg.common.errors import UserError, run
+from qwen_svg.common.files import refuse_existing
 
 # isort: split
 from corpus.optimization.svgo import check_svgo
@@ -60,10 +61,10 @@ def check_constants(c: SimpleNamespace) -> None:
     output = "OUTPUT_DIR" if c.INPUT_DIR else "OUTPUT_FILE"
     if not getattr(c, output):
         raise UserError(f"{output} is not given; say where to write with `--{output.lower().replace('_', '-')}`.")
-    if c.OUTPUT_FILE and Path(c.OUTPUT_FILE).exists():
-        raise UserError(f"{c.OUTPUT_FILE} exists; remove it or give another OUTPUT_FILE.")
+    if c.OUTPUT_FILE:
+        refuse_existing("OUTPUT_FILE", c.OUTPUT_FILE)
     if c.OUTPUT_DIR and Path(c.OUTPUT_DIR).is_dir() and any(Path(c.OUTPUT_DIR).iterdir()):
-        raise UserError(f"{c.OUTPUT_DIR} is not empty; empty it or give another OUTPUT_DIR.")
+        raise UserError(f"OUTPUT_DIR {c.OUTPUT_DIR} is not empty; empty it, or give another OUTPUT_DIR.")
     if c.SVGO_CONFIG:
         check_svgo(c.SVGO_CONFIG)
 

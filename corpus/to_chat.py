@@ -16,8 +16,8 @@ from types import SimpleNamespace
 from typing import Literal
 
 from qwen_svg.common.constants import start
-from qwen_svg.common.errors import UserError, run
-from qwen_svg.common.files import data_files, require_data_files
+from qwen_svg.common.errors import run
+from qwen_svg.common.files import data_files, refuse_existing, require_data_files
 from qwen_svg.common.run_folder import open_run
 from qwen_svg.model.find import require_base
 
@@ -35,8 +35,7 @@ def check_constants(c: SimpleNamespace) -> None:
     if c.RUN:
         open_run(c.RUN)
     for path in outputs(c):
-        if path.exists():
-            raise UserError(f"OUTPUT {path} exists; remove it, or give another.")
+        refuse_existing("OUTPUT", path)
 
 
 def outputs(c: SimpleNamespace) -> tuple[Path, Path]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, one_line, run
+from qwen_svg.common.files import refuse_existing
 
 CONFIG: str = ""  # training configuration (.yaml), or its model_config alone (.yaml, .json)
 CHECKPOINT: str = ""  # .pt that Composer wrote, or .safetensors
@@ -32,8 +33,7 @@ def check_constants(c: SimpleNamespace) -> None:
     for name in ("CONFIG", "CHECKPOINT"):
         if not Path(getattr(c, name)).is_file():
             raise UserError(f"{name} {getattr(c, name)} does not exist.")
-    if Path(c.OUTPUT).exists():
-        raise UserError(f"{c.OUTPUT} exists; remove it or give another OUTPUT.")
+    refuse_existing("OUTPUT", c.OUTPUT)
 
 
 if __name__ == "__main__":

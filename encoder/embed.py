@@ -23,6 +23,7 @@ from typing import Annotated, NamedTuple
 
 from qwen_svg.common.constants import Between, PositiveInt, start
 from qwen_svg.common.errors import UserError, run
+from qwen_svg.common.files import refuse_existing
 
 # Input
 INPUT: str = ""  # folder of .svg files, or file, pattern, folder or hub dataset of tables (.jsonl, .csv, .parquet)
@@ -47,8 +48,8 @@ def check_constants(c: SimpleNamespace) -> None:
         raise UserError(f"OUTPUT must end in one of {', '.join(OUTPUT_KINDS)}, not be {c.OUTPUT!r}.")
     if c.SEARCH and not Path(c.SEARCH).is_file():
         raise UserError(f"SEARCH {c.SEARCH} does not exist.")
-    if c.DUPLICATES and Path(c.DUPLICATES).exists():
-        raise UserError(f"{c.DUPLICATES} exists; remove it or give another DUPLICATES.")
+    if c.DUPLICATES:
+        refuse_existing("DUPLICATES", c.DUPLICATES)
 
 
 if __name__ == "__main__":

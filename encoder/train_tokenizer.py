@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from qwen_svg.common.constants import PositiveInt, start
 from qwen_svg.common.errors import UserError, run
+from qwen_svg.common.files import refuse_existing
 
 DATA: str = ""  # folder of .svg files; or table (.jsonl, .csv, .parquet): file, pattern, folder, hub dataset
 SVG_COLUMN: str = "svg"  # of DATA
@@ -32,8 +33,7 @@ COMPARED: PositiveInt = 2000  # drawings, evenly picked from those learned from
 def check_constants(c: SimpleNamespace) -> None:
     if not c.DATA:
         raise UserError("DATA is not given; name optimized drawings with `--data FILE`.")
-    if Path(c.OUTPUT).exists():
-        raise UserError(f"{c.OUTPUT} exists; remove it or give another OUTPUT.")
+    refuse_existing("OUTPUT", c.OUTPUT)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 from qwen_svg.common.constants import PositiveFloat, start
 from qwen_svg.common.errors import UserError, run
+from qwen_svg.common.files import refuse_existing
 
 INPUT: str = ""  # table with description and svg_content, if wanted id; the flag may be left out
 OUTPUT: str = "data/pairs.jsonl"  # a file that does not exist yet
@@ -26,8 +27,7 @@ MARGIN: PositiveFloat = 0.01  # the least difference of two scores that is a pre
 def check_constants(c: SimpleNamespace) -> None:
     if not c.INPUT:
         raise UserError("there is nothing to compare; give the drawings with `--input`.")
-    if Path(c.OUTPUT).exists():
-        raise UserError(f"OUTPUT {c.OUTPUT} exists; give another one.")
+    refuse_existing("OUTPUT", c.OUTPUT)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def test_both_forms_from_the_shell_are_the_adapted_model(adapter, tiny_base, tmp
         assert format_prompt(read, "a fox") == format_prompt(tokenizer, "a fox")
         assert read.eos_token == tokenizer.eos_token
     again = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
-    assert again.returncode == 2 and "exists; name another folder" in again.stderr
+    assert again.returncode == 2 and "exists; remove it, or give another" in again.stderr
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "q8_0"])

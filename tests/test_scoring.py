@@ -557,7 +557,7 @@ def test_pairs_are_the_best_and_the_worst(tmp_path, monkeypatch, capsys):
     assert (second["chosen"], second["rejected"], second["rejected_score"]) == (answer("gold", 40), illegal, 0)
     before = output.read_bytes()
     for arguments, words in (
-        ((source, *options), "exists; give another one"),
+        ((source, *options), "exists; remove it, or give another"),
         (("--score", "dino", source, "--output", tmp_path / "p"), "needs a reference"),
         ((source, "--score", "legality", "--output", tmp_path / "p", "--margin", "0.9"), "differ by MARGIN 0.9"),
         ((source, "--score", "legality", "--output", tmp_path / "p", "--margin", "0"), "MARGIN must be above 0"),

@@ -48,6 +48,13 @@ def apply_umask(folder: Path) -> None:
             path.chmod(0o666 & ~mask)
 
 
+def refuse_existing(constant: str, path: str | Path) -> None:
+    """Raise UserError where something lies at the path that a constant gives: it is never written over."""
+    if Path(path).exists():
+        flag = constant.lower().replace("_", "-")
+        raise UserError(f"{constant} {path} exists; remove it, or give another with `--{flag}`.")
+
+
 def require_writable(*files: Path) -> None:
     """Raise UserError where one of the files could not be written: known now, and not after hours of work for it.
 

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 from qwen_svg.common.constants import ROOT, start
 from qwen_svg.common.errors import UserError, run
+from qwen_svg.common.files import refuse_existing
 from qwen_svg.model.find import find_model
 
 MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, hub id; "" = the newest run
@@ -26,8 +27,7 @@ def check_constants(c: SimpleNamespace) -> None:
     """Refuse a folder that cannot be written to, and a model that is not there."""
     if not c.OUTPUT:
         raise UserError("OUTPUT is empty; name a folder to write with `--output`.")
-    if Path(c.OUTPUT).exists():
-        raise UserError(f"OUTPUT {c.OUTPUT} exists; name another folder with `--output`.")
+    refuse_existing("OUTPUT", c.OUTPUT)
     find_model(c.MODEL)
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from qwen_svg.common.constants import start
 from qwen_svg.common.errors import UserError, run
+from qwen_svg.common.files import refuse_existing
 from qwen_svg.model.find import find_model
 
 MODEL: str = ""  # a run, by name or folder; an adapter, merged folder, .gguf file, hub id; "" = the newest run
@@ -30,8 +31,7 @@ def check_constants(c: SimpleNamespace) -> None:
     """Refuse a folder that cannot be written to, before anything heavy is imported."""
     if not c.OUTPUT:
         raise UserError("OUTPUT is empty; name a folder to write with `--output`.")
-    if Path(c.OUTPUT).exists():
-        raise UserError(f"OUTPUT {c.OUTPUT} exists; name another folder with `--output`.")
+    refuse_existing("OUTPUT", c.OUTPUT)
     if c.DTYPE == "q8_0" and c.FORMAT != "gguf":
         raise UserError(f"DTYPE {c.DTYPE} is a format of GGUF files alone; add `--format gguf`, or take float16.")
     find_model(c.MODEL)
