@@ -188,6 +188,17 @@ def test_resumed_run_repeats_the_uninterrupted_one(workplace, tmp_path, monkeypa
     assert weights[0] == weights[1]
 
 
+def test_ctrl_c_before_the_first_checkpoint_leaves_the_name_free(workplace, monkeypatch, capsys):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(workplace)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(PairTrainer, "compute_loss", stopped)
+        call(train_dpo, "--no-wandb", run_name="early", **DPO)
+    assert "outputs/early is removed" in capsys.readouterr().out and not (workplace / "outputs/early").exists()
+
+
 def steps(run) -> list[dict]:
     """All that was logged of each step, but the time, and how many tokens were seen, which TRL counts anew."""
     return [{k: v for k, v in r.items() if k not in ("num_tokens", "minutes")} for r in metrics_of(run) if "loss" in r]

@@ -203,6 +203,8 @@ def test_wandb_has_curves_constants_histogram_summary_and_table(workplace):
         for kind, names in expected.items()
     }  # fmt: skip
     assert missing == {"history": [], "summary": [], "config": []}
+    constants = {key.split("/")[0] for key in seen["config"]} - {"environment", "evaluate", "_wandb"}
+    assert all(name.isupper() for name in constants)  # and no name of the Trainer's beside them
     # What the table is sent from lies in the run's folder too, drawings and references as pictures.
     staged = [path.read_bytes() for path in (workplace[0] / "outputs/one/wandb/data").rglob("*") if path.is_file()]
     tables = [json.loads(content) for content in staged if content.startswith(b'{"_type": "table"')]

@@ -252,6 +252,17 @@ def chance(candidate: Candidate) -> float:
     return sum(candidate.answer.encode()) % 7 / 7
 
 
+def test_ctrl_c_before_the_first_checkpoint_leaves_the_name_free(workplace, monkeypatch, capsys):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(workplace)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("reinforce.rewards.answer_format", stopped)
+        call(train_grpo, "--no-wandb", model="sft", run_name="early", **GRPO)
+    assert "outputs/early is removed" in capsys.readouterr().out and not (workplace / "outputs/early").exists()
+
+
 def test_a_run_leaves_an_adapter_curves_and_drawings(workplace):
     run, sft = workplace / "outputs" / "grpo", workplace / "outputs" / "sft"
     for name in ("adapter_model.safetensors", "grpo.yml", "environment.json", "rewards.png", "README.md",

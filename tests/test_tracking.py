@@ -1,5 +1,7 @@
 """wandb's mode is decided before the first init, and never by trying online."""
 
+import sys
+
 import pytest
 
 import train
@@ -82,16 +84,61 @@ def test_figures_have_one_name_each_and_none_beside_the_constants():
     }  # fmt: skip
 
 
+SHORT = "--epochs 0.2 --lora-rank 4 --max-length 1100 --logging-steps 1 --no-wandb --run-name r --report-to".split()
+
+
 def test_another_tracker_is_one_constant(tmp_path, monkeypatch, tiny_base, data_file):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     monkeypatch.chdir(tmp_path)
-    short = "--epochs 0.2 --lora-rank 4 --max-length 1100 --logging-steps 1 --no-wandb --report-to tensorboard".split()
-    run_main(train, "--base-model", str(tiny_base), "--data-path", str(data_file), "--run-name", "r", *short)
+    run_main(train, "--base-model", str(tiny_base), "--data-path", str(data_file), *SHORT, "tensorboard")
     (events,) = (tmp_path / "outputs/r/runs").rglob("events.out.tfevents.*")
     accumulator = EventAccumulator(str(events))
     accumulator.Reload()
     assert {"train/loss", "train/tokens_per_second", "eval/cross_entropy"} <= set(accumulator.Tags()["scalars"])
     losses = [r["loss"] for r in read_jsonl(tmp_path / "outputs/r/metrics.jsonl") if "loss" in r]
     assert [event.value for event in accumulator.Scalars("train/loss")] == pytest.approx(losses)
+
+
+TRACKIO = """# What transformers asks of trackio; the package itself wants another Pillow than this project's.
+from contextvars import ContextVar
+from types import SimpleNamespace
+
+__version__ = "0.43.0"
+runs, logged = [], []
+context_vars = SimpleNamespace(current_space_id=ContextVar("space", default=None))
+
+
+class Config(dict):
+    def update(self, values, allow_val_change):
+        super().update(values)
+
+
+config = Config()
+
+
+def init(project, name, **options):
+    runs.append((project, name))
+
+
+def log(figures):
+    logged.append(figures)
+
+
+def finish():
+    pass
+"""
+
+
+def test_trackio_gets_the_project_the_run_and_its_losses(tmp_path, monkeypatch, tiny_base, data_file):
+    (tmp_path / "trackio.py").write_text(TRACKIO)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "trackio", raising=False)
+    monkeypatch.chdir(tmp_path)
+    run_main(train, "--base-model", str(tiny_base), "--data-path", str(data_file), *SHORT, "trackio")
+    trackio = sys.modules.pop("trackio")
+    assert set(trackio.runs) == {(train.WANDB_PROJECT, "r")}
+    losses = [r["loss"] for r in read_jsonl(tmp_path / "outputs/r/metrics.jsonl") if "loss" in r]
+    assert losses and [figures["train/loss"] for figures in trackio.logged if "train/loss" in figures] == losses
+    assert any("eval/cross_entropy" in figures for figures in trackio.logged)
