@@ -5,9 +5,10 @@ Writes  OUTPUT (JSON lines: id, description, svg_content, group), which train.py
     python -m corpus.compose --output data/scenes.jsonl --samples 20000 --level 1
     python -m corpus.compose --output data/scenes.jsonl --samples 500 --seed 7
 
-Levels: 1 one or two plain shapes with color, size, and place or relation; 2 things (corpus/composing/pictograms.txt),
-also several of one, side by side, inside, on, behind or between others; 3 scenes with a ground and a sky, by day, at
-dusk or at night. What a description says is true of the drawing, and all of it is to be seen.
+Levels: 0 one thing alone, in few words; 1 one or two plain shapes with color, size, and place or relation; 2 things
+(corpus/composing/pictograms.txt), also several of one, side by side, inside, on, behind or between others; 3 scenes
+with a ground and a sky, by day, at dusk or at night. What a description says is true of the drawing, and all of it is
+to be seen.
 
 No description is there twice. Some combinations never train: samples that have one of these have a group that begins
 with "unseen:color:", "unseen:relation:" or "unseen:count:", and a split puts them all into the test part
@@ -24,7 +25,7 @@ from qwen_svg.common.errors import UserError, run
 
 OUTPUT: str = ""  # the .jsonl to write; one that is there is replaced
 SAMPLES: PositiveInt = 5000  # how many
-LEVEL: Literal["1", "2", "3", "all"] = "all"  # plain shapes; things; scenes; a third of each
+LEVEL: Literal["0", "1", "2", "3", "all"] = "all"  # alone; plain shapes; things; scenes; "all": a third each of 1 to 3
 UNSEEN: Annotated[float, Between(0, 1)] = 0.1  # share of samples with a combination that never trains
 SEED: Seed = 7  # of all that is drawn by chance
 

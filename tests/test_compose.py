@@ -7,6 +7,7 @@ from collections import Counter
 from itertools import islice
 
 import pytest
+from PIL import Image
 
 from corpus import compose
 from corpus.composing import things
@@ -20,6 +21,7 @@ from qwen_svg.common.kinship import unseen_kind
 from qwen_svg.generation.grammar import Automaton
 from qwen_svg.generation.svg_grammar import answer_grammar
 from qwen_svg.model.tokenizer import load_tokenizer
+from qwen_svg.svg.render import render_rgb
 from svg_constraint import check
 from tests.paths import SHARED
 from tests.scripts import constants_of, run_main
@@ -86,6 +88,25 @@ def test_the_same_seed_gives_the_same_samples_however_many_are_made():
     few = list(islice(samples(7, 40, "1", 0.1), 20))
     assert few == list(samples(7, 20, "1", 0.1))
     assert few != list(samples(8, 20, "1", 0.1))
+
+
+def test_a_thing_alone_is_named_in_few_words_and_fills_the_canvas():
+    automaton, told = Automaton(answer_grammar()), 0
+    alone = list(samples(seed=9, count=150, level="0", unseen=0.1))
+    for sample in alone:
+        assert len(sample["description"].split()) <= 12 and not re.search(r"\ba [aeio]|  ", sample["description"])
+        svg = extract_svg(sample["svg_content"])
+        assert not check(svg).violations
+        assert re.findall(r"translate\((\d+),(\d+)\) scale\((\d+)\)", svg) in (
+            [("128", "128", "12")],
+            [("128", "128", "14")],
+        )
+        left, top, right, bottom = Image.fromarray(255 - render_rgb(svg).min(axis=2)).getbbox()
+        assert max(right - left, bottom - top) >= 100
+        told += sample["group"].split(": ")[-1].split()[2] in sample["description"]
+    assert 70 <= told <= 120  # a colour that is not told is the thing's usual one
+    for sample in alone[:20]:
+        assert automaton.is_complete(automaton.advance(automaton.start, sample["svg_content"])), sample["svg_content"]
 
 
 def test_memory_does_not_grow_with_the_samples():

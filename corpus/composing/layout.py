@@ -1,7 +1,8 @@
 """Where things go: coordinates on a coarse grid, and what must hold of any scene.
 
-Centres lie on a grid of 16 and there are three sizes: a small model then has few numbers to learn. Nothing leaves the
-canvas, nothing overlaps but what is meant to, and everything has contrast to what it lies on.
+Centres lie on a grid of 16 and there are three sizes, and one for what stands alone: a small model then has few
+numbers to learn. Nothing leaves the canvas, nothing overlaps but what is meant to, and everything has contrast to what
+it lies on.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from corpus.composing.scene import Bounds, Item, Spot
 from corpus.composing.shapes import SHAPES
 from svg_constraint import CANVAS
 
-SHAPE_RADIUS = {"small": 20, "": 32, "large": 56}
+SHAPE_RADIUS = {"small": 20, "": 32, "large": 56, "full": 56}  # more is more of a scale than the grammar has
 MARGIN, GAP = 8, 8  # canvas units between a thing and the edge, and between things
 LOW, MIDDLE, HIGH = (48, 64, 80), (112, 128, 144), (176, 192, 208)  # centres on one axis
 GRID = (48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208)

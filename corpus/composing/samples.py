@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from random import Random
 
-from corpus.composing import pairs, plain, scenery
+from corpus.composing import alone, pairs, plain, scenery
 from corpus.composing.answer import answer, tokens_about
 from corpus.composing.held_out import unseen_kinds
 from corpus.composing.scene import Scene
@@ -17,8 +17,10 @@ MOST_TOKENS = 343  # of an answer, as they are estimated: none then has more tha
 TRIES_OF_KIND = 400  # then another kind of scene is tried: this one may have nothing new
 MOST_TRIES = 20_000  # for one sample; some ten are needed
 LEVELS = {
+    "0": (alone.alone_scene, alone.KINDS),
     "1": (plain.plain_scene, plain.KINDS), "2": (pairs.pair_scene, pairs.KINDS), "3": (scenery.scenery, scenery.KINDS)
 }  # fmt: skip
+ALL = ("1", "2", "3")  # of the level "all"
 
 
 def samples(seed: int, count: int, level: str, unseen: float) -> Iterator[dict]:
@@ -31,7 +33,7 @@ def samples(seed: int, count: int, level: str, unseen: float) -> Iterator[dict]:
 def sample(seed: int, i: int, level: str, unseen: float, seen: "Seen") -> dict:
     """Return sample i. Raises UserError where no description is found that is not there yet."""
     draw = Random(f"{seed}:{i}")
-    level = draw.choice(list(LEVELS)) if level == "all" else level
+    level = draw.choice(ALL) if level == "all" else level
     for scene, kinds in scenes(draw, level, draw.random() < unseen):
         description = described(draw, scene)
         if description is not None and seen.is_new(description):

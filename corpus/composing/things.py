@@ -20,7 +20,7 @@ from pathlib import Path
 
 from corpus.composing.colours import THINGS
 
-UNITS = {"small": 3, "": 5, "large": 7}  # canvas units to a grid unit, by size
+UNITS = {"small": 3, "": 5, "large": 7, "full": 12}  # canvas units to a grid unit, by size
 REACH = 4  # grid units within which a part begins
 
 TABLE = Path(__file__).with_name("pictograms.txt")

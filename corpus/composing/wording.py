@@ -1,4 +1,4 @@
-"""Descriptions of scenes, in many wordings: 5 to 25 words, in lower case, without a full stop."""
+"""Descriptions of scenes, in many wordings: up to 25 words, in lower case, without a full stop."""
 
 from random import Random
 
@@ -34,7 +34,8 @@ PLACES = {
 }
 CORNERS = ("in the {} corner", "in the {}", "at the {}")
 BACKGROUNDS = ("on a {} background", "on a {} background", "against a {} background", "on {}", "on solid {}")
-FEWEST, MOST = 5, 25  # words
+ALONE = ("{}", "{}", "{}", "an icon of {}", "a picture of {}")
+FEWEST, MOST = 5, 25  # words; of a thing alone there may be fewer
 CANONICAL = 0.75  # share of things by their first name
 
 
@@ -43,11 +44,13 @@ def described(draw: Random, scene: Scene) -> str | None:
     names = [named(draw, item) for item in scene.items]
     text = described_scenery(draw, scene, names) if scene.ground else on_background(draw, scene, names)
     text = with_articles(text)
-    return text if FEWEST <= len(text.split()) <= MOST else None
+    return text if (FEWEST if scene.level else 1) <= len(text.split()) <= MOST else None
 
 
 def on_background(draw: Random, scene: Scene, names: list[str]) -> str:
     said = related(draw, scene, names) if scene.relations else in_places(draw, scene, names)
+    if not scene.level:
+        said = draw.choice(ALONE).format(said)
     if not scene.background:
         return said
     background = draw.choice(BACKGROUNDS).format(colours.words(scene.background))
@@ -77,7 +80,7 @@ def named(draw: Random, item: Item) -> str:
     name = item.thing
     if name in OTHER_NAMES and draw.random() > CANONICAL:
         name = draw.choice(OTHER_NAMES[name])
-    size = draw.choice(SIZES[item.size]) if item.size else ""
+    size = draw.choice(SIZES[item.size]) if item.size in SIZES else ""
     colour = colours.words(item.colour) if item.tells_colour else ""
     count = "a" if item.count == 1 else NUMBERS[item.count]
     name = name if item.count == 1 else plural(name)

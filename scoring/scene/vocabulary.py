@@ -69,7 +69,7 @@ TIMES = {
 EMPTY = frozenset(
     "a an the is are of with and overlooking standing sitting stands sits wide open calm empty rolling dense solid "
     "sky in on at under overhead among by front edge foot middle background against below beneath over near some to "
-    "side it its their them there that this picture image drawing illustration scene simple flat range".split()
+    "side it its their them there that this picture image icon drawing illustration scene simple flat range".split()
 )
 
 
