@@ -63,7 +63,7 @@ def test_a_recipe_builds_the_adapter_it_is_named_for(name, monkeypatch):
     config, targets, trained, of, scale = RECIPES[name]
     c = constants(name)
     # Whether or not it is installed here.
-    monkeypatch.setattr("qwen_svg.model.quantization.find_spec", lambda name: True)
+    monkeypatch.setattr("qwen_svg.common.errors.find_spec", lambda name: True)
     train.check_constants(c)
     train.check_machine(c)
     with torch.device("meta"):
